@@ -1,0 +1,1 @@
+"""One operator's session over the engine: commands, runs, macros and the three front ends."""

@@ -1,0 +1,1 @@
+"""The prompt_toolkit side: prompt, completer, lexer, keys, style."""

@@ -1,0 +1,1 @@
+"""The Task engine: nodes, commands and bytes; no screen."""

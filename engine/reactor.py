@@ -1,0 +1,178 @@
+"""The ground floor of the event loop: descriptors, deadlines and a way to be woken, nothing else.
+
+One thread owns a Reactor and calls every method of it, except `call_soon_threadsafe` and `wake`, which any thread
+may call. What the descriptors mean, and how many commands may run, is decided above (loop.py, ssh/).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import selectors
+import time
+from collections import deque
+from collections.abc import Callable
+
+READ = selectors.EVENT_READ
+WRITE = selectors.EVENT_WRITE
+
+#: Backends by the names that scripts use in `set_default("engine", name)`, best first.
+BACKENDS: dict[str, str] = {"epoll": "EpollSelector", "poll": "PollSelector", "select": "SelectSelector"}
+
+
+class Deadline:
+    """A callback at a moment of the monotonic clock; `cancel()` is idempotent and free."""
+
+    __slots__ = ("callback", "when")
+
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self.when = when
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """Never call the callback; allowed at any time, also after it was called."""
+        self.callback = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the callback is still to come."""
+        return self.callback is not None
+
+
+class Reactor:
+    """Waits for descriptors and deadlines and calls back; see the module's text for the thread rule.
+
+    name: "auto", "epoll", "poll" or "select"; a backend that the host lacks falls back to the next best.
+    Raises KeyError for any other name.
+    """
+
+    def __init__(self, name: str = "auto") -> None:
+        self.identifier, self._selector = _make_selector(name)
+        self._deadlines: list[tuple[float, int, Deadline]] = []
+        self._sequence = itertools.count()
+        self._soon: deque[Callable[[], None]] = deque()
+        self._wake_reader, self._wake_writer = os.pipe()
+        os.set_blocking(self._wake_reader, False)
+        os.set_blocking(self._wake_writer, False)
+        self._selector.register(self._wake_reader, READ, self._drain_wake)
+
+    # -- descriptors
+
+    def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
+        """Call `callback(mask)` whenever `fd` is ready for one of `events` (READ, WRITE or both)."""
+        self._selector.register(fd, events, callback)
+
+    def change(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
+        """Wait for other events on a watched descriptor; `events` must not be 0 (use `unwatch`)."""
+        self._selector.modify(fd, events, callback)
+
+    def unwatch(self, fd: int) -> None:
+        """Forget a descriptor (before it is closed); unknown ones are ignored."""
+        try:
+            self._selector.unregister(fd)
+        except (KeyError, ValueError):
+            return
+
+    # -- time
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Deadline:
+        """Call back once at `when`, in seconds of `time.monotonic()`."""
+        deadline = Deadline(when, callback)
+        heapq.heappush(self._deadlines, (when, next(self._sequence), deadline))
+        return deadline
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Deadline:
+        """Call back once, `delay` seconds from now."""
+        return self.call_at(time.monotonic() + delay, callback)
+
+    # -- from other threads
+
+    def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
+        """Call back in the owner's thread at its next turn; from any thread, in order."""
+        self._soon.append(callback)
+        self.wake()
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call back at the end of this turn or in the next one; the owner's thread only."""
+        self._soon.append(callback)
+
+    def wake(self) -> None:
+        """End a wait that is under way, from any thread; harmless on a closed reactor."""
+        try:
+            os.write(self._wake_writer, b"\0")
+        except (BlockingIOError, OSError):
+            return
+
+    def _drain_wake(self, _mask: int) -> None:
+        try:
+            while len(os.read(self._wake_reader, 4096)) == 4096:
+                pass
+        except BlockingIOError:
+            return
+
+    # -- one turn
+
+    def turn(self, timeout: float | None = None) -> None:
+        """Wait at most `timeout` seconds (None: until something happens), then call what is due, once each.
+
+        A deadline or `call_soon` made during the turn is served in the next one, so a callback that re-arms itself
+        cannot starve the rest. Exceptions of callbacks go to the caller; the other callbacks then come next turn.
+        """
+        for key, mask in self._selector.select(self._wait(timeout)):
+            # A callback earlier in this round may have closed this descriptor, and the number may be another's now.
+            current = self._selector.get_map().get(key.fd)
+            if current is not None and current.data is key.data:
+                key.data(mask)
+        self._call_due()
+        for _ in range(len(self._soon)):
+            self._soon.popleft()()
+
+    def _wait(self, timeout: float | None) -> float | None:
+        if self._soon:
+            return 0.0
+        heap = self._deadlines
+        while heap and heap[0][2].callback is None:
+            heapq.heappop(heap)
+        if not heap:
+            return timeout
+        due = max(0.0, heap[0][0] - time.monotonic())
+        return due if timeout is None else min(due, timeout)
+
+    def _call_due(self) -> None:
+        heap = self._deadlines
+        if not heap or heap[0][0] > (now := time.monotonic()):
+            return
+        due: list[Deadline] = []
+        while heap and heap[0][0] <= now:
+            due.append(heapq.heappop(heap)[2])
+        for position, deadline in enumerate(due):
+            callback, deadline.callback = deadline.callback, None
+            if callback is not None:
+                try:
+                    callback()
+                except BaseException:
+                    for late in due[position + 1 :]:
+                        heapq.heappush(heap, (late.when, next(self._sequence), late))
+                    raise
+
+    def close(self) -> None:
+        """Give all descriptors of the reactor itself back; watched ones stay open. Idempotent."""
+        if self._wake_reader < 0:
+            return
+        self._selector.close()
+        os.close(self._wake_reader)
+        writer, self._wake_writer = self._wake_writer, -1
+        os.close(writer)
+        self._wake_reader = -1
+
+
+def _make_selector(name: str) -> tuple[str, selectors.BaseSelector]:
+    if name != "auto" and name not in BACKENDS:
+        raise KeyError(f"unknown engine {name!r}: use auto, {', '.join(BACKENDS)}")
+    order = list(BACKENDS) if name == "auto" else [name, *(other for other in BACKENDS if other != name)]
+    for candidate in order:
+        factory = getattr(selectors, BACKENDS[candidate], None)
+        if factory is not None:
+            return candidate, factory()
+    raise KeyError(f"no usable engine on this host (asked for {name!r})")

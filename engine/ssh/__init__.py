@@ -1,0 +1,1 @@
+"""What the paramiko worker stands on: connections, host keys, authentication, configuration, files."""

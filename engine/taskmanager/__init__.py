@@ -1,0 +1,1 @@
+"""A queue of tasks that survives the loss of the workers that take them."""

@@ -1,0 +1,1 @@
+"""Where the queue is kept: memory, SQLite or Redis."""

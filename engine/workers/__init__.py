@@ -1,0 +1,1 @@
+"""What runs a command: one module per way of reaching a node."""

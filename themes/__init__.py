@@ -1,0 +1,1 @@
+"""Layouts (tcss) and colour themes (toml): data only."""

@@ -1,0 +1,117 @@
+"""What the widgets need to know of a run: structural types, so that widgets never import the console.
+
+The console's Run satisfies RunView. All text here has passed the gate (engine/text.py). All methods are called in
+the UI thread only and must be quick: nothing here may wait for a node, a file or a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..engine.states import NodeState
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLine:
+    """One line as shown: clean text without a line end, and the stream it came from ("stdout" or "stderr")."""
+
+    text: str
+    stream: str
+
+
+class GroupView(Protocol):
+    """Nodes that gave the same answer."""
+
+    @property
+    def members(self) -> Sequence[int]:
+        """Node numbers of the run, ascending."""
+
+    @property
+    def folded(self) -> str:
+        """The node set, folded: `node[1-30,32]`."""
+
+    @property
+    def line_count(self) -> int:
+        """Lines of the answer."""
+
+    def lines(self, start: int, stop: int) -> list[OutputLine]:
+        """The answer's lines `start` to `stop` (half open), clean."""
+
+
+class RunView(Protocol):
+    """One run, as far as a widget draws it. Node numbers index `names`."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def line(self) -> str:
+        """What was typed, clean."""
+
+    @property
+    def kind(self) -> str:
+        """`shell`, `copy`, `rcopy`, `local`, `timer` or `queue`."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def states(self) -> Sequence[int]:
+        """NodeState per node (a bytearray)."""
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of a state."""
+
+    @property
+    def output_version(self) -> int:
+        """Grows with every change of an output."""
+
+    @property
+    def created(self) -> float:
+        """Wall clock of the start, seconds since the epoch."""
+
+    @property
+    def started(self) -> float:
+        """Monotonic clock of the start, seconds."""
+
+    @property
+    def ended(self) -> float | None:
+        """Monotonic clock of the end, None while it runs."""
+
+    @property
+    def lines_total(self) -> int:
+        """Lines received so far from all nodes."""
+
+    def count(self, state: NodeState) -> int: ...
+
+    def rc(self, node: int) -> int | None: ...
+
+    def reason(self, node: int) -> str:
+        """Why the node failed, one clean line; empty where the return code says it all."""
+
+    def elapsed(self, node: int, now: float) -> float | None:
+        """Seconds the node has run (or ran); None before it started."""
+
+    def last_line(self, node: int) -> str: ...
+
+    def line_count(self, node: int) -> int: ...
+
+    def lines(self, node: int, start: int, stop: int) -> list[OutputLine]: ...
+
+    def merged_count(self) -> int:
+        """Lines in the merged view of all nodes that are still at hand (older ones only per node)."""
+
+    def merged(self, start: int, stop: int) -> list[tuple[int, OutputLine]]:
+        """Lines of all nodes in the order of arrival, as (node number, line)."""
+
+    def groups(self) -> Sequence[GroupView]:
+        """Identical answers together, largest group first; live while the run goes on."""
+
+    def fold(self, nodes: Sequence[int]) -> str:
+        """Node numbers as a folded node set."""
+
+    def transferred(self) -> tuple[int, int]:
+        """Bytes done and bytes in all, for copies; (0, 0) otherwise."""
