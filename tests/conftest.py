@@ -1,0 +1,34 @@
+"""Fixtures that every layer of tests may use; the machinery behind them is in tests/support."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clusterdeck.tests.support.sshd import Sshd
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """A real OpenSSH server, one per test process: node1..node64 through `ssh -F sshd.config`."""
+    with Sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+@pytest.fixture
+def make_sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
+    """Start extra servers: `make_sshd(MaxSessions="1")`; keywords are sshd_config's. All end with the test."""
+    started: list[Sshd] = []
+
+    def make(*, prefix: str = "node", **options: str) -> Sshd:
+        folder = tmp_path / f"sshd{len(started)}"
+        folder.mkdir()
+        server = Sshd(folder, options, prefix=prefix)
+        started.append(server)
+        return server
+
+    yield make
+    for server in started:
+        server.stop()

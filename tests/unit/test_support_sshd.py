@@ -1,0 +1,59 @@
+"""The test harness's own OpenSSH server keeps what it promises."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from clusterdeck.tests.support.sshd import Sshd
+
+
+def _ssh(server: Sshd, node: str, command: str) -> subprocess.CompletedProcess[str]:
+    argv = ["ssh", "-F", str(server.config), node, command]
+    return subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30, check=False)
+
+
+def test_every_node_name_reaches_the_server(sshd: Sshd) -> None:
+    for node in ("node1", "node64"):
+        answer = _ssh(sshd, node, "echo hello; exit 3")
+        assert (answer.stdout, answer.stderr, answer.returncode) == ("hello\n", "", 3)
+
+
+def test_options_reach_the_server(make_sshd: Callable[..., Sshd]) -> None:
+    server = make_sshd(ForceCommand="echo forced")
+    assert _ssh(server, "node1", "echo free").stdout == "forced\n"
+
+
+def test_stop_ends_connections_and_commands(make_sshd: Callable[..., Sshd]) -> None:
+    server = make_sshd()
+    argv = ["ssh", "-F", str(server.config), "node1", "echo up; exec sleep 1000"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"up\n"
+        running = [*server.sessions(), psutil.Process(server.pid)]
+        assert any(process.name() == "sleep" for process in running)
+        server.stop()
+        assert client.wait(10) == 255
+    assert not [process for process in running if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_the_server_dies_with_a_killed_owner(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib\n"
+        "from clusterdeck.tests.support.sshd import Sshd\n"
+        "print(Sshd(pathlib.Path(sys.argv[1])).pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    argv = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        server = psutil.Process(int(owner.stdout.readline()))
+        owner.send_signal(signal.SIGKILL)
+        owner.wait(10)
+        server.wait(10)
+    assert not server.is_running()
