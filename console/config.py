@@ -1,0 +1,190 @@
+"""Where settings come from: flag > environment > project > user > system > default.
+
+| layer       | source                                                              |
+|-------------|---------------------------------------------------------------------|
+| flag        | options of the command line                                         |
+| environment | `CLUSTERDECK_<SECTION>_<KEY>`, such as CLUSTERDECK_RUN_FANOUT       |
+| project     | `.clusterdeck.toml` of the current folder, only once it is trusted  |
+| user        | `config.toml` in the user's configuration folder                    |
+| system      | `/etc/clusterdeck/config.toml`                                      |
+
+A file is read only if root or the user owns it and nobody else may write to it or to a folder above it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import paths
+from .settings import NODE_KEYS, NodeSection, Settings, SettingsError, convert_to, nearest, sections, setting_names
+from .trust import TrustError, read_trusted
+
+__all__ = ["PROJECT_FILE", "Settings", "SettingsError", "load_settings", "template", "trust_project"]
+
+PROJECT_FILE = ".clusterdeck.toml"
+_PREFIX = "CLUSTERDECK_"
+#: Variables with our prefix that are not settings.
+_NOT_SETTINGS = frozenset({"CONFIG_DIR", "STATE_DIR", "CACHE_DIR", "SYSTEM_CONFIG", "DEBUG"})
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    project: Path | None = None,
+    notices: list[str] | None = None,
+) -> Settings:
+    """All layers put together. Raises SettingsError naming file, key and the nearest known key, or OSError.
+
+    flags: setting name -> value. environment: os.environ by default. project: the folder whose PROJECT_FILE counts
+    (current folder by default). notices: gets a line where a project file is there but not trusted.
+    """
+    settings = Settings()
+    for file in (paths.system_config_file(), paths.user_config_file()):
+        _apply_file(settings, file)
+    candidate = (project or Path.cwd()) / PROJECT_FILE
+    if candidate.is_file():
+        if _is_trusted(candidate):
+            _apply_file(settings, candidate)
+        elif notices is not None:
+            notices.append(f"{candidate} is not used: it is not trusted (clusterdeck config trust)")
+    _apply_environment(settings, os.environ if environment is None else environment)
+    for name, value in (flags or {}).items():
+        settings.set(name, value, "flag")
+    return settings
+
+
+def _apply_file(settings: Settings, file: Path) -> None:
+    try:
+        text = read_trusted(file)
+    except FileNotFoundError:
+        return
+    except TrustError as error:
+        raise SettingsError(str(error)) from error
+    import tomllib  # only when there is a file to read
+
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: {error}") from None
+    try:
+        _apply_table(settings, table, str(file))
+    except SettingsError as error:
+        raise SettingsError(f"{file}: {error}{_line_of(text, str(error))}") from None
+
+
+def _apply_table(settings: Settings, table: dict[str, Any], source: str) -> None:
+    known = sections()
+    for section, content in table.items():
+        if section == "nodes":
+            settings.nodes.extend(_node_sections(content, source))
+        elif section not in known:
+            raise SettingsError(f"unknown section {section!r}{nearest(section, [*known, 'nodes'])}")
+        elif not isinstance(content, dict):
+            raise SettingsError(f"{section!r} must be a table: write [{section}]")
+        else:
+            for key, value in content.items():
+                if section == "groups" and key == "sets":
+                    settings.group_sets.update(_group_sets(value))
+                else:
+                    settings.set(f"{section}.{key}", value, source)
+
+
+def _group_sets(content: Any) -> dict[str, str]:
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise SettingsError('groups.sets must be a table of texts: name = "node[1-3]"')
+    return dict(content)
+
+
+def _node_sections(content: Any, source: str) -> list[NodeSection]:
+    if not isinstance(content, list):
+        raise SettingsError("nodes must be a list of tables: write [[nodes]]")
+    found = []
+    for section in content:
+        match = section.get("match") if isinstance(section, dict) else None
+        if not isinstance(match, str) or not match.strip():
+            raise SettingsError('a [[nodes]] section needs match = "NODES"')
+        values = []
+        for key, value in section.items():
+            if key == "match":
+                continue
+            if key not in NODE_KEYS:
+                raise SettingsError(f"unknown setting 'nodes.{key}'{nearest(key, [*NODE_KEYS, 'match'])}")
+            values.append((key, convert_to(NODE_KEYS[key], f"nodes.{key}", value)))
+        found.append(NodeSection(match, tuple(values), source))
+    return found
+
+
+def _apply_environment(settings: Settings, environment: Mapping[str, str]) -> None:
+    by_variable = {name.upper().replace(".", "_"): name for name in setting_names()}
+    for variable in sorted(environment):
+        if not variable.startswith(_PREFIX) or variable.removeprefix(_PREFIX) in _NOT_SETTINGS:
+            continue
+        word = variable.removeprefix(_PREFIX)
+        name = by_variable.get(word)
+        if name is None:
+            known = [_PREFIX + known for known in by_variable]
+            raise SettingsError(f"unknown setting in the environment: {variable}{nearest(variable, known)}")
+        try:
+            settings.set(name, environment[variable], f"environment {variable}")
+        except SettingsError as error:
+            raise SettingsError(f"{variable}: {error}") from None
+
+
+def _line_of(text: str, message: str) -> str:
+    """` (line 12)` where the quoted key of the message stands in the file; nothing when that is not certain."""
+    quoted = message.split("'")[1].rpartition(".")[2] if message.count("'") >= 2 else message.split(" ")[0]
+    key = quoted.rpartition(".")[2]
+    lines = [n for n, line in enumerate(text.splitlines(), 1) if line.split("=")[0].strip(" []\"'") == key]
+    return f" (line {lines[0]})" if len(lines) == 1 else ""
+
+
+# -- trust of a project's file
+
+
+def _trust_file() -> Path:
+    return paths.state_dir() / "trusted.json"
+
+
+def _is_trusted(file: Path) -> bool:
+    try:
+        known = json.loads(_trust_file().read_text())
+        return bool(known.get(str(file.resolve())) == hashlib.sha256(file.read_bytes()).hexdigest())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def trust_project(file: Path) -> None:
+    """Remember the hash of a project's file, so that it counts until it changes. Raises OSError or TrustError."""
+    read_trusted(file)
+    store = _trust_file()
+    try:
+        known = json.loads(store.read_text())
+    except (OSError, ValueError):
+        known = {}
+    known[str(file.resolve())] = hashlib.sha256(file.read_bytes()).hexdigest()
+    temporary = store.with_suffix(".new")
+    with os.fdopen(paths.private_file(temporary, os.O_WRONLY | os.O_TRUNC), "w") as stream:
+        json.dump(known, stream)
+    temporary.replace(store)
+
+
+def template() -> str:
+    """A `config.toml` with every setting, its meaning and its default, all commented out."""
+    blank = Settings()
+    lines = ["# clusterdeck: settings. Every line shows the default; take the # away to change it.", ""]
+    section = ""
+    for name, value, _source, meaning in blank.explain():
+        home, _, key = name.partition(".")
+        if home != section:
+            section = home
+            lines += ["", f"[{home}]"]
+        lines += [f"# {meaning}", f"# {key} = {value}"]
+    lines += ["", "# Own groups, used as @name:", "# [groups.sets]", '# web = "web[1-9]"', ""]
+    lines += ["# Settings for some nodes; the first section that matches wins:", "# [[nodes]]"]
+    lines += ['# match = "edge[1-20]"', '# user = "admin"', "# port = 2222", ""]
+    return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""Where configuration, state and cache live, and with which rights.
+
+The state folder is 0700 and its files are 0600: it holds the history, the audit log and outputs of nodes.
+Environment: CLUSTERDECK_CONFIG_DIR, CLUSTERDECK_STATE_DIR and CLUSTERDECK_CACHE_DIR move the folders (tests, sites).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+APPLICATION = "clusterdeck"
+
+
+def _folder(variable: str, kind: str) -> Path:
+    moved = os.environ.get(variable)
+    if moved:
+        return Path(moved).expanduser()
+    import platformdirs  # only when asked for: `--help` and `run` must not pay for it
+
+    return Path(getattr(platformdirs, f"user_{kind}_path")(APPLICATION, appauthor=False))
+
+
+def config_dir() -> Path:
+    """The user's configuration folder; it may not exist."""
+    return _folder("CLUSTERDECK_CONFIG_DIR", "config")
+
+
+def cache_dir() -> Path:
+    """The cache folder; it may not exist."""
+    return _folder("CLUSTERDECK_CACHE_DIR", "cache")
+
+
+def state_dir() -> Path:
+    """The state folder, made with mode 0700 if need be.
+
+    Raises OSError where it cannot be made or tightened, and PermissionError where it belongs to somebody else.
+    """
+    folder = _folder("CLUSTERDECK_STATE_DIR", "state")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid not in (os.geteuid(), 0):
+        raise PermissionError(f"{folder} belongs to another user: set CLUSTERDECK_STATE_DIR to a folder of your own")
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+def private_file(path: Path, flags: int) -> int:
+    """Open a file of the state folder with mode 0600 and return its descriptor; symbolic links are refused."""
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    if os.fstat(descriptor).st_mode & 0o077:
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def user_config_file() -> Path:
+    """The user's `config.toml`."""
+    return config_dir() / "config.toml"
+
+
+def system_config_file() -> Path:
+    """The site's `config.toml`."""
+    return Path(os.environ.get("CLUSTERDECK_SYSTEM_CONFIG", "/etc/clusterdeck/config.toml"))
+
+
+def audit_file() -> Path:
+    """The audit log, one JSON object per line."""
+    return state_dir() / "audit.jsonl"
+
+
+def history_file() -> Path:
+    """The prompt's history."""
+    return state_dir() / "history"
+
+
+def runs_dir() -> Path:
+    """Finished runs on disk, one folder per run."""
+    folder = state_dir() / "runs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def macros_dir() -> Path:
+    """The user's own macros; it may not exist."""
+    return config_dir() / "macros"
