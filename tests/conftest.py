@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterdeck.console.democluster.cluster import DemoCluster
 from clusterdeck.tests.support.sshd import Sshd
 
 
@@ -32,3 +33,10 @@ def make_sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
     yield make
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def demo_cluster() -> Iterator[DemoCluster]:
+    """The demo cluster with 12 nodes, demo10 to demo12 unreachable on purpose; one per test process."""
+    with DemoCluster(12) as cluster:
+        yield cluster

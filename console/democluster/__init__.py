@@ -1,0 +1,1 @@
+"""The demo cluster: a few dozen pretended nodes behind one real SSH server process on loopback."""
