@@ -23,9 +23,9 @@ import re
 #: What needs no work: the whole of a line of plain ASCII output, nearly always.
 _PLAIN = re.compile(rb"[\x20-\x7e\n\t]*\Z")
 
-# A control string may hold anything but a terminator, a line end or another ESC; it is bounded so that an unterminated
-# one costs no more than its length.
-_STRING_BODY = "[^\\x07\\x1b\\x9c\\n]{0,65536}"
+# A control string may hold anything but a terminator, a line end or another introducer: so each character is looked
+# at once, however many strings are begun and never ended.
+_STRING_BODY = "[^\\x07\\x1b\\x80-\\x9f\\n]{0,65536}"
 _SEQUENCE = (
     "(?:\\x1b\\[|\\x9b)[0-?]{0,256}[ -/]{0,16}[@-~]"  # CSI: parameters, intermediates, final
     f"|(?:\\x1b[\\]P^_X]|[\\x9d\\x90\\x9e\\x9f\\x98]){_STRING_BODY}(?:\\x07|\\x1b\\\\|\\x9c)"  # OSC DCS PM APC SOS
@@ -38,7 +38,7 @@ _DECEPTIVE = (
     "\\uffa0\\ufff0-\\ufffb\\ud800-\\udfff\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff]"
 )
 _UNSAFE = re.compile(f"{_SEQUENCE}|{_CONTROL}|{_DECEPTIVE}")
-_CARRIAGE_RETURNS = re.compile("\\r+(?=\\n)|\\r+\\Z")
+_CARRIAGE_RETURNS = re.compile("(?<!\\r)\\r++(?=\\n|\\Z)")
 
 #: A sequence that a later chunk may complete: only what stands at the very end and is not too long to wait for.
 _UNFINISHED = re.compile(

@@ -122,3 +122,12 @@ def test_a_flood_of_random_controls() -> None:
     for _ in range(20):
         data = bytes(random_bytes.choice(b"\x1b\x9b\x9d\x90[];?0123mhlJ\x07\\ab\n\r\xc2\x85") for _ in range(5000))
         assert not _foreign(sanitize(data))
+
+
+@pytest.mark.parametrize(
+    "piece", ["\x1b]0;", "\x9d", "\x90a", "\x9b", "\x1b[", "\x1b[1;", "\x1b ", "\r", "\x1b]0;" + "a" * 999]
+)
+def test_strings_that_never_end_cost_their_length_only(piece: str) -> None:
+    # Quadratic work on half a megabyte would take minutes: the runner's own limit is the judge.
+    shown = sanitize_text(piece * (500_000 // len(piece)) + "!")
+    assert not _foreign(shown)
