@@ -1,0 +1,395 @@
+"""The queue in this process's memory; the SQLite store is this one with a journal that is written first."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from ..errors import QueueFull, UnknownProcess
+from ..leases import DEFAULT_FACTOR, Process, Processes
+from ..tasks import DEFAULT_OPTIONS, Failure, ProcessInfo, TaskId, TaskInfo, TaskOptions, TaskState
+from .base import ANY_RESULT, Change, Claim, Counts, Event, Listener, RawOutcome, Termination
+from .lanes import Lanes
+from .records import Journal, Task, info_of
+
+WAITING = TaskState.WAITING
+LEASED = TaskState.LEASED
+#: What the requester of a lost task reads.
+LOST_MESSAGE = "the worker that ran it vanished and it may not be run twice"
+
+
+class MemoryStore:
+    """See `Store`. limit: most waiting tasks (None: no bound). factor: periods of silence before a process is given up.
+
+    One lock; no method waits for anything else than that lock (and, with a journal, the disk).
+    """
+
+    shared = False
+
+    def __init__(self, *, limit: int | None = None, factor: float = DEFAULT_FACTOR) -> None:
+        self._lock = threading.Lock()
+        self._limit = limit
+        self._numbers = itertools.count()
+        self._fronts = itertools.count(-1, -1)
+        self._tasks: dict[str, Task] = {}
+        self._waiting = Lanes[Task]()
+        self._finished = Lanes[Task]()
+        self._requested: dict[str, OrderedDict[str, Task]] = {}
+        self._running: dict[str, int] = {}
+        self._processes = Processes(factor)
+        self._data: dict[str, Any] = {}
+        self._termination: Termination | None = None
+        self._events: deque[Event] = deque()
+        self._listener: Listener | None = None
+        self._journal: Journal | None = None
+
+    def dumps(self, value: Any) -> Any:
+        return value
+
+    def loads(self, payload: Any) -> Any:
+        return payload
+
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def _tell(self) -> None:
+        """Tell what happened; called without the lock, so that a listener may call the store."""
+        events, listener = self._events, self._listener
+        while events:
+            try:
+                event = events.popleft()
+            except IndexError:  # another thread told it
+                return
+            if listener is not None:
+                listener(event)
+
+    # -- processes
+
+    def register(self, period: float | None, info: Any) -> int:
+        with self._lock:
+            process = self._processes.add(period, info, time.monotonic())
+            if self._journal is not None:
+                self._journal.next_process(process.id + 1)
+            self._events.append(Event(Change.ALL))  # waiters compute their next deadline anew
+        self._tell()
+        return process.id
+
+    def unregister(self, process_id: int) -> bool:
+        with self._lock:
+            process = self._processes.remove(process_id)
+            if process is not None:
+                self._release(process)
+        self._tell()
+        return process is not None
+
+    def ping(self, process_id: int) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            self._reap(now)
+            process = self._processes.by_id.get(process_id)
+            if process is not None:
+                self._processes.heard(process, now)
+        self._tell()
+        return process is not None
+
+    def processes(self) -> list[ProcessInfo]:
+        with self._lock:
+            now = time.monotonic()
+            self._reap(now)
+            found = [
+                ProcessInfo(p.id, p.info, p.period, now - p.heard, len(p.leases))
+                for p in self._processes.by_id.values()
+            ]
+        self._tell()
+        return found
+
+    def reap(self) -> None:
+        with self._lock:
+            self._reap(time.monotonic())
+        self._tell()
+
+    def next_deadline(self) -> float:
+        return max(0.0, self._processes.next_deadline - time.monotonic())
+
+    def _reap(self, now: float) -> None:
+        if now >= self._processes.next_deadline:
+            for process in self._processes.overdue(now):
+                self._processes.remove(process.id)
+                self._release(process)
+
+    def _release(self, process: Process) -> None:
+        # Newest first: each goes to the front, so the oldest ends up foremost.
+        for task in reversed(list(process.leases.values())):
+            self._take_back(task, lost=True, not_on=None)
+        self._events.append(Event(Change.ALL))  # with the last process a drain may be over
+
+    # -- tasks
+
+    def add(self, tag: str, payload: Any, requester: str | None, options: TaskOptions = DEFAULT_OPTIONS) -> str:
+        with self._lock:
+            if self._limit is not None and len(self._waiting) >= self._limit:
+                raise QueueFull(f"{self._limit} tasks are waiting already")
+            task = Task(next(self._numbers), tag, payload, requester, options)
+            if self._journal is not None:
+                self._journal.added((task,))
+            self._admit(task)
+        self._tell()
+        return task.id
+
+    def add_many(
+        self, tag: str, payloads: Iterable[Any], requester: str | None, options: TaskOptions = DEFAULT_OPTIONS
+    ) -> list[str]:
+        with self._lock:
+            tasks = [Task(next(self._numbers), tag, payload, requester, options) for payload in payloads]
+            if self._limit is not None and len(self._waiting) + len(tasks) > self._limit:
+                raise QueueFull(f"{len(self._waiting)} of {self._limit} tasks are waiting already")
+            if self._journal is not None:
+                self._journal.added(tasks)
+            for task in tasks:
+                self._admit(task)
+        self._tell()
+        return [task.id for task in tasks]
+
+    def _admit(self, task: Task) -> None:
+        self._tasks[task.id] = task
+        self._waiting.append(task.tag, task.id, task)
+        self._events.append(Event(Change.TASK, task.tag, task.id, task.requester))
+
+    def take(
+        self,
+        tags: Sequence[str] | None,
+        process_id: int | None,
+        node: str | None = None,
+        nodes: Collection[str] | None = None,
+    ) -> tuple[TaskId, str, Any] | None:
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._processes.next_deadline:
+                self._reap(now)
+            process: Process | None = None
+            if process_id is not None:
+                process = self._processes.by_id.get(process_id)
+                if process is None:
+                    raise UnknownProcess(process_id)
+                self._processes.heard(process, now)
+            task = self._next(tags, node, nodes)
+            if task is not None:
+                attempt, started = task.attempt + 1, time.time()
+                if self._journal is not None:
+                    self._journal.leased(task, attempt, started)
+                task.attempt, task.started = attempt, started
+                task.state = LEASED
+                task.owner = process
+                self._waiting.remove(task.tag, task.id)
+                self._running[task.tag] = self._running.get(task.tag, 0) + 1
+                if process is not None:
+                    process.leases[task.id] = task
+                if self._limit is not None:
+                    self._events.append(Event(Change.SPACE))
+        if self._events:
+            self._tell()
+        return None if task is None else (TaskId(task.id, task.attempt), task.tag, task.payload)
+
+    def _next(self, tags: Sequence[str] | None, node: str | None, nodes: Collection[str] | None) -> Task | None:
+        if self._termination is Termination.NOW or not self._waiting:
+            return None
+        if node is None:
+            return self._waiting.first(tags)
+        for task in self._waiting.iterate(tags):
+            if node not in task.not_on or (nodes is not None and task.not_on.issuperset(nodes)):
+                return task
+        return None
+
+    def _leased(self, task_id: str, attempt: int | None) -> Task | None:
+        """The task, if this attempt holds it; without a token only a first hand-out can be meant, surely."""
+        task = self._tasks.get(task_id)
+        if task is None or task.state is not LEASED or task.attempt != (1 if attempt is None else attempt):
+            return None
+        return task
+
+    def finish(self, task_id: str, attempt: int | None, state: TaskState, payload: Any) -> bool:
+        with self._lock:
+            task = self._leased(task_id, attempt)
+            if task is not None:
+                self._end(task, state, payload, task.losses)
+        if self._events:
+            self._tell()
+        return task is not None
+
+    def give_back(self, task_id: str, attempt: int | None, *, lost: bool = False, not_on: str | None = None) -> bool:
+        with self._lock:
+            task = self._leased(task_id, attempt)
+            if task is not None:
+                self._take_back(task, lost=lost, not_on=not_on)
+        self._tell()
+        return task is not None
+
+    def cancel(self, task_id: str) -> bool:
+        with self._lock:
+            task = self._tasks.get(task_id)
+            if task is None or task.state.finished:
+                return False
+            failure = self.dumps(Failure("TaskCancelled", "cancelled before it finished"))
+            self._end(task, TaskState.CANCELLED, failure, task.losses)
+        self._tell()
+        return True
+
+    def retry(self, task_id: str) -> bool:
+        with self._lock:
+            task = self._tasks.get(task_id)
+            if task is None or task.state not in (TaskState.FAILED, TaskState.CANCELLED, TaskState.LOST):
+                return False
+            self._to_front(task, 0, task.not_on)
+        self._tell()
+        return True
+
+    def _unlease(self, task: Task) -> None:
+        if task.state is not LEASED:
+            return
+        left = self._running[task.tag] - 1
+        if left:
+            self._running[task.tag] = left
+        else:
+            del self._running[task.tag]
+        if task.owner is not None:
+            task.owner.leases.pop(task.id, None)
+            task.owner = None
+
+    def _take_back(self, task: Task, *, lost: bool, not_on: str | None) -> None:
+        losses = task.losses + lost
+        if lost and not task.retriable:
+            self._end(task, TaskState.LOST, self.dumps(Failure("TaskLost", LOST_MESSAGE)), losses)
+        elif lost and losses >= task.max_attempts:
+            message = f"{losses} workers vanished while they had it"
+            self._end(task, TaskState.FAILED, self.dumps(Failure("TaskLost", message)), losses)
+        else:
+            self._to_front(task, losses, task.not_on if not_on is None else task.not_on | {not_on})
+
+    def _to_front(self, task: Task, losses: int, not_on: frozenset[str]) -> None:
+        place = next(self._fronts)
+        if self._journal is not None:
+            self._journal.waiting(task, place, losses, not_on)
+        if task.state.finished:
+            self._unfinish(task)
+        self._unlease(task)
+        task.state, task.place, task.losses, task.not_on = WAITING, place, losses, not_on
+        task.result, task.started, task.ended = None, 0.0, 0.0
+        self._waiting.prepend(task.tag, task.id, task)
+        self._events.append(Event(Change.TASK, task.tag, task.id, task.requester))
+
+    def _end(self, task: Task, state: TaskState, payload: Any, losses: int) -> None:
+        ended = time.time()
+        if self._journal is not None:
+            self._journal.ended(task, state, payload, losses, ended)
+        if task.state is WAITING:
+            self._waiting.remove(task.tag, task.id)
+            if self._limit is not None:
+                self._events.append(Event(Change.SPACE))
+        self._unlease(task)
+        task.state, task.result, task.losses, task.ended = state, payload, losses, ended
+        self._enlist(task)
+        self._events.append(Event(Change.RESULT, task.tag, task.id, task.requester))
+
+    def _enlist(self, task: Task) -> None:
+        self._finished.append(task.tag, task.id, task)
+        if task.requester is not None:
+            self._requested.setdefault(task.requester, OrderedDict())[task.id] = task
+
+    def _unfinish(self, task: Task) -> None:
+        self._finished.remove(task.tag, task.id)
+        if task.requester is not None:
+            mine = self._requested[task.requester]
+            del mine[task.id]
+            if not mine:
+                del self._requested[task.requester]
+
+    def collect(self, claim: Claim = ANY_RESULT) -> RawOutcome | None:
+        with self._lock:
+            task = self._claimed(claim)
+            if task is not None:
+                if self._journal is not None:
+                    self._journal.dropped(task)
+                self._unfinish(task)
+                del self._tasks[task.id]
+                if self._termination is not None:
+                    self._events.append(Event(Change.ALL))  # who waits for more may now be told that there is none
+        if self._events:
+            self._tell()
+        return None if task is None else RawOutcome(task.id, task.tag, task.state, task.result)
+
+    def _claimed(self, claim: Claim) -> Task | None:
+        if claim.task_id is not None:
+            task = self._tasks.get(claim.task_id)
+            return task if task is not None and task.state.finished else None
+        if claim.requester is not None:
+            mine = self._requested.get(claim.requester)
+            return next(iter(mine.values())) if mine else None
+        return self._finished.first(None if claim.tag is None else (claim.tag,))
+
+    def known(self, task_id: str) -> bool:
+        return task_id in self._tasks
+
+    def counts(self) -> Counts:
+        with self._lock:
+            self._reap(time.monotonic())
+            counts = Counts(self._waiting.counts(), dict(self._running), self._finished.counts())
+        self._tell()
+        return counts
+
+    def may_add(self) -> bool:
+        return self._limit is None or len(self._waiting) < self._limit
+
+    def may_take(self, tags: Sequence[str] | None) -> bool:
+        with self._lock:
+            return self._termination is not Termination.NOW and self._waiting.first(tags) is not None
+
+    def may_collect(self, claim: Claim) -> bool:
+        with self._lock:
+            return self._claimed(claim) is not None
+
+    def tasks(self, states: Collection[TaskState], limit: int) -> list[TaskInfo]:
+        with self._lock:
+            found: list[Task] = []
+            if WAITING in states:
+                found += itertools.islice(self._waiting.iterate(None), limit)
+            if LEASED in states:
+                found += itertools.islice((t for t in self._tasks.values() if t.state is LEASED), limit)
+            if any(state.finished for state in states):
+                found += itertools.islice((t for t in self._finished.iterate(None) if t.state in states), limit)
+            return [info_of(task) for task in found[:limit]]
+
+    # -- data items, life
+
+    def put_data(self, items: dict[str, Any]) -> None:
+        with self._lock:
+            if self._journal is not None:
+                self._journal.put_data(items)
+            self._data.update(items)
+
+    def get_data(self, label: str) -> Any:
+        with self._lock:
+            return self._data[label]
+
+    def drop_data(self, label: str) -> None:
+        with self._lock:
+            if label not in self._data:
+                raise KeyError(label)
+            if self._journal is not None:
+                self._journal.drop_data(label)
+            del self._data[label]
+
+    def terminate(self, mode: Termination | None) -> None:
+        with self._lock:
+            self._termination = mode
+            self._events.append(Event(Change.ALL))
+        self._tell()
+
+    def termination(self) -> Termination | None:
+        return self._termination
+
+    def close(self) -> None:
+        """Nothing to give back: memory goes with the object."""
