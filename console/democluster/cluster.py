@@ -62,8 +62,20 @@ class DemoCluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs in its environment to know the groups (@web, @db, ...)."""
-        return {"CLUSTERSHELL_CFGDIR": str(self.folder / "clustershell")}
+        """What a console or a ClusterShell tool needs in its environment to work on this cluster, and only on it.
+
+        Settings, history and audit log go to the private folder too: a demo leaves no trace in the user's own.
+        """
+        return {
+            "CLUSTERSHELL_CFGDIR": str(self.folder / "clustershell"),
+            "CLUSTERDECK_CONFIG_DIR": str(self.folder / "config"),
+            "CLUSTERDECK_STATE_DIR": str(self.folder / "state"),
+            "CLUSTERDECK_CACHE_DIR": str(self.folder / "cache"),
+            "CLUSTERDECK_SSH_CONFIG": str(self.ssh_config),
+            "CLUSTERDECK_SSH_KNOWN_HOSTS": str(self.known_hosts),
+            "CLUSTERDECK_SSH_OPTIONS": f"-F {self.ssh_config}",
+            "CLUSTERDECK_GROUPS_DEFAULT": self.nodes,
+        }
 
     @property
     def pid(self) -> int:

@@ -23,13 +23,13 @@ from .plan import NodePlan, make_groups
 _CONNECT_TIMEOUT = 4
 
 _HOSTNAME = """#!/bin/sh
-echo "$CLUSTERDECK_NODE"
+echo "$DEMO_NODE"
 """
 _UNAME = """#!/bin/sh
 case "$*" in
-    -n) echo "$CLUSTERDECK_NODE" ;;
-    -r) cat "$CLUSTERDECK_NODE_HOME/kernel" ;;
-    -a) echo "Linux $CLUSTERDECK_NODE $(cat "$CLUSTERDECK_NODE_HOME/kernel") $(PATH=/usr/bin:/bin uname -m)" ;;
+    -n) echo "$DEMO_NODE" ;;
+    -r) cat "$DEMO_HOME/kernel" ;;
+    -a) echo "Linux $DEMO_NODE $(cat "$DEMO_HOME/kernel") $(PATH=/usr/bin:/bin uname -m)" ;;
     *) PATH=/usr/bin:/bin exec uname "$@" ;;
 esac
 """
@@ -43,8 +43,8 @@ case "$2" in
     nginx|ssh) ;;
     *) echo "Unit $2.service could not be found." >&2; exit 4 ;;
 esac
-state=$(cat "$CLUSTERDECK_NODE_HOME/services/$2")
-if [ "$1" = status ]; then echo "$2.service is $state on $CLUSTERDECK_NODE"; else echo "$state"; fi
+state=$(cat "$DEMO_HOME/services/$2")
+if [ "$1" = status ]; then echo "$2.service is $state on $DEMO_NODE"; else echo "$state"; fi
 [ "$state" = active ] || exit 3
 """
 
@@ -113,7 +113,7 @@ def write_node(folder: Path, plan: NodePlan) -> Path:
 
 
 def node_environment(folder: Path, plan: NodePlan, home: Path) -> dict[str, str]:
-    """The whole environment of a command on a node; the CLUSTERDECK_DEMO value is how stray processes are found."""
+    """The whole environment of a command on a node; the DEMO_CLUSTER value is how stray processes are found."""
     user = getpass.getuser()
     return {
         "PATH": f"{folder / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}",
@@ -124,8 +124,8 @@ def node_environment(folder: Path, plan: NodePlan, home: Path) -> dict[str, str]
         "SHELL": "/bin/sh",
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "HOSTNAME": plan.name,
-        "CLUSTERDECK_NODE": plan.name,
-        "CLUSTERDECK_NODE_HOME": str(home),
-        "CLUSTERDECK_DEMO": str(folder),
+        "DEMO_NODE": plan.name,
+        "DEMO_HOME": str(home),
+        "DEMO_CLUSTER": str(folder),
         "PS1": f"{plan.name}$ ",
     }

@@ -16,13 +16,13 @@ _ROUNDS = 20
 
 
 def kill_strays(folder: Path) -> int:
-    """SIGKILL whatever carries CLUSTERDECK_DEMO=folder in its environment; returns how many were killed.
+    """SIGKILL whatever carries DEMO_CLUSTER=folder in its environment; returns how many were killed.
 
     Repeated until none is found, because a process may fork while it is being looked for.
     """
     killed: set[int] = set()
     for _ in range(_ROUNDS):
-        found = [pid for pid in _marked(f"CLUSTERDECK_DEMO={folder}") if pid != os.getpid()]
+        found = [pid for pid in _marked(f"DEMO_CLUSTER={folder}") if pid != os.getpid()]
         for pid in found:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)

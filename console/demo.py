@@ -1,0 +1,105 @@
+"""`clusterdeck demo`: the console on a cluster that this machine pretends to have."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from .democluster.cluster import DemoCluster, DemoClusterError
+from .democluster.plan import DESCRIPTION, MAX_NODES
+from .exits import ExitCode
+
+_DEFAULT_NODES = 24
+#: What a user may have set on purpose also for a demo; everything else about files is the demo's own.
+_USERS_CHOICE = ("CLUSTERDECK_CONFIG_DIR", "CLUSTERDECK_STATE_DIR", "CLUSTERDECK_CACHE_DIR")
+
+_EPILOG = f"""\
+{DESCRIPTION}
+examples:
+  clusterdeck demo                                  the console on demo[1-24]
+  clusterdeck demo -n 100                           a bigger one
+  clusterdeck demo -- run -w @web -b uname -r       one command, then gone
+  clusterdeck demo -- repl                          the plain prompt
+  clusterdeck demo --serve-only                     the nodes alone, for other programs and terminals
+
+All of it is real SSH on 127.0.0.1, with keys made for the occasion in a private temporary folder. When the
+console ends, however it ends, the nodes, their commands and the folder are gone.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of `clusterdeck demo`."""
+    parser = argparse.ArgumentParser(
+        prog="clusterdeck demo",
+        description="Open the console on a small SSH cluster on this machine's loopback.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "-n",
+        "--nodes",
+        type=int,
+        default=_DEFAULT_NODES,
+        metavar="N",
+        help=f"how many nodes, 1 to {MAX_NODES} (default {_DEFAULT_NODES})",
+    )
+    parser.add_argument("--healthy", action="store_true", help="no node is unreachable on purpose")
+    parser.add_argument(
+        "--serve-only", action="store_true", help="only serve; print how to reach the nodes, end with Ctrl-C"
+    )
+    parser.usage = "clusterdeck demo [-h] [-n N] [--healthy] [--serve-only] [-- ARGS...]"
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `clusterdeck demo` with these arguments (those after the word `demo`); returns the exit status."""
+    parser = build_parser()
+    words = list(sys.argv[1:] if argv is None else argv)
+    cut = words.index("--") if "--" in words else len(words)
+    options, arguments = parser.parse_args(words[:cut]), words[cut + 1 :]
+    if options.serve_only and arguments:
+        parser.error("--serve-only takes no arguments for the console")
+    try:
+        cluster = DemoCluster(options.nodes, faults=not options.healthy)
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        with cluster:
+            return _serve(cluster) if options.serve_only else _console(cluster, arguments)
+    except DemoClusterError as error:
+        print(f"clusterdeck demo: {error}", file=sys.stderr)  # noqa: T201
+        return int(ExitCode.ERROR)
+
+
+def _console(cluster: DemoCluster, arguments: list[str]) -> int:
+    from . import cli  # cli.py imports this module
+
+    given = {name: os.environ[name] for name in _USERS_CHOICE if name in os.environ}
+    os.environ.update(cluster.environment | given)
+    return int(cli.main(arguments))
+
+
+def _serve(cluster: DemoCluster) -> int:
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in cluster.environment.items()]
+    lines.append(f"# {cluster.nodes} on 127.0.0.1: ssh -F {shlex.quote(str(cluster.ssh_config))} demo1")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+    sys.stderr.write("serving; Ctrl-C ends the nodes and removes their folder\n")
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
+    return int(ExitCode.OK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
