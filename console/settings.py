@@ -270,7 +270,7 @@ def _size(value: Any) -> int:
     match = re.fullmatch(r"(\d{1,15})\s*(?:([kmgt])i?)?b?", str(value).strip().lower(), re.ASCII)
     if match is None or not isinstance(value, str):
         raise ValueError(value)
-    return int(match[1]) * 1024 ** " kmgt".index(match[2] or " ")
+    return int(match[1]) << 10 * " kmgt".index(match[2] or " ")
 
 
 def as_toml(value: Any) -> str:

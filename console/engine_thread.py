@@ -1,0 +1,145 @@
+"""The engine in a thread of its own: one Task, its inbox (an EnginePort) and what runs on it.
+
+`EngineThread.post` is the one way in, from any thread; everything that starts with `_do_` runs in the engine's thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..engine.task import Task
+from ..engine.text import sanitize_text
+from .events import Notice
+from .launch import Launcher, RunSpec
+from .outbox import EventBatcher, Outbox
+from .run_handler import RunDriver
+from .runs import Run
+from .settings import Settings
+from .timers import TimerDriver
+
+
+class EngineThread:
+    """Owns the Task. When that dies of an error, its runs end as lost and `alive` turns False."""
+
+    def __init__(self, settings: Settings, outbox: Outbox) -> None:
+        self._settings = settings
+        self.batcher = EventBatcher(outbox, self._call_later, self._hold)
+        self._drivers: dict[int, RunDriver] = {}
+        self._timers: dict[int, TimerDriver] = {}
+        self.task = Task()
+        self.task.set_default("stdout_msgtree", False)
+        self.task.set_default("stderr_msgtree", False)
+        self.task.excepthook = self._died
+        self._launcher = Launcher(self.task, settings)
+        self._port = self.task.port(handler=self)
+        self.alive = True
+
+    def start(self) -> None:
+        """Let the loop run; it runs until `stop`."""
+        self.task.resume()
+
+    def post(self, order: Callable[[], None]) -> bool:
+        """Call `order` in the engine's thread, in order; False when the engine is gone."""
+        return self.alive and bool(self._port.msg_send(order))
+
+    def stop(self, timeout: float) -> bool:
+        """End everything; False when the engine's thread did not end within `timeout` seconds."""
+        self.alive = False
+        ender = threading.Thread(target=self.task.abort, kwargs={"kill": True}, name="engine-stop", daemon=True)
+        ender.start()
+        ender.join(timeout)
+        return not ender.is_alive()
+
+    # -- orders, in the engine's thread
+
+    def begin(self, run: Run, spec: RunSpec) -> None:
+        """Start a run."""
+        driver = RunDriver(
+            run.id,
+            run.names,
+            spec.options,
+            self.batcher,
+            lambda handler, names: self._launcher.launch(spec, handler, names),
+            self._over,
+        )
+        self._drivers[run.id] = driver
+        if spec.options.stdin is not None:
+            driver.feed(spec.options.stdin)
+            driver.feed(None)
+        driver.begin()
+
+    def abort(self, numbers: Iterable[int], nodes: Iterable[str] | None) -> None:
+        """Abort runs, or some of their nodes."""
+        for number in numbers:
+            driver = self._drivers.get(number)
+            if driver is not None:
+                driver.abort(nodes)
+
+    def feed(self, number: int, data: bytes | None) -> None:
+        """Write to a run's standard input; None ends it."""
+        driver = self._drivers.get(number)
+        if driver is not None:
+            driver.feed(data)
+
+    def add_timer(self, driver: TimerDriver) -> None:
+        """Arm a timer."""
+        self._timers[driver.info.id] = driver
+        driver.start(self.task, lambda: self._timers.pop(driver.info.id, None))
+
+    def cancel_timer(self, number: int, reason: str) -> None:
+        """Disarm a timer."""
+        driver = self._timers.get(number)
+        if driver is not None:
+            driver.cancel(reason)
+
+    def is_running(self, number: int) -> bool:
+        """Whether a run has not ended, as the engine's thread sees it."""
+        return number in self._drivers
+
+    def release(self) -> None:
+        """Read output again."""
+        self._hold(False)
+
+    # -- the Task's callbacks
+
+    def ev_msg(self, _port: Any, order: Callable[[], None]) -> None:
+        """An order arrived. Its failure must not end the other runs."""
+        try:
+            order()
+        except Exception as error:
+            self.batcher.event(Notice("error", f"internal error: {type(error).__name__}: {error}"), now=True)
+
+    def _over(self, driver: RunDriver) -> None:
+        self._drivers.pop(driver.number, None)
+        for timer in list(self._timers.values()):
+            timer.run_over(driver.number, driver.counts())
+
+    def _call_later(self, delay: float, callback: Callable[[], None]) -> object:
+        return self.task.timer(delay, _Callback(callback), autoclose=True)
+
+    def _hold(self, flag: bool) -> None:
+        self.task.hold_output(flag)
+
+    def _died(self, kind: type[BaseException], error: BaseException, _traceback: Any) -> None:
+        self.alive = False
+        text = f"the engine failed: {kind.__name__}: {error}"
+        for driver in list(self._drivers.values()):
+            driver.lose(text)
+        for timer in list(self._timers.values()):
+            timer.lost(text)
+        self.batcher.event(Notice("error", sanitize_text(text)), now=True)
+
+
+class _Callback:
+    """A timer's handler that calls a function."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+
+    def ev_timer(self, _timer: Any) -> None:
+        """The timer fired."""
+        self._function()

@@ -1,0 +1,391 @@
+"""One operator's session: the engine in its thread, the way in and the way out, the runs and what they left.
+
+Threads: `drain` and `wait_batch` belong to the pump, the one thread that applies events to the run models. All other
+methods may be called from any other thread; they never wait for a node (`resolve` may wait for a group program).
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ClusterShell.NodeSet import NodeSet
+
+from ..engine.names import check_node
+from ..engine.states import NodeState
+from . import paths
+from .engine_thread import EngineThread
+from .events import (
+    CopyProgressed,
+    NodesChanged,
+    NodesRestarted,
+    Notice,
+    OutputArrived,
+    QuestionAsked,
+    QuestionSettled,
+    RunFinished,
+    RunStarted,
+    SessionEvent,
+    TimerEnded,
+    TimerFired,
+)
+from .launch import RunSpec, remote_command
+from .node_expressions import STATE_WORDS, DeckResolver, NodeExpressionError, parse_nodes
+from .options import RunOptions
+from .outbox import Batch, Outbox
+from .output import OutputLimits
+from .runs import Run, RunStore
+from .selection import Selection
+from .settings import Settings
+from .spool import Spool, SpoolBudget
+from .timers import TimerDriver, TimerInfo
+from .waves import plan_waves, stop_threshold
+
+__all__ = ["NodeExpressionError", "RefusedError", "Session"]
+
+
+class RefusedError(Exception):
+    """The session will not run this; the text says why and what to change. Nothing was run."""
+
+
+class Session:
+    """See the module's text for the thread rule. Use as a context manager, or call `start` and `close`.
+
+    on_submit: called, in the caller's thread, before a run is handed to the engine; it may raise RefusedError.
+    on_finish: called by the pump once a run's end is applied.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        selection: Selection | None = None,
+        on_submit: Callable[[Run], None] | None = None,
+        on_finish: Callable[[Run], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.selection = Selection() if selection is None else selection
+        limits = settings.limits
+        self.runs = RunStore(limits.runs, limits.total_memory)
+        self._limits = OutputLimits(limits.node_memory, limits.run_memory)
+        self._budget = SpoolBudget(limits.total_spool)
+        self._outbox = Outbox(limits.pending_output)
+        self._resolver = DeckResolver(self.runs, self.selection.find_saved, self.settings.group_sets.get)
+        self._on_submit = on_submit
+        self._on_finish = on_finish
+        self._run_numbers = itertools.count(1)
+        self._timer_numbers = itertools.count(1)
+        self._question_numbers = itertools.count(1)
+        self._timers: dict[int, TimerInfo] = {}
+        self._questions: dict[int, tuple[QuestionAsked, Callable[[Any], None]]] = {}
+        self._engine: EngineThread | None = None
+        self._engine_lock = threading.Lock()
+        self._closed = False
+
+    # -- life
+
+    def start(self) -> None:
+        """Start the engine's thread; the first command would do it, too."""
+        self._live_engine()
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """End all runs and the engine's thread; False when the engine did not end within `timeout` seconds."""
+        with self._engine_lock:
+            self._closed = True
+            engine, self._engine = self._engine, None
+        ended = True if engine is None else engine.stop(timeout)
+        self.runs.close()
+        return ended
+
+    def __enter__(self) -> Session:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _live_engine(self) -> EngineThread:
+        """The engine; a new one when the last one died of an error."""
+        with self._engine_lock:
+            if self._closed:
+                raise RefusedError("the session is closed")
+            if self._engine is None or not self._engine.alive:
+                self._engine = EngineThread(self.settings, self._outbox)
+                self._engine.start()
+            return self._engine
+
+    # -- commands
+
+    def shell(self, command: str, nodes: NodeSet, options: RunOptions) -> Run:
+        """Run a command on nodes. Raises RefusedError, or ValueError for options that cannot be read."""
+        if not command.strip():
+            raise RefusedError("an empty command is not run")
+        remote_command(command, options, sudo=False)
+        return self._submit(RunSpec("shell", command, options), command, nodes)
+
+    def local(self, command: str, options: RunOptions | None = None) -> Run:
+        """Run a command on this machine, through its shell. Raises RefusedError."""
+        if not command.strip():
+            raise RefusedError("an empty command is not run")
+        return self._submit(RunSpec("local", command, options or RunOptions()), f"!{command}", None)
+
+    def copy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
+        """Copy files or directories out to nodes. Raises RefusedError."""
+        if not sources:
+            raise RefusedError("nothing to copy: name a file or a directory")
+        line = f":copy {' '.join(sources)} {dest}".rstrip()
+        return self._submit(RunSpec("copy", line, options, tuple(sources), dest), line, nodes)
+
+    def rcopy(self, source: str, dest: str, nodes: NodeSet, options: RunOptions) -> Run:
+        """Copy a file or a directory of every node to below `dest`. Raises RefusedError."""
+        if not source:
+            raise RefusedError("nothing to copy: name a file or a directory of the nodes")
+        line = f":rcopy {source} {dest}".rstrip()
+        return self._submit(RunSpec("rcopy", line, options, (source,), dest), line, nodes)
+
+    def retry(self, run: int | Run, states: Sequence[NodeState]) -> Run:
+        """Run again what a run did, on its nodes in these states. Raises RefusedError."""
+        old = run if isinstance(run, Run) else self.runs.get(run)
+        if old is None:
+            raise RefusedError(f"there is no run {run}")
+        with self.runs.lock:
+            nodes = old.node_set(*states)
+        if not len(nodes) or old.kind == "local":
+            words = " or ".join(state.word for state in states)
+            raise RefusedError(f"run {old.id} has no nodes to try again: none is {words}")
+        spec = RunSpec("shell" if old.kind == "timer" else old.kind, old.command, old.options)
+        spec = replace(spec, sources=old.sources, destination=old.destination)
+        return self._submit(spec, old.command, nodes, retry_of=old.id)
+
+    def abort(self, run: int | None = None, nodes: NodeSet | None = None) -> list[int]:
+        """Stop a run (None: all), or only these of its nodes; returns the ids of the runs that were still running."""
+        numbers = [r.id for r in self.runs.running if run is None or r.id == run]
+        names = None if nodes is None else list(nodes)
+        engine = self._engine
+        if numbers and engine is not None:
+            engine.post(lambda: engine.abort(numbers, names))
+        return numbers
+
+    def feed(self, run: int, data: bytes | None) -> None:
+        """Bytes for the standard input of a run's commands; None ends it."""
+        engine = self._engine
+        if engine is not None:
+            engine.post(lambda: engine.feed(run, data))
+
+    def _submit(self, spec: RunSpec, line: str, nodes: NodeSet | None, retry_of: int | None = None) -> Run:
+        if spec.options.dry_run:
+            raise RefusedError("a dry run is not handed to the engine")
+        if nodes is not None:
+            if not len(nodes):
+                raise RefusedError("no nodes: select some, or name them with -w")
+            if self.settings.safety.read_only:
+                raise RefusedError("the session is read-only (:set safety.read_only false)")
+            for node in nodes:
+                check_node(node)
+            plan_waves(len(nodes), spec.options.batch)
+            stop_threshold(len(nodes), spec.options.stop_at)
+        run = self._make_run(spec, line, nodes)
+        run.retry_of = retry_of
+        if self._on_submit is not None:
+            self._on_submit(run)
+        engine = self._live_engine()
+        self.runs.add(run)
+        if not engine.post(lambda: engine.begin(run, spec)):
+            raise RefusedError("the engine ended; try again")
+        return run
+
+    def _make_run(self, spec: RunSpec, line: str, nodes: NodeSet | None, kind: str | None = None) -> Run:
+        spool = Spool(_spool_dir, self.settings.limits.run_spool, self._budget, self._spool_failed)
+        run = Run(next(self._run_numbers), line, kind or spec.kind, nodes, spec.options, self._limits, spool)
+        run.sources, run.destination = spec.sources, spec.destination
+        return run
+
+    def _spool_failed(self, error: OSError) -> None:
+        reason = f"output that does not fit in memory is cut and counted from now on: {error.strerror or error}"
+        self.tell(Notice("warning", reason))
+
+    # -- timers
+
+    def timer(
+        self,
+        delay: float,
+        interval: float | None,
+        command: str,
+        nodes: NodeSet,
+        options: RunOptions,
+        count: int | None = None,
+        until: str | None = None,
+    ) -> TimerInfo:
+        """Run a command after `delay` seconds, then every `interval` seconds. Raises RefusedError or ValueError."""
+        if not command.strip():
+            raise RefusedError("an empty command is not run")
+        if not len(nodes):
+            raise RefusedError("no nodes: select some, or name them with -w")
+        if delay < 0 or (interval is not None and interval <= 0):
+            raise ValueError("a timer needs a delay of 0 or more and an interval above 0 seconds")
+        if until is not None and until.removeprefix("@") not in STATE_WORDS:
+            raise ValueError(f"{until!r} is not a condition: use @ and one of {', '.join(STATE_WORDS)}")
+        number = next(self._timer_numbers)
+        info = TimerInfo(number, command, nodes.copy(), options, delay, interval, count, until)
+        engine = self._live_engine()
+        driver = TimerDriver(
+            info,
+            partial(self._timer_round, engine),
+            engine.is_running,
+            lambda now, run: engine.batcher.event(TimerFired(now.id, now.rounds, run, now.missed), now=True),
+            lambda now: engine.batcher.event(TimerEnded(now.id, now.reason), now=True),
+        )
+        self._timers[number] = info
+        engine.post(lambda: engine.add_timer(driver))
+        return info
+
+    def timers(self) -> list[TimerInfo]:
+        """All timers of the session, oldest first, ended ones included."""
+        return list(self._timers.values())
+
+    def cancel_timer(self, number: int) -> bool:
+        """End a timer; False when it is not known or has ended."""
+        info = self._timers.get(number)
+        engine = self._engine
+        if info is None or not info.active or engine is None:
+            return False
+        return engine.post(lambda: engine.cancel_timer(number, "cancelled"))
+
+    def _timer_round(self, engine: EngineThread, info: TimerInfo) -> int:
+        """A timer's next run; in the engine's thread."""
+        spec = RunSpec("shell", info.command, info.options)
+        run = self._make_run(spec, info.command, info.nodes, "timer")
+        run.timer = info.id
+        if self._on_submit is not None:
+            self._on_submit(run)
+        self.runs.add(run)
+        engine.begin(run, spec)
+        return run.id
+
+    # -- nodes and settings
+
+    def resolve(self, expression: str) -> NodeSet:
+        """The node set of an expression; see node_expressions.py. Raises NodeExpressionError.
+
+        May wait for a group program: never call it in the UI thread.
+        """
+        return parse_nodes(expression, self._resolver)
+
+    @property
+    def resolver(self) -> DeckResolver:
+        """The group resolver of this session (for folding with groups)."""
+        return self._resolver
+
+    def set_option(self, key: str, value: Any) -> None:
+        """Change a setting for this session. Raises SettingsError."""
+        self.settings.set(key, value)
+        engine = self._engine
+        if key.rpartition(".")[2] == "fanout" and engine is not None:
+            fanout = self.settings.run.fanout
+            engine.post(lambda: engine.task.set_info("fanout", fanout))
+
+    # -- questions
+
+    def _ask(
+        self,
+        kind: str,
+        title: str,
+        rows: Iterable[tuple[str, ...]],
+        choices: tuple[str, ...],
+        settle: Callable[[Any], None],
+    ) -> int:
+        """Ask the operator, from the engine's thread; `settle` gets the answer in the engine's thread."""
+        question = QuestionAsked(next(self._question_numbers), kind, title, tuple(rows), choices)
+        self._questions[question.question] = (question, settle)
+        engine = self._engine
+        if engine is not None:
+            engine.batcher.event(question, now=True)
+        return question.question
+
+    def questions(self) -> list[QuestionAsked]:
+        """Questions that wait for an answer, oldest first."""
+        return [question for question, _ in list(self._questions.values())]
+
+    def answer(self, question_id: int, answer: Any) -> bool:
+        """Answer a question: one of its choices, a text for a secret, None to give up. False when it is settled."""
+        found = self._questions.pop(question_id, None)
+        engine = self._engine
+        if found is None or engine is None:
+            return False
+
+        def settle() -> None:
+            found[1](answer)
+            engine.batcher.event(QuestionSettled(question_id), now=True)
+
+        return engine.post(settle)
+
+    # -- the pump
+
+    def drain(self, budget: float = 0.012) -> list[SessionEvent]:
+        """Apply what arrived to the models, for about `budget` seconds, and return it. The pump's thread only."""
+        applied: list[SessionEvent] = []
+        deadline = time.monotonic() + budget
+        while True:
+            batch, release = self._outbox.pop()
+            engine = self._engine
+            if release and engine is not None:
+                engine.post(engine.release)
+            if batch is None:
+                break
+            finished: list[Run] = []
+            with self.runs.lock:
+                for event in batch.events:
+                    self._apply(event, finished)
+                self.runs.relieve()
+            for run in finished:
+                if self._on_finish is not None:
+                    self._on_finish(run)
+                run.done.set()
+            applied.extend(batch.events)
+            if time.monotonic() >= deadline:
+                break
+        return applied
+
+    def wait_batch(self, timeout: float | None) -> bool:
+        """Block until something arrived; False after `timeout` seconds. The pump's thread only."""
+        return self._outbox.wait(timeout)
+
+    def wait_run(self, run_id: int, timeout: float | None = None) -> bool:
+        """Block until the pump applied a run's end; False after `timeout` seconds. Never in the pump's thread."""
+        run = self.runs.get(run_id)
+        return True if run is None else run.done.wait(timeout)
+
+    def tell(self, notice: Notice) -> None:
+        """Put a notice on the way to the front end; from any thread."""
+        self._outbox.put(Batch((notice,), 0))
+
+    def _apply(self, event: SessionEvent, finished: list[Run]) -> None:
+        match event:
+            case RunStarted() | NodesChanged() | NodesRestarted() | OutputArrived() | CopyProgressed() | RunFinished():
+                run = self.runs.get(event.run)
+                if run is not None:
+                    run.apply(event)
+                    if isinstance(event, RunFinished):
+                        finished.append(run)
+            case TimerFired(timer=number, round=rounds, run=run_id, missed=missed):
+                info = self._timers[number]
+                last = info.last_run if run_id is None else run_id
+                self._timers[number] = replace(info, rounds=rounds, missed=missed, last_run=last)
+            case TimerEnded(timer=number, reason=reason):
+                self._timers[number] = replace(self._timers[number], active=False, reason=reason)
+            case QuestionSettled(question=number):
+                self._questions.pop(number, None)
+            case _:
+                pass
+
+
+def _spool_dir() -> Path:
+    folder = paths.state_dir() / "spool"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
