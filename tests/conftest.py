@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusterdeck.console.democluster.cluster import DemoCluster
+from clusterdeck.tests.support.leaks import no_leaks
 from clusterdeck.tests.support.sshd import Sshd
 
 
@@ -40,3 +41,13 @@ def demo_cluster() -> Iterator[DemoCluster]:
     """The demo cluster with 12 nodes, demo10 to demo12 unreachable on purpose; one per test process."""
     with DemoCluster(12) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def leak_check() -> Iterator[None]:
+    """Fails a test that leaves threads, child processes or descriptors behind.
+
+    Ask for it after (to the right of) session-wide servers, so that those count as having been there before.
+    """
+    with no_leaks():
+        yield
