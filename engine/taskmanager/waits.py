@@ -45,6 +45,7 @@ class Waits:
         """Call `listener` after every change; returns what ends it."""
         with self._subscribing:
             self._subscribers = [*self._subscribers, listener]
+        self._store.watch()
 
         def end() -> None:
             with self._subscribing:
@@ -88,6 +89,7 @@ class Waits:
     def _wait(self, line: WaitLine[Any], key: Any, look: Callable[[], T | None], timeout: float | None) -> T:
         """Look until there is something; see WaitLine for why this cannot miss a change."""
         end = math.inf if timeout is None else time.monotonic() + timeout
+        self._store.watch()
         waiter = line.join(key)
         try:
             while True:

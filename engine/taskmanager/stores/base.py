@@ -85,6 +85,9 @@ class Store(Protocol):
     def listen(self, listener: Listener) -> None:
         """Call `listener` after changes, in any thread, with no lock of the store held."""
 
+    def watch(self) -> None:
+        """Somebody waits or wants to be told: begin to look for changes that other processes make. Idempotent."""
+
     # -- processes
 
     def register(self, period: float | None, info: Any) -> int:

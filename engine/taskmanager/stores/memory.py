@@ -56,6 +56,9 @@ class MemoryStore:
     def listen(self, listener: Listener) -> None:
         self._listener = listener
 
+    def watch(self) -> None:
+        """Nobody else can change it."""
+
     def _tell(self) -> None:
         """Tell what happened; called without the lock, so that a listener may call the store."""
         events, listener = self._events, self._listener

@@ -1,0 +1,185 @@
+"""Connections to a Redis or Valkey server: one per thread, made again when they break, refused when open to others.
+
+The package `redis` is optional; without it only these addresses fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import StoreUnavailable
+
+#: Pauses between attempts to reach the server, seconds: first, longest.
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 0.25
+
+
+class RedisLink:
+    """Sends commands and scripts; thread-safe.
+
+    address: redis://, rediss:// or unix://. patience: seconds for which a call tries to reach a server that is away
+    before StoreUnavailable. timeout: seconds until an answer counts as lost. allow_plain: permit redis:// (no TLS) and
+    a server without a password on another host. username, password: instead of the address, where they would be seen.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        patience: float = 10.0,
+        timeout: float = 5.0,
+        allow_plain: bool = False,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> None:
+        try:
+            import redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ImportError as error:
+            raise StoreUnavailable("Redis stores need the package redis: pip install 'clusterdeck[redis]'") from error
+        self._errors = redis.exceptions
+        self._allow_plain = allow_plain
+        self._away = urlsplit(address).scheme != "unix" and not _is_here(urlsplit(address).hostname or "localhost")
+        self._patience = patience
+        self.label = _label(address)
+        if self._away and urlsplit(address).scheme == "redis" and not allow_plain:
+            raise StoreUnavailable(
+                f"{self.label}: plain redis:// to another host; use rediss:// or allow it (allow_plain)"
+            )
+        options: dict[str, Any] = {
+            "socket_timeout": timeout,
+            "socket_connect_timeout": min(timeout, 2.0),
+            # In version 3 published messages would come beside the answers; here each has its own connection anyway.
+            "protocol": 2,
+            # Repeating is ours: the client's own would run a script twice.
+            "retry": Retry(NoBackoff(), 0),
+        }
+        if username is not None:
+            options["username"] = username
+        if password is not None:
+            options["password"] = password
+        self._pool: Any = redis.ConnectionPool.from_url(address, **options)
+        self._local = threading.local()
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closed = threading.Event()
+
+    def check(self) -> None:
+        """Reach the server once. StoreUnavailable when it is away or open to everybody."""
+        self.command("PING")
+        credentials = self._pool.connection_kwargs
+        if (
+            self._away
+            and not self._allow_plain
+            and not (credentials.get("password") or credentials.get("ssl_certfile"))
+        ):
+            raise StoreUnavailable(f"{self.label}: a server without a password on another host; set one, or allow it")
+
+    def command(self, *words: Any) -> Any:
+        """One command; repeated after a lost connection, so only what may be done twice."""
+        return self._repeat(words, None)
+
+    def script(self, text: str, sha: str, key: str, *arguments: Any) -> Any:
+        """One script that knows repeated calls by itself."""
+        return self._repeat(("EVALSHA", sha, 1, key, *arguments), text)
+
+    def _repeat(self, words: tuple[Any, ...], text: str | None) -> Any:
+        end, pause = time.monotonic() + self._patience, FIRST_PAUSE
+        while True:
+            if self._closed.is_set():
+                raise StoreUnavailable(f"{self.label}: closed")
+            try:
+                return self._once(words, text)
+            except (self._errors.AuthenticationError, self._errors.NoPermissionError) as error:
+                raise StoreUnavailable(f"{self.label}: {error}") from error
+            except (self._errors.ConnectionError, self._errors.TimeoutError, OSError) as error:
+                self._drop()
+                if time.monotonic() + pause > end:
+                    raise StoreUnavailable(f"{self.label}: out of reach for {self._patience:g} s: {error}") from error
+            except self._errors.ResponseError as error:
+                raise StoreUnavailable(f"{self.label}: {error}") from error
+            self._closed.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _once(self, words: tuple[Any, ...], text: str | None) -> Any:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._pool.make_connection()
+            self._connections.add(connection)
+        connection.send_command(*words)
+        try:
+            return connection.read_response()
+        except self._errors.NoScriptError:  # not run: the server restarted, or never saw it
+            assert text is not None
+            connection.send_command("SCRIPT", "LOAD", text)
+            connection.read_response()
+            connection.send_command(*words)
+            return connection.read_response()
+
+    def _drop(self) -> None:
+        connection = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            with contextlib.suppress(Exception):  # it is broken already
+                connection.disconnect()
+
+    def messages(self, channel: str, ready: threading.Event) -> Iterator[str]:
+        """What is published on a channel, until closed; "all|||" after each (re)connection: something may be missed.
+
+        Sets `ready` once it listens.
+        """
+        pause = FIRST_PAUSE
+        while not self._closed.is_set():
+            connection = self._pool.make_connection()
+            self._connections.add(connection)
+            try:
+                connection.send_command("SUBSCRIBE", channel)
+                connection.read_response()
+                ready.set()
+                pause = FIRST_PAUSE
+                yield "all|||"
+                while not self._closed.is_set():
+                    answer = connection.read_response(timeout=None)
+                    if isinstance(answer, list) and len(answer) == 3 and answer[0] == b"message":
+                        yield answer[2].decode("utf-8", "replace")
+            except (self._errors.RedisError, OSError, ValueError):
+                # ValueError: the socket was closed under the reader by `close`.
+                self._closed.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            finally:
+                with contextlib.suppress(Exception):  # broken or closed already
+                    connection.disconnect()
+
+    def close(self) -> None:
+        """Break all connections, also under a reader. Idempotent."""
+        self._closed.set()
+        for connection in list(self._connections):
+            sock = getattr(connection, "_sock", None)
+            if sock is not None:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+        self._drop()
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _label(address: str) -> str:
+    """The address without credentials and options: it goes into messages and logs."""
+    parts = urlsplit(address)
+    place = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{place}{parts.path}"
