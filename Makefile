@@ -80,7 +80,7 @@ bench: $(VENV)/.stamp-dev
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 docs: $(VENV)/.stamp-docs
-	$(BIN)/mkdocs build --strict -q
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
 picture: $(VENV)/.stamp-run
 	$(BIN)/python docs/make_picture.py
