@@ -20,6 +20,9 @@ WRITE = selectors.EVENT_WRITE
 #: Backends by the names that scripts use in `set_default("engine", name)`, best first.
 BACKENDS: dict[str, str] = {"epoll": "EpollSelector", "poll": "PollSelector", "select": "SelectSelector"}
 
+#: Cancelled deadlines are swept out of the heap when it has grown to twice what the last sweep left, and this at least.
+_SWEEP_AT = 512
+
 
 class Deadline:
     """A callback at a moment of the monotonic clock; `cancel()` is idempotent and free."""
@@ -48,38 +51,65 @@ class Reactor:
     """
 
     def __init__(self, name: str = "auto") -> None:
-        self.identifier, self._selector = _make_selector(name)
+        self.identifier = best_backend(name)
+        self._selector: selectors.BaseSelector = getattr(selectors, BACKENDS[self.identifier])()
+        self._watched: dict[int, Callable[[int], None]] = {}
+        #: Descriptors that the backend refuses because they are always ready (regular files under epoll).
+        self._always: dict[int, int] = {}
         self._deadlines: list[tuple[float, int, Deadline]] = []
+        self._sweep_at = _SWEEP_AT
         self._sequence = itertools.count()
         self._soon: deque[Callable[[], None]] = deque()
+        self._waking = False
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
-        self._selector.register(self._wake_reader, READ, self._drain_wake)
+        self.watch(self._wake_reader, READ, self._drain_wake)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close()` was called."""
+        return self._wake_reader < 0
 
     # -- descriptors
 
     def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
-        """Call `callback(mask)` whenever `fd` is ready for one of `events` (READ, WRITE or both)."""
-        self._selector.register(fd, events, callback)
+        """Call `callback(mask)` whenever `fd` is ready for one of `events` (READ, WRITE or both).
+
+        Raises KeyError if it is watched already, ValueError for a bad descriptor.
+        """
+        try:
+            self._selector.register(fd, events, callback)
+        except PermissionError:
+            self._always[fd] = events
+        self._watched[fd] = callback
 
     def change(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
         """Wait for other events on a watched descriptor; `events` must not be 0 (use `unwatch`)."""
-        self._selector.modify(fd, events, callback)
+        if fd in self._always:
+            self._always[fd] = events
+        else:
+            self._selector.modify(fd, events, callback)
+        self._watched[fd] = callback
 
     def unwatch(self, fd: int) -> None:
         """Forget a descriptor (before it is closed); unknown ones are ignored."""
-        try:
-            self._selector.unregister(fd)
-        except (KeyError, ValueError):
+        if self._watched.pop(fd, None) is None:
             return
+        if self._always.pop(fd, None) is None:
+            self._selector.unregister(fd)
 
     # -- time
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Deadline:
         """Call back once at `when`, in seconds of `time.monotonic()`."""
+        heap = self._deadlines
+        if len(heap) >= self._sweep_at:
+            heap[:] = [entry for entry in heap if entry[2].callback is not None]
+            heapq.heapify(heap)
+            self._sweep_at = max(_SWEEP_AT, 2 * len(heap))
         deadline = Deadline(when, callback)
-        heapq.heappush(self._deadlines, (when, next(self._sequence), deadline))
+        heapq.heappush(heap, (when, next(self._sequence), deadline))
         return deadline
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Deadline:
@@ -98,13 +128,18 @@ class Reactor:
         self._soon.append(callback)
 
     def wake(self) -> None:
-        """End a wait that is under way, from any thread; harmless on a closed reactor."""
+        """End a wait that is under way, or the next one; from any thread, harmless on a closed reactor."""
+        if self._waking:
+            return
+        self._waking = True
         try:
             os.write(self._wake_writer, b"\0")
         except (BlockingIOError, OSError):
             return
 
     def _drain_wake(self, _mask: int) -> None:
+        # The flag goes first: a wake-up between the two lines then costs one turn too many, never one too few.
+        self._waking = False
         try:
             while len(os.read(self._wake_reader, 4096)) == 4096:
                 pass
@@ -119,17 +154,22 @@ class Reactor:
         A deadline or `call_soon` made during the turn is served in the next one, so a callback that re-arms itself
         cannot starve the rest. Exceptions of callbacks go to the caller; the other callbacks then come next turn.
         """
+        watched = self._watched
         for key, mask in self._selector.select(self._wait(timeout)):
             # A callback earlier in this round may have closed this descriptor, and the number may be another's now.
-            current = self._selector.get_map().get(key.fd)
-            if current is not None and current.data is key.data:
-                key.data(mask)
+            callback = watched.get(key.fd)
+            if callback is key.data and callback is not None:
+                callback(mask)
+        if self._always:
+            for fd, mask in list(self._always.items()):
+                if fd in self._always:
+                    watched[fd](mask)
         self._call_due()
         for _ in range(len(self._soon)):
             self._soon.popleft()()
 
     def _wait(self, timeout: float | None) -> float | None:
-        if self._soon:
+        if self._soon or self._always:
             return 0.0
         heap = self._deadlines
         while heap and heap[0][2].callback is None:
@@ -167,12 +207,15 @@ class Reactor:
         self._wake_reader = -1
 
 
-def _make_selector(name: str) -> tuple[str, selectors.BaseSelector]:
+def best_backend(name: str) -> str:
+    """The backend that `name` means on this host: itself if it exists, else the best one that does.
+
+    Raises KeyError for a name that is not one of auto, epoll, poll, select.
+    """
     if name != "auto" and name not in BACKENDS:
         raise KeyError(f"unknown engine {name!r}: use auto, {', '.join(BACKENDS)}")
     order = list(BACKENDS) if name == "auto" else [name, *(other for other in BACKENDS if other != name)]
     for candidate in order:
-        factory = getattr(selectors, BACKENDS[candidate], None)
-        if factory is not None:
-            return candidate, factory()
+        if hasattr(selectors, BACKENDS[candidate]):
+            return candidate
     raise KeyError(f"no usable engine on this host (asked for {name!r})")

@@ -1,0 +1,390 @@
+"""Engine: the loop of one Task. It starts clients within the fanout, watches over their timeouts and cleans up.
+
+Everything here runs in the Task's thread, except `submit` and the few properties that say so.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from .client import ClientState, EngineClient
+from .errors import (
+    EngineAbortException,
+    EngineAlreadyRunningError,
+    EngineException,
+    EngineIllegalOperationError,
+    EngineNotSupportedError,
+    EngineTimeoutException,
+)
+from .ports import EnginePort
+from .reactor import Deadline, Reactor, best_backend
+from .spawn import Reaper
+from .timers import EngineTimer
+
+__all__ = [
+    "FANOUT_DEFAULT",
+    "FANOUT_UNLIMITED",
+    "Engine",
+    "EngineAbortException",
+    "EngineAlreadyRunningError",
+    "EngineException",
+    "EngineIllegalOperationError",
+    "EngineNotSupportedError",
+    "EngineTimeoutException",
+    "EngineTimer",
+]
+
+#: Values of a worker's own fanout: no limit, and the Task's limit.
+FANOUT_UNLIMITED = -1
+FANOUT_DEFAULT = None
+
+#: Seconds that the end of a run waits for killed processes to be gone.
+_REAP_PATIENCE = 1.0
+
+
+class Engine:
+    """Drives clients, timers and ports over one Reactor.
+
+    name: "auto", "epoll", "poll" or "select" (KeyError otherwise). info: reads a value of the Task's info. debug:
+    takes a line for the Task's `print_debug`. own_thread: whether the caller is in the Task's thread.
+    """
+
+    identifier = "auto"
+
+    def __init__(
+        self,
+        name: str,
+        info: Callable[[str], Any],
+        debug: Callable[[str], None],
+        own_thread: Callable[[], bool],
+    ) -> None:
+        self.identifier = best_backend(name)
+        self.info = info
+        self.debug = debug
+        self.in_own_thread = own_thread
+        self.running = False
+        self.holding = False
+        self._reactor: Reactor | None = None
+        self._reaper: Reaper | None = None
+        self._inbox: deque[Callable[[], None]] = deque()
+        #: Clients that are not DONE, in the order of scheduling.
+        self._clients: dict[EngineClient, None] = {}
+        self._queued: deque[EngineClient] = deque()
+        self._ready: deque[EngineClient] = deque()
+        #: The ready ones whose worker has a fanout of its own, so that they neither wait for nor block the others.
+        self._ready_apart: deque[EngineClient] = deque()
+        self._timers: dict[EngineTimer, None] = {}
+        self._ports: dict[EnginePort, None] = {}
+        self._new_ports: list[EnginePort] = []
+        #: Non-autoclose clients, timers and ports: what a run waits for.
+        self._keepers = 0
+        #: Clients that hold a fanout slot.
+        self._slots = 0
+        self._worker_slots: dict[Any, int] = {}
+        #: No new start before one of the running clients has ended: the system is out of something.
+        self._short = False
+
+    # -- parts
+
+    @property
+    def reactor(self) -> Reactor:
+        """The reactor; made at the first use, so that an idle Task holds no descriptor."""
+        if self._reactor is None:
+            self._reactor = Reactor(self.identifier)
+        return self._reactor
+
+    @property
+    def reaper(self) -> Reaper:
+        """Who waits for the ends of processes."""
+        if self._reaper is None:
+            self._reaper = Reaper(self.reactor)
+        return self._reaper
+
+    def submit(self, call: Callable[[], None]) -> None:
+        """Have `call` called in the Task's thread at the next turn, or at the start of the next run; any thread."""
+        self._inbox.append(call)
+        reactor = self._reactor
+        if reactor is not None:
+            reactor.wake()
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether submitted calls wait; any thread."""
+        return bool(self._inbox)
+
+    # -- clients
+
+    def add(self, client: EngineClient) -> None:
+        """Schedule a client."""
+        client.engine = self
+        client.state = ClientState.QUEUED
+        self._clients[client] = None
+        self._queued.append(client)
+        if not client.autoclose:
+            self._keepers += 1
+
+    def ready(self, client: EngineClient) -> None:
+        """A client that was preparing may be started as soon as there is a slot."""
+        if client.state is ClientState.PREPARING:
+            client.state = ClientState.READY
+            (self._ready if client.worker.fanout is None else self._ready_apart).append(client)
+
+    def postpone(self, client: EngineClient) -> bool:
+        """Start a client again when another has ended; False if none runs. See ClientEngine."""
+        self._release(client)
+        if self._slots == 0:
+            self._take(client)
+            return False
+        self._short = True
+        client.state = ClientState.READY
+        if client.deadline is not None:
+            client.deadline.cancel()
+            client.deadline = None
+        (self._ready if client.worker.fanout is None else self._ready_apart).appendleft(client)
+        return True
+
+    def kill(self, client: EngineClient, timed_out: bool = False) -> None:
+        """Stop a client in whatever state; it reports its own end."""
+        if client.state is not ClientState.DONE:
+            client.kill(timed_out)
+
+    def finished(self, client: EngineClient) -> None:
+        """A client is over: forget it and let its worker close."""
+        if self._clients.pop(client, self) is self:
+            return
+        if not client.autoclose:
+            self._keepers -= 1
+        self._release(client)
+        self._short = False
+        client.worker._on_client_closed(client)
+
+    def hold_output(self, flag: bool) -> None:
+        """Stop reading the output of all clients, or go on with it."""
+        if flag == self.holding:
+            return
+        self.holding = flag
+        for client in list(self._clients):
+            if client.state is ClientState.RUNNING:
+                client.hold(flag)
+
+    # -- starting
+
+    def _start_clients(self) -> None:
+        while self._queued:
+            client = self._queued.popleft()
+            if client.state is not ClientState.QUEUED:
+                continue
+            if client.prepares:
+                client.state = ClientState.PREPARING
+                client.worker._on_start()
+                if client.state is ClientState.PREPARING and client.prepare():
+                    self.ready(client)
+            else:
+                client.state = ClientState.PREPARING
+                self.ready(client)
+        if self._ready_apart:
+            self._start_apart()
+        ready = self._ready
+        while ready and not self._short and self._slots < self._fanout():
+            client = ready.popleft()
+            if client.state is ClientState.READY:
+                self._launch(client)
+
+    def _start_apart(self) -> None:
+        """Start what waits under limits of its workers' own."""
+        waiting, self._ready_apart = self._ready_apart, deque()
+        try:
+            while waiting and not self._short:
+                client = waiting.popleft()
+                if client.state is not ClientState.READY:
+                    continue
+                own = client.worker.fanout
+                if own is None or own < 0 or self._worker_slots.get(client.worker, 0) < own:
+                    self._launch(client)
+                else:
+                    self._ready_apart.append(client)
+        finally:
+            self._ready_apart.extend(waiting)
+
+    def _fanout(self) -> int:
+        fanout = self.info("fanout")
+        if isinstance(fanout, bool) or not isinstance(fanout, int) or (fanout < 1 and fanout != FANOUT_UNLIMITED):
+            raise EngineIllegalOperationError(f"info 'fanout' must be a positive number of commands, not {fanout!r}")
+        return sys.maxsize if fanout == FANOUT_UNLIMITED else fanout
+
+    def _launch(self, client: EngineClient) -> None:
+        client.worker._on_start()
+        if client.state is not ClientState.READY:
+            return
+        client.state = ClientState.RUNNING
+        self._take(client)
+        timeout = client.timeout
+        if timeout is not None and timeout > 0:
+            client.deadline = self.reactor.call_later(timeout, lambda: self.kill(client, True))
+        client.start()
+        if timeout == 0 and client.state is ClientState.RUNNING:
+            self.kill(client, True)
+
+    def _take(self, client: EngineClient) -> None:
+        own = client.worker.fanout
+        if own is None:
+            self._slots += 1
+        elif own > 0:
+            self._worker_slots[client.worker] = self._worker_slots.get(client.worker, 0) + 1
+        client.slot = own
+
+    def _release(self, client: EngineClient) -> None:
+        own, client.slot = client.slot, 0
+        if own is None:
+            self._slots -= 1
+        elif own > 0:
+            left = self._worker_slots[client.worker] - 1
+            if left:
+                self._worker_slots[client.worker] = left
+            else:
+                del self._worker_slots[client.worker]
+
+    # -- timers
+
+    def add_timer(self, timer: EngineTimer, due: float) -> None:
+        """Take up a timer that is to fire at `due`, seconds of the monotonic clock."""
+        if not timer.is_valid() or timer.attached:
+            return
+        self._timers[timer] = None
+        if not timer.autoclose:
+            self._keepers += 1
+        timer.attach(self, due)
+
+    def arm(self, when: float, callback: Callable[[], None]) -> Deadline:
+        """For EngineTimer: call back at `when`."""
+        return self.reactor.call_at(when, callback)
+
+    def timer_gone(self, timer: EngineTimer) -> None:
+        """For EngineTimer: it will not fire again."""
+        if self._timers.pop(timer, self) is not self and not timer.autoclose:
+            self._keepers -= 1
+
+    def keeps_running(self) -> bool:
+        """Whether anything is left that the run waits for."""
+        return self._keepers > 0
+
+    # -- ports
+
+    def add_port(self, port: EnginePort) -> None:
+        """Take up a port; its handler's ev_port_start is called at the next turn."""
+        if port.closed:
+            return
+        self._ports[port] = None
+        if not port.autoclose:
+            self._keepers += 1
+        self._new_ports.append(port)
+
+    def port_gone(self, port: EnginePort) -> None:
+        """For EnginePort: it was closed, in any thread."""
+        if self.in_own_thread() or not self.running:
+            self._forget_port(port)
+        else:
+            self.submit(lambda: self._forget_port(port))
+
+    def _forget_port(self, port: EnginePort) -> None:
+        if self._ports.pop(port, self) is not self and not port.autoclose:
+            self._keepers -= 1
+
+    # -- running
+
+    def run(self, timeout: float | None, may_end: Callable[[], bool]) -> None:
+        """Run until no non-autoclose client, timer or port is left and `may_end()` agrees.
+
+        timeout: seconds, None = no limit. Raises EngineTimeoutException, EngineAbortException, or what a handler
+        raised; all clients and timers are gone then, too.
+        """
+        if self.running:
+            raise EngineAlreadyRunningError("the engine runs already")
+        self.running = True
+        limit = None if timeout is None else self.reactor.call_later(timeout, _out_of_time)
+        try:
+            self._loop(may_end)
+        except BaseException as error:
+            self.clear(isinstance(error, EngineTimeoutException), error)
+            raise
+        finally:
+            if limit is not None:
+                limit.cancel()
+            self._end_of_run()
+            self.running = False
+
+    def _loop(self, may_end: Callable[[], bool]) -> None:
+        while True:
+            inbox = self._inbox
+            while inbox:
+                inbox.popleft()()
+            if self._new_ports:
+                ports, self._new_ports = self._new_ports, []
+                for port in ports:
+                    port.start()
+            if self._queued or self._ready or self._ready_apart:
+                self._start_clients()
+            if self._keepers == 0:
+                self._kill_all(False, None)
+                if self._keepers == 0 and may_end():
+                    return
+                continue
+            if not self._inbox:
+                self.reactor.turn(0.0 if self._can_start() else None)
+
+    def _can_start(self) -> bool:
+        """Whether a handler that ran after the last round of starts left something that could start now."""
+        return bool(self._queued or self._new_ports)
+
+    def clear(self, timed_out: bool, error: BaseException | None = None) -> None:
+        """Kill all clients and timers. What handlers raise meanwhile is noted on `error`, and otherwise dropped."""
+        self._kill_all(timed_out, error)
+        for timer in list(self._timers):
+            timer.invalidate()
+        self._queued.clear()
+        self._ready.clear()
+        self._ready_apart.clear()
+
+    def _kill_all(self, timed_out: bool, error: BaseException | None) -> None:
+        # Handlers that are told may schedule more: those go as well when an error unwinds the loop.
+        while self._clients:
+            for client in list(self._clients):
+                try:
+                    self.kill(client, timed_out)
+                except EngineAbortException:
+                    if error is None:
+                        raise
+                except BaseException as late:
+                    if error is None:
+                        raise
+                    error.add_note(f"while cleaning up after it, a handler raised {late!r}")
+                    self._clients.pop(client, None)
+            if error is None:
+                return
+
+    def _end_of_run(self) -> None:
+        for timer in list(self._timers):
+            timer.invalidate()
+        self._short = False
+        if self._reaper is not None:
+            self._reaper.sweep(_REAP_PATIENCE)
+
+    def close_ports(self) -> None:
+        """Close every port: senders that wait learn it."""
+        for port in list(self._ports):
+            port.close()
+        self._new_ports.clear()
+
+    def close(self) -> None:
+        """Give the descriptors back; the engine makes new ones if it is used again."""
+        reactor, self._reactor, self._reaper = self._reactor, None, None
+        if reactor is not None:
+            reactor.close()
+
+
+def _out_of_time() -> None:
+    raise EngineTimeoutException(f"the time given to the run is over ({time.strftime('%H:%M:%S')})")

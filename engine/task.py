@@ -1,0 +1,429 @@
+"""Task: one thread's commands, copies, timers and ports, run together, and their results."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ClassVar, TypeVar, cast
+
+from ClusterShell.NodeSet import NodeSet
+
+from .defaults import DEFAULTS
+from .errors import (
+    AlreadyRunningError,
+    EngineAbortException,
+    EngineTimeoutException,
+    TaskError,
+    TaskException,
+    TaskMsgTreeError,
+    TimeoutError,  # noqa: A004  (the name is part of the interface)
+)
+from .lifecycle import RunState
+from .loop import Engine
+from .ports import EnginePort
+from .registry import REGISTRY, thread_of
+from .results import Results
+from .taskresults import TaskResults
+from .tasksettings import TaskSettings
+from .timers import EngineTimer
+from .topology import TopologyUser
+from .workers.base import Worker
+from .workers.popen import WorkerPopen
+from .workers.stream import write_or_leave
+
+__all__ = [
+    "AlreadyRunningError",
+    "Task",
+    "TaskError",
+    "TaskException",
+    "TaskMsgTreeError",
+    "TimeoutError",
+    "WorkerPopen",
+    "task_cleanup",
+    "task_self",
+    "task_terminate",
+    "task_wait",
+]
+
+ExceptHook = Callable[[type[BaseException], BaseException, TracebackType | None], None]
+_R = TypeVar("_R")
+_numbers = itertools.count(1)
+
+
+class Task(TaskSettings, TaskResults, TopologyUser):
+    """Runs workers, timers and ports in one thread.
+
+    `Task(thread=t)` is the Task of that thread, made if need be; `Task(thread_id=i)` the same by identifier.
+    `Task()` is always a new one with a new thread of its own, which idles until `resume()` and lives until `abort()`.
+    defaults: a Defaults object; counts only when the Task is made. Raises KeyError for an unknown engine name and
+    ImportError for an unknown worker name in the defaults.
+
+    Thread-safety: every method may be called from any thread. From a thread that is not the Task's, `schedule`,
+    `shell`, `copy`, `timer`, `port`, `remove_port`, `set_info` and `abort` take effect in the Task's thread.
+    """
+
+    TOPOLOGY_CONFIGS: ClassVar[list[str]] = []
+    _initialized = False
+
+    def __new__(
+        cls, thread: threading.Thread | None = None, defaults: Any = None, thread_id: int | None = None
+    ) -> Task:
+        """See the class."""
+        if thread is None and thread_id is not None:
+            thread = _find_thread(thread_id)
+        if thread is None:
+            return super().__new__(cls)
+        with REGISTRY.lock:
+            found = REGISTRY.get(thread)
+            return super().__new__(cls) if found is None else found
+
+    def __init__(
+        self, thread: threading.Thread | None = None, defaults: Any = None, thread_id: int | None = None
+    ) -> None:
+        if thread is None and thread_id is not None:
+            thread = _find_thread(thread_id)
+        with REGISTRY.lock:
+            if self._initialized:
+                return
+            self._init_settings(DEFAULTS if defaults is None else defaults)
+            self.engine = Engine(self._defaults["engine"], self.info, self.print_debug, self.in_own_thread)
+            self._info["engine"] = self.engine.identifier
+            self.results = Results(self.records)
+            self._state = RunState()
+            self._resources: dict[str, Any] = {}
+            self._excepthook: ExceptHook | None = None
+            self.topology: Any | None = None
+            self._owns_thread = thread is None
+            if thread is None:
+                thread = threading.Thread(target=self._live, name=f"Task-{next(_numbers)}", daemon=False)
+            self.thread = thread
+            self._initialized = True
+            REGISTRY.bind(thread, self)
+        if self._owns_thread:
+            thread.start()
+
+    def __repr__(self) -> str:
+        return f"<Task of {self.thread.name}>"
+
+    def in_own_thread(self) -> bool:
+        """Whether the caller is the Task's thread."""
+        return threading.current_thread() is self.thread
+
+    def _call(self, call: Callable[[], None]) -> None:
+        """Call in the Task's thread: now if this is it, else at its next turn or the start of its next run."""
+        if self._state.dead:
+            raise TaskError(f"{self!r} was terminated: nothing can be scheduled on it")
+        if self.in_own_thread():
+            call()
+        else:
+            self.engine.submit(call)
+
+    # -- scheduling
+
+    def shell(self, command: str, **kwargs: Any) -> Any:
+        """Schedule a command; returns its worker.
+
+        nodes: run it there with the default distant worker (remote=False: locally, once per node); without nodes it
+        is one local shell command, whose results go by `key` (default: the worker). handler: see EventHandler.
+        timeout: seconds per command. stderr: keep the error output apart. stdin: False = empty input. autoclose:
+        does not keep the Task running. tree: see `load_topology`. Other keywords are ignored.
+        """
+        handler = kwargs.get("handler")
+        timeout = kwargs.get("timeout")
+        autoclose = kwargs.get("autoclose", False)
+        stderr = kwargs.get("stderr", self.default("stderr"))
+        nodes = kwargs.get("nodes")
+        worker: Any
+        if nodes:
+            assert kwargs.get("key") is None, f"key {kwargs.get('key')!r} cannot be used together with nodes"
+            worker = self._worker_class(kwargs.get("remote", True), kwargs.get("tree"))(
+                NodeSet(nodes), handler=handler, timeout=timeout, command=command, stderr=stderr, autoclose=autoclose
+            )
+        else:
+            worker = WorkerPopen(
+                command, key=kwargs.get("key"), handler=handler, stderr=stderr, timeout=timeout, autoclose=autoclose
+            )
+        self.schedule(worker)
+        if not kwargs.get("stdin", self.default("stdin")):
+            write_or_leave(worker)
+        return worker
+
+    def copy(self, source: str, dest: str, nodes: Any, **kwargs: Any) -> Any:
+        """Schedule a copy of a local file or folder to nodes; returns its worker.
+
+        handler, timeout (seconds per node), stderr: as `shell`. preserve: keep times and modes. reverse: from the
+        nodes to the existing local folder `dest`, as `<dest>/<name>.<node>`.
+        """
+        assert nodes is not None, "a copy needs nodes"
+        worker = self._worker_class(kwargs.get("remote", True), kwargs.get("tree"))(
+            NodeSet(nodes),
+            handler=kwargs.get("handler"),
+            timeout=kwargs.get("timeout"),
+            source=source,
+            dest=dest,
+            stderr=kwargs.get("stderr", self.default("stderr")),
+            preserve=kwargs.get("preserve"),
+            reverse=kwargs.get("reverse", False),
+        )
+        self.schedule(worker)
+        return worker
+
+    def rcopy(self, source: str, dest: str, nodes: Any, **kwargs: Any) -> Any:
+        """Schedule a copy of a file or folder of the nodes to the local folder `dest`; see `copy`."""
+        kwargs["reverse"] = True
+        return self.copy(source, dest, nodes, **kwargs)
+
+    def _worker_class(self, remote: bool, tree: bool | None) -> Any:
+        self.check_topology(tree, self.default("auto_tree"))
+        return self.default("distant_worker" if remote else "local_worker")
+
+    def schedule(self, worker: Worker) -> None:
+        """Schedule a worker of the caller's making. Raises WorkerError if it is scheduled already."""
+        if self._state.dead:
+            raise TaskError(f"{self!r} was terminated: nothing can be scheduled on it")
+        worker._set_task(self)
+        self._call(worker._schedule)
+
+    def timer(self, fire: float, handler: Any, interval: float = -1.0, autoclose: bool = False) -> EngineTimer:
+        """Make a timer that calls `handler.ev_timer(timer)`: `fire` seconds from now, then every `interval` seconds.
+
+        fire: >= 0. interval: 0 or less = once. autoclose: does not keep the Task running.
+        """
+        assert fire >= 0.0, f"a timer's delay must be 0 or more seconds, not {fire!r}"
+        timer = EngineTimer(fire, interval, autoclose, handler)
+        due = time.monotonic() + fire
+        self._call(lambda: self.engine.add_timer(timer, due))
+        return timer
+
+    def port(self, handler: Any | None = None, autoclose: bool = False) -> EnginePort:
+        """Open a port: other threads' messages arrive at `handler.ev_msg(port, msg)`."""
+        port = EnginePort(self.engine, handler, autoclose, self.default("port_qlimit"))
+        self._call(lambda: self.engine.add_port(port))
+        return port
+
+    def remove_port(self, port: EnginePort) -> None:
+        """Close a port; who waits in its `msg` gets False."""
+        self._call(port.close)
+
+    def resource(self, name: str, factory: Callable[[], _R]) -> _R:
+        """The Task's object of that name, made by `factory` at the first call; the Task's thread only.
+
+        For what outlives a run, such as kept connections. If it has `close`, that is called when the Task dies.
+        """
+        if name not in self._resources:
+            self._resources[name] = factory()
+        return cast(_R, self._resources[name])
+
+    def hold_output(self, flag: bool) -> None:
+        """Stop reading the output of commands (True), so that they are pushed back, or go on; the Task's thread only.
+
+        Everything else goes on meanwhile. It holds for commands that start later, too.
+        """
+        self.engine.hold_output(flag)
+
+    # -- running
+
+    def run(self, command: str | float | None = None, **kwargs: Any) -> Any:
+        """`run()`: as `resume()`. `run(5)`, `run(timeout=5)`: with a limit in seconds for the whole Task.
+
+        `run("command", ...)`: as `shell` with these keywords (timeout is then per command) and `resume()`; returns
+        the worker.
+        """
+        if command is None or not isinstance(command, str):
+            self.resume(kwargs.get("timeout") if command is None else command)
+            return None
+        worker = self.shell(command, **kwargs)
+        self.resume()
+        return worker
+
+    def resume(self, timeout: float | None = None) -> None:
+        """Forget the previous results and run until no command, timer or port is left; or go on after `suspend`.
+
+        In the Task's thread it blocks; from another it wakes the Task and returns at once. timeout: seconds, None =
+        no limit; when it is over everything is killed and TimeoutError raised. What a handler raises comes out here,
+        with everything killed and results kept. Raises AlreadyRunningError in a handler of this Task.
+        """
+        limit = _check_limit(timeout)
+        if self._state.dead:
+            raise TaskError(f"{self!r} was terminated: it cannot run again")
+        if self.in_own_thread():
+            if self.engine.running:
+                raise AlreadyRunningError(f"{self!r} is running: resume() was called in one of its handlers")
+            self._run(limit)
+        elif not self._state.unpause() and self._owns_thread:
+            self._state.want(limit)
+
+    def _run(self, limit: float | None) -> bool:
+        """One run, in the Task's thread; False if it was aborted."""
+        self._state.begin()
+        self.results.clear()
+        try:
+            self.engine.run(limit, lambda: self._state.may_end(lambda: self.engine.has_mail))
+        except EngineTimeoutException:
+            raise TimeoutError(f"{self!r} did not finish within {limit} seconds") from None
+        except EngineAbortException as abort:
+            self._terminate(abort.kill or self._owns_thread)
+            return False
+        finally:
+            self._state.end()
+        return True
+
+    def running(self) -> bool:
+        """Whether the Task is in its loop."""
+        return self.engine.running
+
+    def suspend(self) -> bool:
+        """Pause the loop until `resume()`; from another thread. False if it was not running."""
+        if self.in_own_thread():
+            return False
+        return self._state.ask_pause(lambda: self.engine.submit(self._state.pause))
+
+    def join(self) -> None:
+        """Wait until the Task's run ends; at once if it is idle, was never resumed or is dead."""
+        if not self.in_own_thread():
+            self._state.wait_idle()
+
+    @classmethod
+    def wait(cls, from_thread: threading.Thread | int | None = None) -> None:
+        """`join` every Task except that of `from_thread` (a thread or its identifier)."""
+        for task in REGISTRY.all():
+            if task.thread is not from_thread and task.thread.ident != from_thread:
+                task.join()
+
+    # -- ending
+
+    def abort(self, kill: bool = False) -> None:
+        """Drop everything scheduled, kill what runs, forget all results.
+
+        In a handler of the running Task it does not return: the loop is left, and `resume()` returns. kill: also
+        unbind the Task from its thread, for good. A Task with a thread of its own is always ended, with its thread;
+        from another thread it blocks until that is done.
+        """
+        if self._state.dead:
+            return
+        if not self.in_own_thread():
+            self._abort_from_outside(kill)
+        elif self.engine.running:
+            raise EngineAbortException(kill)
+        else:
+            self._terminate(kill)
+
+    def _abort_from_outside(self, kill: bool) -> None:
+        state = self._state
+        wanted = [True]
+
+        def abort() -> None:
+            if wanted[0]:
+                wanted[0] = False
+                raise EngineAbortException(kill)
+
+        if self._owns_thread:
+            state.quit()
+            self.engine.submit(abort)
+            state.unpause()
+            self.thread.join()
+            return
+        self.engine.submit(abort)
+        state.unpause()
+        with state.changed:
+            while state.running:
+                state.changed.wait()
+            if wanted[0]:
+                # It was idle: nobody else touches it, as runs begin under this lock.
+                wanted[0] = False
+                self._terminate(kill)
+
+    def _terminate(self, kill: bool) -> None:
+        """Drop everything; in the Task's thread, or in another while it is idle."""
+        if self._state.dead:
+            return
+        self.engine.clear(False)
+        self.engine.close_ports()
+        self.results.clear()
+        if kill:
+            self.retire()
+
+    def retire(self) -> None:
+        """Unbind the Task from its thread and give its descriptors back; what was gathered stays readable."""
+        REGISTRY.unbind(self)
+        self._state.die()
+        self.engine.close_ports()
+        resources, self._resources = self._resources, {}
+        for resource in resources.values():
+            close = getattr(resource, "close", None)
+            if close is not None:
+                close()
+        self.engine.close()
+
+    # -- a thread of its own
+
+    def _live(self) -> None:
+        """What the Task's own thread does."""
+        try:
+            while (wanted := self._state.next_run()) is not None:
+                if not self._run(*wanted):
+                    break
+            else:
+                self._terminate(True)
+        except BaseException:
+            kind, error, trace = sys.exc_info()
+            assert kind is not None
+            assert error is not None
+            self.excepthook(kind, error, trace)
+        finally:
+            self.retire()
+
+    @property
+    def excepthook(self) -> ExceptHook:
+        """What is called with (type, value, traceback) when an exception ends the Task's own thread."""
+        return self._print_exception if self._excepthook is None else self._excepthook
+
+    @excepthook.setter
+    def excepthook(self, hook: ExceptHook) -> None:
+        self._excepthook = hook
+
+    def _print_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        lines = traceback.format_exception(kind, error, trace)
+        sys.stderr.write(f"Exception in {self.thread.name} (clusterdeck Task):\n{''.join(lines)}")
+
+
+def _find_thread(identifier: int) -> threading.Thread:
+    thread = thread_of(identifier)
+    if thread is None:
+        raise TaskError(f"no live thread has the identifier {identifier!r}")
+    return thread
+
+
+def _check_limit(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
+        raise ValueError(f"timeout must be a number of seconds or None, not {timeout!r}")
+    return timeout if timeout > 0 else None
+
+
+def task_self(defaults: Any = None) -> Task:
+    """The Task of the calling thread, made at the first call; `defaults` counts only then."""
+    return Task(thread=threading.current_thread(), defaults=defaults)
+
+
+def task_wait() -> None:
+    """Wait for the runs of all Tasks but the caller's."""
+    Task.wait(threading.current_thread())
+
+
+def task_terminate() -> None:
+    """Abort the calling thread's Task and unbind it."""
+    task_self().abort(kill=True)
+
+
+def task_cleanup() -> None:
+    """Kill every Task of the process, until none is left; from any thread."""
+    while tasks := REGISTRY.all():
+        for task in tasks:
+            task.abort(kill=True)

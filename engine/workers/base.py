@@ -1,0 +1,402 @@
+"""Worker: one piece of work of a Task on one or several targets, and what its clients tell it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from ClusterShell.NodeSet import NodeSet
+
+from ..client import EngineClient
+from ..errors import WorkerBadArgumentError, WorkerError, WorkerException
+from ..events import NO_HOOKS, Hooks, hooks_of, warn_timeout
+from ..gather import MsgTreeElem
+from ..loop import FANOUT_DEFAULT, FANOUT_UNLIMITED, Engine
+from ..results import Results
+from ..states import NodeEnd, NodeState
+
+__all__ = [
+    "FANOUT_DEFAULT",
+    "FANOUT_UNLIMITED",
+    "DistantWorker",
+    "Worker",
+    "WorkerBadArgumentError",
+    "WorkerError",
+    "WorkerException",
+    "WorkerTask",
+]
+
+
+class WorkerTask(Protocol):
+    """The Task, as its workers see it."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def results(self) -> Results: ...
+
+    def info(self, info_key: str, def_val: Any = None) -> Any: ...
+
+    def default(self, default_key: str, def_val: Any = None) -> Any: ...
+
+    def in_own_thread(self) -> bool: ...
+
+
+class Worker:
+    """Base of all workers.
+
+    handler: its methods are called with the worker (see events.EventHandler); None for none. Attributes: `eh` the
+    handler, `task` the Task once scheduled, `started`, and `current_node current_msg current_errmsg current_rc
+    current_sname`, which mirror the last event (deprecated). Methods that act (`abort`, `write`, ...) may be called
+    from any thread; events come in the Task's.
+    """
+
+    #: Names of the streams; an instance may rename them before it starts.
+    SNAME_STDIN = "stdin"
+    SNAME_STDOUT = "stdout"
+    SNAME_STDERR = "stderr"
+
+    #: Whether a handler's ev_timeout is called with a DeprecationWarning.
+    _warns_timeout = False
+
+    def __init__(self, handler: Any | None) -> None:
+        self.eh = handler
+        self.task: WorkerTask | None = None
+        self.started = False
+        self.current_node: Any | None = None
+        self.current_msg: bytes | None = None
+        self.current_errmsg: bytes | None = None
+        self.current_rc: int | None = None
+        self.current_sname: str | None = None
+        self._fanout: int | None = FANOUT_DEFAULT
+        self._hooks: Hooks = NO_HOOKS
+        self._hooked: Any | None = None
+        self._clients: dict[EngineClient, None] = {}
+        self._timed_out = False
+        self._aborted = False
+
+    @property
+    def fanout(self) -> int | None:
+        """This worker's own limit of running clients; FANOUT_DEFAULT: the Task's, FANOUT_UNLIMITED: none."""
+        return self._fanout
+
+    # -- scheduling (called by the Task)
+
+    def make_clients(self) -> Iterable[EngineClient]:
+        """The clients that do the work; called once, when the worker is scheduled."""
+        raise NotImplementedError
+
+    def _set_task(self, task: WorkerTask) -> None:
+        if self.task is not None:
+            raise WorkerError(f"{self!r} is scheduled already")
+        self.task = task
+
+    def _schedule(self) -> None:
+        """Give the clients to the loop; in the Task's thread."""
+        engine = self._scheduled().engine
+        clients = list(self.make_clients())
+        self._clients.update(dict.fromkeys(clients))
+        for client in clients:
+            engine.add(client)
+
+    def _scheduled(self) -> WorkerTask:
+        if self.task is None:
+            raise WorkerError(f"{self!r} is not scheduled")
+        return self.task
+
+    def _in_task(self, call: Callable[[], None]) -> None:
+        """Call in the Task's thread: now if this is it."""
+        task = self.task
+        if task is None or task.in_own_thread():
+            call()
+        else:
+            task.engine.submit(call)
+
+    # -- acting
+
+    def abort(self) -> None:
+        """Stop what is not done yet; safe at any time and in any handler. Nothing happens to an unscheduled worker."""
+        if self.task is not None:
+            self._in_task(self._abort)
+
+    def _abort(self) -> None:
+        self._aborted = True
+        engine = self._scheduled().engine
+        for client in list(self._clients):
+            engine.kill(client)
+
+    # -- what clients tell
+
+    def _handler(self) -> Hooks:
+        handler = self.eh
+        if handler is not self._hooked:
+            self._hooked = handler
+            self._hooks = hooks_of(handler)
+        return self._hooks
+
+    def _set_current(self, node: Any) -> None:
+        self.current_node = node
+
+    def _on_start(self) -> None:
+        """The first client is about to start (or to connect)."""
+        if self.started:
+            return
+        self.started = True
+        hook = self._handler().start
+        if hook is not None:
+            hook(self)
+
+    def _on_connect(self, node: Any) -> None:
+        """Connecting to a node has begun."""
+        hook = self._handler().connect
+        if hook is not None:
+            self._set_current(node)
+            hook(self, node)
+
+    def _on_pickup(self, node: Any) -> None:
+        """A node's command has started."""
+        hook = self._handler().pickup
+        if hook is not None:
+            self._set_current(node)
+            hook(self, node)
+
+    def _on_lines(self, node: Any, sname: str, lines: list[bytes]) -> None:
+        """A chunk of output: whole lines without line ends."""
+        task = self._scheduled()
+        if task.info("debug"):
+            for line in lines:
+                task.engine.debug(f"{node}: {line!r}")
+        hooks = self._handler()
+        if hooks.read is None and (hooks.error is None or sname != self.SNAME_STDERR):
+            task.results.add_lines(self, node, sname, lines)
+            if hooks.lines is not None:
+                self._set_current(node)
+                self.current_sname = sname
+                hooks.lines(self, node, sname, lines)
+            return
+        if hooks.lines is not None:
+            task.results.add_lines(self, node, sname, lines)
+            self._set_current(node)
+            self.current_sname = sname
+            hooks.lines(self, node, sname, lines)
+            return
+        self._read_each(task, node, sname, lines)
+
+    def _read_each(self, task: WorkerTask, node: Any, sname: str, lines: list[bytes]) -> None:
+        """One event per line: results then hold, at each event, what was read up to that line."""
+        hooks = self._handler()
+        is_error = sname == self.SNAME_STDERR
+        hook = hooks.error if is_error and (hooks.read is None or hooks.legacy_read) else hooks.read
+        for line in lines:
+            if is_error:
+                self.current_errmsg = line
+            else:
+                self.current_msg = line
+            self._set_current(node)
+            self.current_sname = sname
+            task.results.add_lines(self, node, sname, [line])
+            if hook is None:
+                continue
+            if hook is hooks.error:
+                hook(self)
+            else:
+                hook(self, node, sname, line)
+            if self._aborted:
+                return
+
+    def _on_written(self, node: Any, sname: str, size: int) -> None:
+        """Bytes went into a stream."""
+        hook = self._handler().written
+        if hook is not None:
+            self._set_current(node)
+            self.current_sname = sname
+            hook(self, node, sname, size)
+
+    def _on_progress(self, node: Any, done: int, total: int) -> None:
+        """Bytes of a copy are done; at most ten times a second and node."""
+        hook = self._handler().progress
+        if hook is not None:
+            self._set_current(node)
+            hook(self, node, done, total)
+
+    def _on_end(self, node: Any, end: NodeEnd) -> None:
+        """A node is over: records the return code or the timeout, then tells ev_hup and ev_end. Once per node."""
+        task = self._scheduled()
+        hooks = self._handler()
+        if end.state is NodeState.TIMEOUT:
+            self._timed_out = True
+            task.results.add_timeout(self, node)
+        elif end.rc is not None:
+            task.results.set_retcode(self, node, end.rc)
+        self.current_rc = end.rc
+        if hooks.hup is not None and end.rc is not None:
+            self._set_current(node)
+            hooks.hup(self, node, end.rc)
+        if hooks.end is not None:
+            self._set_current(node)
+            hooks.end(self, node, end)
+
+    def _on_client_closed(self, client: EngineClient) -> None:
+        """One of the clients is over; with the last one the worker closes."""
+        self._clients.pop(client, None)
+        if not self._clients:
+            self._clients = {}  # an emptied dict keeps its size
+            if self.started:
+                self._on_close()
+
+    def _on_close(self) -> None:
+        hooks = self._handler()
+        if self._timed_out and hooks.timeout is not None:
+            if self._warns_timeout:
+                warn_timeout()
+            hooks.timeout(self)
+        if hooks.close is not None:
+            hooks.close(self, self._timed_out)
+
+    # -- results
+
+    def result_keys(self) -> Iterable[Any]:
+        """The keys under which this worker's results are kept."""
+        raise NotImplementedError
+
+    def _check_key(self, node: Any | None) -> Any:
+        """The key that `read(node)` means."""
+        return node
+
+    def read(self, node: Any | None = None, sname: str = "stdout") -> bytes | None:
+        """The message of a stream, None if there is none.
+
+        Raises WorkerError for an unscheduled worker and TaskMsgTreeError for a stream that is not recorded.
+        """
+        results = self._scheduled().results
+        elem = results.message(self, self._check_key(node), sname)
+        return None if elem is None else elem.message()
+
+    def flush_buffers(self) -> None:
+        """Forget this worker's messages."""
+        self._scheduled().results.flush_worker(self, self.result_keys(), self.SNAME_STDOUT)
+
+    def flush_errors(self) -> None:
+        """Forget this worker's messages on stderr."""
+        self._scheduled().results.flush_worker(self, self.result_keys(), self.SNAME_STDERR)
+
+    def did_timeout(self) -> bool:
+        """Whether any of it timed out."""
+        return bool(self._scheduled().results.worker_timeouts(self, self.result_keys()))
+
+    def num_timeout(self) -> int:
+        """How many keys timed out."""
+        return len(self._scheduled().results.worker_timeouts(self, self.result_keys()))
+
+    def iter_keys_timeout(self) -> Iterator[Any]:
+        """Iterate over the keys that timed out."""
+        return iter(self._scheduled().results.worker_timeouts(self, self.result_keys()))
+
+    # -- the first generation's names
+
+    def last_read(self) -> Any:
+        """The last message, in an event handler (deprecated: current_msg)."""
+        _deprecated("last_read()", "current_msg")
+        return self.current_msg
+
+    def last_error(self) -> Any:
+        """The last message on stderr, in an event handler (deprecated: current_errmsg)."""
+        _deprecated("last_error()", "current_errmsg")
+        return self.current_errmsg
+
+
+class DistantWorker(Worker):
+    """Base of workers whose keys are node names."""
+
+    nodes: NodeSet
+
+    def result_keys(self) -> Sequence[str]:
+        """See Worker: the node names."""
+        return list(self.nodes)
+
+    def last_node(self) -> Any:
+        """The last node, in an event handler (deprecated: current_node)."""
+        _deprecated("last_node()", "current_node")
+        return self.current_node
+
+    def last_read(self) -> tuple[Any, bytes | None]:
+        """(node, message) of the last event (deprecated: current_node, current_msg)."""
+        _deprecated("last_read()", "current_node and current_msg")
+        return self.current_node, self.current_msg
+
+    def last_error(self) -> tuple[Any, bytes | None]:
+        """(node, message on stderr) of the last event (deprecated: current_node, current_errmsg)."""
+        _deprecated("last_error()", "current_node and current_errmsg")
+        return self.current_node, self.current_errmsg
+
+    def last_retcode(self) -> tuple[Any, int | None]:
+        """(node, return code) of the last event (deprecated: current_node, current_rc)."""
+        _deprecated("last_retcode()", "current_node and current_rc")
+        return self.current_node, self.current_rc
+
+    def node_buffer(self, node: str) -> bytes | None:
+        """A node's message, None if there is none."""
+        return self.read(node, self.SNAME_STDOUT)
+
+    def node_error(self, node: str) -> bytes | None:
+        """A node's message on stderr, None if there is none."""
+        return self.read(node, self.SNAME_STDERR)
+
+    node_error_buffer = node_error
+
+    def node_retcode(self, node: str) -> int:
+        """A node's return code; KeyError if it has none (not ended, or unknown)."""
+        return self._scheduled().results.retcode(self, node)
+
+    node_rc = node_retcode
+
+    # -- iterating; nothing is looked at before the first step
+
+    def _messages(self, sname: str, match_keys: Any) -> Iterator[tuple[str, MsgTreeElem]]:
+        if isinstance(match_keys, str):
+            raise TypeError(f"match_keys must be a sequence of node names or a NodeSet, not the string {match_keys!r}")
+        keys: Iterable[str] = self.result_keys()
+        if match_keys is not None:
+            keys = [key for key in keys if key in match_keys]
+        yield from self._scheduled().results.worker_messages(self, keys, sname)
+
+    def _groups(self, sname: str, match_keys: Any) -> Iterator[tuple[MsgTreeElem, NodeSet]]:
+        for elem, keys in Results.group(self._messages(sname, match_keys)):
+            yield elem, NodeSet.fromlist(keys)
+
+    def iter_buffers(self, match_keys: Any = None) -> Iterator[tuple[MsgTreeElem, NodeSet]]:
+        """Iterate over (message, its nodes), one per distinct message."""
+        return self._groups(self.SNAME_STDOUT, match_keys)
+
+    def iter_errors(self, match_keys: Any = None) -> Iterator[tuple[MsgTreeElem, NodeSet]]:
+        """Iterate over (message on stderr, its nodes), one per distinct message."""
+        return self._groups(self.SNAME_STDERR, match_keys)
+
+    def iter_node_buffers(self, match_keys: Any = None) -> Iterator[tuple[str, MsgTreeElem]]:
+        """Iterate over (node, message)."""
+        return self._messages(self.SNAME_STDOUT, match_keys)
+
+    def iter_node_errors(self, match_keys: Any = None) -> Iterator[tuple[str, MsgTreeElem]]:
+        """Iterate over (node, message on stderr)."""
+        return self._messages(self.SNAME_STDERR, match_keys)
+
+    def iter_retcodes(self, match_keys: Any = None) -> Iterator[tuple[int, NodeSet]]:
+        """Iterate over (return code, its nodes); match_keys: nodes, as a NodeSet, a sequence or a string."""
+        if isinstance(match_keys, str):
+            match_keys = NodeSet(match_keys)
+        groups: dict[int, list[str]] = {}
+        for node, rc in self.iter_node_retcodes():
+            if not match_keys or node in match_keys:
+                groups.setdefault(rc, []).append(node)
+        for rc, nodes in groups.items():
+            yield rc, NodeSet.fromlist(nodes)
+
+    def iter_node_retcodes(self) -> Iterator[tuple[str, int]]:
+        """Iterate over (node, return code)."""
+        yield from self._scheduled().results.worker_retcodes(self, self.result_keys())
+
+
+def _deprecated(old: str, new: str) -> None:
+    warnings.warn(f"{old} is deprecated, use {new}", DeprecationWarning, stacklevel=3)

@@ -1,0 +1,215 @@
+"""ExecWorker: one local command per node name, with %-substitution; the frame of ssh, rsh and pdsh workers."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ClusterShell.NodeSet import NodeSet
+
+from ..client import EngineClient
+from ..errors import WorkerBadArgumentError, WorkerError
+from ..states import NodeEnd
+from .base import DistantWorker
+from .process import ProcessClient
+
+__all__ = ["WORKER_CLASS", "CopyClient", "ExecClient", "ExecWorker", "WorkerError"]
+
+#: %% or %{name} or %name; the longer names first, so that %hosts is not %h followed by "osts".
+_WORD = re.compile(r"%(?:(%)|\{([^}]*)\}|(hosts|host|h|rank|n))")
+
+
+class ExecClient(ProcessClient):
+    """The process of one node, or of all of them (`node` is then a NodeSet and `rank` None)."""
+
+    def __init__(
+        self,
+        worker: ExecWorker,
+        node: str | NodeSet,
+        command: str | None,
+        rank: int | None,
+        stderr: bool = False,
+        timeout: float | None = None,
+        autoclose: bool = False,
+    ) -> None:
+        super().__init__(worker, node, stderr, timeout, autoclose)
+        self.command = command
+        self.rank = rank
+
+    @property
+    def nodes(self) -> list[str]:
+        """The nodes that this process stands for."""
+        return [self.key] if isinstance(self.key, str) else list(self.key)
+
+    def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
+        return self.substitute(self.command or ""), None
+
+    def substitute(self, text: str) -> str:
+        """Replace %h %host %n %rank %hosts %%; raises WorkerError for any other %."""
+        values = {"h": str(self.key), "host": str(self.key), "hosts": str(self.key)}
+        if self.rank is not None:
+            values["n"] = values["rank"] = str(self.rank)
+        pieces: list[str] = []
+        position = 0
+        while (start := text.find("%", position)) >= 0:
+            pieces.append(text[position:start])
+            match = _WORD.match(text, start)
+            name = match and (match[2] or match[3])
+            if match is not None and match[1]:
+                pieces.append("%")
+            elif match is not None and name in values:
+                pieces.append(values[name])
+            else:
+                shown = text[start : start + 12]
+                raise WorkerError(f"{shown!r} in {text!r}: use %h, %hosts, %n or %rank, and %% for a percent sign")
+            position = match.end()
+        pieces.append(text[position:])
+        return "".join(pieces)
+
+    # One process, several nodes: everything is reported for each.
+
+    def report_pickup(self) -> None:
+        """See EngineClient."""
+        for node in self.nodes:
+            self.worker._on_pickup(node)
+
+    def report_lines(self, sname: str, lines: list[bytes]) -> None:
+        """See EngineClient."""
+        for node in self.nodes:
+            self.worker._on_lines(node, sname, lines)
+
+    def report_end(self, end: NodeEnd) -> None:
+        """See EngineClient."""
+        for node in self.nodes:
+            self.worker._on_end(node, end)
+
+
+class CopyClient(ExecClient):
+    """A copy of a file or folder for one node (here: a local cp)."""
+
+    def __init__(
+        self,
+        worker: ExecWorker,
+        node: str | NodeSet,
+        source: str,
+        dest: str,
+        rank: int | None,
+        stderr: bool = False,
+        timeout: float | None = None,
+        autoclose: bool = False,
+        preserve: bool = False,
+        reverse: bool = False,
+    ) -> None:
+        super().__init__(worker, node, None, rank, stderr, timeout, autoclose)
+        self.source = source
+        self.dest = dest
+        self.preserve = preserve
+        self.reverse = reverse
+        self.isdir = os.path.isdir(source)
+
+    def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
+        command = ["cp"]
+        if self.isdir or self.reverse:
+            command.append("-r")
+        if self.preserve:
+            command.append("-p")
+        source, dest = self.substitute(self.source), self.substitute(self.dest)
+        return [*command, *([dest, source] if self.reverse else [source, dest])], None
+
+
+class ExecWorker(DistantWorker):
+    """Runs a local command, or a local copy, once per node.
+
+    nodes: str or NodeSet; none: nothing happens. handler: see EventHandler. timeout: seconds from the start of each
+    command. Keywords: command, or source and dest; stderr (keep it apart), autoclose, preserve, reverse (copies).
+    Raises ValueError if there is neither a command nor a source.
+    """
+
+    SHELL_CLASS: type[ExecClient] = ExecClient
+    COPY_CLASS: type[CopyClient] = CopyClient
+
+    def __init__(self, nodes: Any, handler: Any | None = None, timeout: float | None = None, **kwargs: Any) -> None:
+        super().__init__(handler)
+        self.nodes = NodeSet(nodes)
+        self.timeout = timeout
+        self.command: str | None = kwargs.get("command")
+        self.source: str | None = kwargs.get("source")
+        self.dest: str | None = kwargs.get("dest")
+        self.stderr = bool(kwargs.get("stderr", False))
+        self.autoclose = bool(kwargs.get("autoclose", False))
+        self.preserve = bool(kwargs.get("preserve", False))
+        self.reverse = bool(kwargs.get("reverse", False))
+        if self.command is None and self.source is None:
+            raise WorkerBadArgumentError(f"{type(self).__name__} for {self.nodes} needs a command or a source")
+        if self.command is None:
+            self._check_copy()
+        self._made = list(self._make_all())
+
+    def _check_copy(self) -> None:
+        """Raise ValueError if the copy cannot be done as asked."""
+        if self.dest is None:
+            raise WorkerBadArgumentError(f"copy of {self.source!r} needs a destination")
+
+    def _for_all_nodes(self) -> bool:
+        """Whether one process serves all nodes."""
+        if self.command is None:
+            return False
+        return any((m[2] or m[3]) == "hosts" for m in _WORD.finditer(self.command))
+
+    def _make_all(self) -> Iterable[EngineClient]:
+        if not self.nodes:
+            return
+        if self._for_all_nodes():
+            yield self._make_client(self.nodes, None)
+            return
+        for rank, node in enumerate(self.nodes):
+            yield self._make_client(node, rank)
+
+    def _make_client(self, node: str | NodeSet, rank: int | None) -> EngineClient:
+        if self.command is not None:
+            return self.SHELL_CLASS(self, node, self.command, rank, self.stderr, self.timeout, self.autoclose)
+        assert self.source is not None
+        assert self.dest is not None
+        return self.COPY_CLASS(
+            self,
+            node,
+            self.source,
+            self.dest,
+            rank,
+            self.stderr,
+            self.timeout,
+            self.autoclose,
+            self.preserve,
+            self.reverse,
+        )
+
+    def make_clients(self) -> Iterable[EngineClient]:
+        """See Worker."""
+        made, self._made = self._made, []
+        return made
+
+    def _all(self) -> list[EngineClient]:
+        return [*self._made, *self._clients]
+
+    def write(self, buf: bytes, sname: str | None = None) -> None:
+        """Write bytes to the input of every command; kept until its start, dropped after its end."""
+
+        def write() -> None:
+            for client in self._all():
+                client.write(buf, sname)
+
+        self._in_task(write)
+
+    def set_write_eof(self, sname: str | None = None) -> None:
+        """Close the input of every command when all is written."""
+
+        def set_write_eof() -> None:
+            for client in self._all():
+                client.set_write_eof(sname)
+
+        self._in_task(set_write_eof)
+
+
+WORKER_CLASS = ExecWorker

@@ -1,0 +1,69 @@
+"""WorkerPopen: one local shell command."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from ..client import ClientWorker, EngineClient
+from ..errors import WorkerBadArgumentError
+from ..loop import FANOUT_DEFAULT
+from .process import ProcessClient
+from .stream import StreamWorker, WorkerSimple
+
+__all__ = ["WORKER_CLASS", "PopenClient", "WorkerPopen"]
+
+
+class PopenClient(ProcessClient):
+    """The process of one WorkerPopen."""
+
+    def __init__(
+        self, worker: ClientWorker, key: Any, command: str, stderr: bool, timeout: float | None, autoclose: bool
+    ) -> None:
+        super().__init__(worker, key, stderr, timeout, autoclose)
+        self.command = command
+
+    def _build_cmd(self) -> tuple[str, None]:
+        return self.command, None
+
+    def _debug_name(self) -> str:
+        return "POPEN"
+
+
+class WorkerPopen(WorkerSimple):
+    """Runs `command` through /bin/sh.
+
+    key: under which events and results come, by default the worker itself. handler: see EventHandler. stderr: keep
+    the error output apart. timeout: seconds from the start, None or negative = none. Raises ValueError for an empty
+    command.
+    """
+
+    _hups_without_rc = False
+
+    def __init__(
+        self,
+        command: str,
+        key: Any | None = None,
+        handler: Any | None = None,
+        stderr: bool = False,
+        timeout: float | None = -1,
+        autoclose: bool = False,
+    ) -> None:
+        if not command:
+            raise WorkerBadArgumentError(f"WorkerPopen needs a command, not {command!r}")
+        self.command = command
+        self._files = (None, None, None)
+        StreamWorker.__init__(self, handler, key, stderr, timeout, autoclose)
+        self._fanout = FANOUT_DEFAULT
+
+    def _make_client(self, key: Any) -> EngineClient:
+        return PopenClient(self, key, self.command, self.stderr, self.timeout, self.autoclose)
+
+    def retcode(self) -> int | None:
+        """The return code; None while it runs, and if it timed out or was aborted."""
+        with contextlib.suppress(KeyError):
+            return self._scheduled().results.retcode(self, self._client.key)
+        return None
+
+
+WORKER_CLASS = WorkerPopen

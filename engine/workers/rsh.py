@@ -1,0 +1,87 @@
+"""WorkerRsh: rsh and rcp, one process per node."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from ..errors import WorkerBadArgumentError
+from ..states import NodeEnd
+from .exec import CopyClient, ExecClient, ExecWorker
+from .ssh import program, words
+
+__all__ = ["WORKER_CLASS", "Rcp", "Rsh", "WorkerRsh"]
+
+#: rsh itself does not tell the command's return code: it is echoed behind this at the end of the output.
+_MARK = b"clusterdeck-rsh-rc: "
+
+
+class Rsh(ExecClient):
+    """rsh to one node."""
+
+    _told: int | None = None
+
+    def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
+        info = self.loop.info
+        command = program(info("rsh_path"), "rsh")
+        if info("rsh_user"):
+            command += ["-l", str(info("rsh_user"))]
+        command += words(info("rsh_options"))
+        return [*command, str(self.key), f"{self.command}; echo {_MARK.decode()}$?"], None
+
+    def report_lines(self, sname: str, lines: list[bytes]) -> None:
+        """Filter the line with the return code, which may follow text that had no line end."""
+        if sname == self.worker.SNAME_STDOUT and any(_MARK in line for line in lines):
+            lines = [line for line in map(self._filter, lines) if line is not None]
+        if lines:
+            super().report_lines(sname, lines)
+
+    def _filter(self, line: bytes) -> bytes | None:
+        text, mark, code = line.rpartition(_MARK)
+        if not mark or not code.strip().isdigit():
+            return line
+        self._told = int(code)
+        return text or None
+
+    def ended(self, rc: int) -> NodeEnd:
+        """The return code that the node told, where rsh itself has nothing worse to say."""
+        return super().ended(self._told if rc in (0, 1) and self._told is not None else rc)
+
+
+class Rcp(CopyClient):
+    """rcp to or from one node."""
+
+    def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
+        info = self.loop.info
+        command = program(info("rcp_path"), "rcp") + words(info("rcp_options") or info("rsh_options"))
+        if self.isdir or self.reverse:
+            command.append("-r")
+        if self.preserve:
+            command.append("-p")
+        prefix = f"{info('rsh_user')}@{self.key}" if info("rsh_user") else str(self.key)
+        if self.reverse:
+            name = os.path.basename(self.source.rstrip("/"))
+            return [*command, f"{prefix}:{self.source}", os.path.join(self.dest, f"{name}.{self.key}")], None
+        return [*command, self.source, f"{prefix}:{self.dest}"], None
+
+
+class WorkerRsh(ExecWorker):
+    """Runs a command on nodes, or copies, through rsh and rcp; arguments as ExecWorker, no %-substitution.
+
+    Programs, user and options are read from the Task's info when a node starts: rsh_path, rsh_user, rsh_options,
+    rcp_path, rcp_options. Raises ValueError if a reverse copy's `dest` is no directory.
+    """
+
+    SHELL_CLASS = Rsh
+    COPY_CLASS = Rcp
+
+    def _for_all_nodes(self) -> bool:
+        return False
+
+    def _check_copy(self) -> None:
+        super()._check_copy()
+        if self.reverse and not os.path.isdir(self.dest or ""):
+            raise WorkerBadArgumentError(f"reverse copy of {self.source!r}: {self.dest!r} is not an existing directory")
+
+
+WORKER_CLASS = WorkerRsh
