@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ..engine.task import Task
@@ -62,12 +62,14 @@ class EngineThread:
             spec.options,
             self.batcher,
             lambda handler, names: self._launcher.launch(spec, handler, names),
+            self._kill_nodes,
             self._over,
         )
         self._drivers[run.id] = driver
         if spec.options.stdin is not None:
             driver.feed(spec.options.stdin)
-            driver.feed(None)
+            if not spec.options.open_stdin:
+                driver.feed(None)
         driver.begin()
 
     def abort(self, numbers: Iterable[int], nodes: Iterable[str] | None) -> None:
@@ -110,6 +112,12 @@ class EngineThread:
             order()
         except Exception as error:
             self.batcher.event(Notice("error", f"internal error: {type(error).__name__}: {error}"), now=True)
+
+    def _kill_nodes(self, worker: Any, names: Collection[str]) -> None:
+        # A worker has no call for this of its own; the loop has.
+        for client in list(worker._clients):
+            if client.key in names:
+                self.task.engine.kill(client)
 
     def _over(self, driver: RunDriver) -> None:
         self._drivers.pop(driver.number, None)

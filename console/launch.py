@@ -6,8 +6,12 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from ClusterShell.NodeSet import NodeSet
+
+from ..engine.task import Task
+from ..engine.workers.stream import write_or_leave
 from .options import RunOptions
 from .settings import Settings
 
@@ -25,20 +29,6 @@ class RunSpec:
     destination: str = ""
 
 
-class EngineTask(Protocol):
-    """What of engine.task.Task is used here."""
-
-    def shell(self, command: str, **kw: Any) -> Any: ...
-
-    def copy(self, source: str, dest: str, nodes: Any, **kw: Any) -> Any: ...
-
-    def rcopy(self, source: str, dest: str, nodes: Any, **kw: Any) -> Any: ...
-
-    def set_default(self, default_key: str, value: Any) -> None: ...
-
-    def set_info(self, info_key: str, value: Any) -> None: ...
-
-
 def remote_command(command: str, options: RunOptions, *, sudo: bool) -> str:
     """The command as sent to the node: with the variables set and through sudo where that is asked for.
 
@@ -52,10 +42,23 @@ def remote_command(command: str, options: RunOptions, *, sudo: bool) -> str:
     return f"sudo -n -- sh -c {shlex.quote(command)}" if sudo else command
 
 
+def check_exec(*texts: str) -> None:
+    """Raise ValueError where the exec worker would not understand a `%` in one of the texts."""
+    from ..engine.workers.exec import ExecClient, ExecWorker, WorkerError
+
+    for text in texts:
+        for client in ExecWorker("node1", command=text).make_clients():
+            assert isinstance(client, ExecClient)
+            try:
+                client.substitute(text)
+            except WorkerError as error:
+                raise ValueError(str(error)) from None
+
+
 class Launcher:
     """Starts specifications on a Task, with the settings of the moment."""
 
-    def __init__(self, task: EngineTask, settings: Settings) -> None:
+    def __init__(self, task: Task, settings: Settings) -> None:
         self._task = task
         self._settings = settings
 
@@ -63,49 +66,42 @@ class Launcher:
         """Schedule the workers for these nodes. Raises what the engine raises for a wrong specification."""
         options = spec.options
         self._apply(options)
+        common: dict[str, Any] = {
+            "handler": handler,
+            "timeout": self._timeout(options),
+            "stderr": options.stderr or self._settings.run.stderr,
+        }
+        reads = options.open_stdin or options.stdin is not None
         if spec.kind == "local":
-            timeout = self._timeout(options)
-            return [
-                self._task.shell(
-                    spec.command, key=names[0], handler=handler, timeout=timeout, stderr=self._stderr(options),
-                    stdin=options.stdin is not None,
-                )
-            ]  # fmt: skip
-        from ClusterShell.NodeSet import NodeSet
-
-        nodes = NodeSet.fromlist(list(names))
+            return [self._task.shell(spec.command, key=names[0], stdin=reads, **common)]
         self._task.set_default("distant_workername", options.worker or self._settings.run.worker)
-        common = {"handler": handler, "timeout": self._timeout(options), "stderr": self._stderr(options)}
-        if spec.kind == "copy":
-            return [
-                self._task.copy(source, spec.destination, nodes, preserve=options.preserve, **common)
-                for source in spec.sources
-            ]
-        if spec.kind == "rcopy":
-            return [
-                self._task.rcopy(source, spec.destination, nodes, preserve=options.preserve, **common)
-                for source in spec.sources
-            ]
-        command = remote_command(spec.command, options, sudo=options.sudo or self._settings.run.sudo)
-        return [
-            self._task.shell(
-                command, nodes=nodes, stdin=options.stdin is not None, remote=options.remote, tree=False, **common
-            )
-        ]
+        worker_class = self._task.default("distant_worker" if options.remote else "local_worker")
+        nodes = NodeSet.fromlist(list(names))
+        if spec.kind in ("copy", "rcopy"):
+            common |= {"dest": spec.destination, "preserve": options.preserve, "reverse": spec.kind == "rcopy"}
+            workers = [worker_class(nodes, source=source, **common) for source in spec.sources]
+        else:
+            command = remote_command(spec.command, options, sudo=options.sudo or self._settings.run.sudo)
+            workers = [worker_class(nodes, command=command, **common)]
+        for worker in workers:
+            if options.fanout:
+                # A limit of its own, so that the other runs keep theirs.
+                worker._fanout = options.fanout
+            self._task.schedule(worker)
+            if spec.kind not in ("copy", "rcopy") and not reads:
+                write_or_leave(worker)
+        return workers
 
     def _timeout(self, options: RunOptions) -> float | None:
         timeout = self._settings.run.timeout if options.timeout is None else options.timeout
         return timeout if timeout > 0 else None
-
-    def _stderr(self, options: RunOptions) -> bool:
-        return options.stderr or self._settings.run.stderr
 
     def _apply(self, options: RunOptions) -> None:
         """Engine settings that a run reads when its nodes start."""
         run, ssh = self._settings.run, self._settings.ssh
         connect = run.connect_timeout if options.connect_timeout is None else options.connect_timeout
         infos: dict[str, Any] = {
-            "fanout": options.fanout or run.fanout,
+            "fanout": run.fanout,
             "connect_timeout": connect,
             "ssh_user": options.user or run.user or None,
             "ssh_options": ssh.options or None,

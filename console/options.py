@@ -30,7 +30,9 @@ class RunOptions:
     preserve: bool = False
     flat: bool = False
     dry_run: bool = False
+    #: What the command reads; None: nothing. open_stdin: `Session.feed` gives it (more) and ends it.
     stdin: bytes | None = None
+    open_stdin: bool = False
     remote: bool = True
     #: Extra engine settings of this run (`ssh_options`, `ssh_path`, ...), as `-o` and `-O` give them.
     infos: tuple[tuple[str, str], ...] = field(default=())

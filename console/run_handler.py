@@ -6,8 +6,8 @@ so the hooks only record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 from ..engine.states import Failure, FailureKind, NodeEnd, NodeState
 from .events import STDERR, STDOUT, CopyProgressed, NodeChange, NodesRestarted, RunFinished, RunStarted
@@ -15,19 +15,11 @@ from .options import RunOptions
 from .outbox import EventBatcher, monotonic
 from .waves import plan_waves, stop_threshold
 
-
-class LaunchedWorker(Protocol):
-    """What a run needs of a scheduled worker."""
-
-    def abort(self, kill: bool = False) -> None: ...
-
-    def write(self, buf: bytes) -> None: ...
-
-    def set_write_eof(self) -> None: ...
-
-
 #: Starts the run's command on some of its nodes, with the driver as handler.
 Launch = Callable[["RunDriver", Sequence[str]], Sequence[Any]]
+
+#: Stops the commands of some nodes of a worker; they report their own ends.
+KillNodes = Callable[[Any, Collection[str]], None]
 
 #: Ends after which `retries` tries a node again.
 _RETRIED = frozenset({NodeState.FAILED, NodeState.TIMEOUT, NodeState.UNREACHABLE, NodeState.LOST})
@@ -43,6 +35,7 @@ class RunDriver:
         options: RunOptions,
         batcher: EventBatcher,
         launch: Launch,
+        kill_nodes: KillNodes,
         over: Callable[[RunDriver], None],
     ) -> None:
         self.number = number
@@ -51,6 +44,7 @@ class RunDriver:
         self._options = options
         self._batcher = batcher
         self._launch = launch
+        self._kill_nodes = kill_nodes
         self._over = over
         self._waves = plan_waves(len(names), options.batch)
         self._threshold = stop_threshold(len(names), options.stop_at)
@@ -59,6 +53,7 @@ class RunDriver:
         self._wave: Sequence[int] = ()
         self._attempt = 1
         self._bad = 0
+        self._aborted = False
         self._closed_early: list[Any] | None = None
         self._fed: list[bytes] = []
         self._fed_eof = False
@@ -75,19 +70,34 @@ class RunDriver:
         """Stop the run, or only some of its nodes; what they said so far stays."""
         if self.finished:
             return
-        if nodes is None:
-            self._waves.clear()
-            for worker in list(self._workers):
-                worker.abort()
+        if nodes is not None:
+            self._abort_nodes([self._index[name] for name in nodes if name in self._index])
+            return
+        self._aborted = True
+        self._waves.clear()
+        wave = set(self._wave)
+        self._end_rest([n for n in range(len(self._names)) if n not in wave], NodeState.ABORTED)
+        for worker in list(self._workers):
+            worker.abort()
+        # A worker that had not started tells nothing when it is aborted.
+        if not self.finished:
             self._end_rest(range(len(self._names)), NodeState.ABORTED)
             self._finish(stopped=False)
+
+    def _abort_nodes(self, numbers: Sequence[int]) -> None:
+        wave = self._wave
+        current = set(wave)
+        # Nodes of waves to come must not start, and nothing else will tell their end.
+        self._end_rest([number for number in numbers if number not in current], NodeState.ABORTED)
+        names = {self._names[number] for number in numbers if number in current and not self._is_over(number)}
+        if not names:
             return
-        numbers = [self._index[name] for name in nodes if name in self._index]
-        running = [number for number in numbers if number in set(self._wave) and not self._is_over(number)]
         for worker in list(self._workers):
-            worker.abort_nodes([self._names[number] for number in running])
-        # Nodes of waves to come: they must not start, and nothing else will tell their end.
-        self._end_rest([number for number in numbers if number not in set(self._wave)], NodeState.ABORTED)
+            self._kill_nodes(worker, names)
+        if self._wave is wave and not self.finished and all(map(self._is_over, wave)):
+            # All of the wave went before it began: no worker will tell its end.
+            self._workers = []
+            self._wave_over()
 
     def lose(self, reason: str) -> None:
         """The engine died: end every node that has not ended, and the run."""
@@ -153,7 +163,7 @@ class RunDriver:
         # A worker that died without telling every node's end must not leave nodes running for ever.
         self._end_rest(self._wave, NodeState.LOST, Failure(FailureKind.INTERNAL, "the worker ended without a result"))
         again = [number for number in self._wave if self._states[number] in _RETRIED]
-        if again and self._attempt <= self._options.retries:
+        if again and not self._aborted and self._attempt <= self._options.retries:
             self._attempt += 1
             for number in again:
                 self._states[number] = NodeState.PENDING

@@ -35,7 +35,7 @@ from .events import (
     TimerEnded,
     TimerFired,
 )
-from .launch import RunSpec, remote_command
+from .launch import RunSpec, check_exec, remote_command
 from .node_expressions import STATE_WORDS, DeckResolver, NodeExpressionError, parse_nodes
 from .options import RunOptions
 from .outbox import Batch, Outbox
@@ -127,6 +127,8 @@ class Session:
         if not command.strip():
             raise RefusedError("an empty command is not run")
         remote_command(command, options, sudo=False)
+        if not options.remote or (options.worker or self.settings.run.worker) == "exec":
+            check_exec(command)
         return self._submit(RunSpec("shell", command, options), command, nodes)
 
     def local(self, command: str, options: RunOptions | None = None) -> Run:

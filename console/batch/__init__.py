@@ -1,0 +1,1 @@
+"""The batch front end: `clusterdeck run` and what it prints."""

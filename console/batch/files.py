@@ -1,0 +1,74 @@
+"""`--outdir` and `--errdir`: a file per node, named after it, with the raw bytes it sent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from ...engine.names import file_name
+from ..events import NodesRestarted, OutputArrived, SessionEvent
+from ..runs import Run
+
+#: Files that are open at a time, so that 10,000 nodes do not need 10,000 descriptors.
+_OPEN = 128
+
+
+class NodeFiles:
+    """Writes one stream of every node to `folder/NODE`; every node gets a file, if only an empty one.
+
+    Raises OSError where the folder or a file cannot be made.
+    """
+
+    def __init__(self, run: Run, folder: Path, stream: int) -> None:
+        self._run = run
+        self._folder = folder
+        self._stream = stream
+        self._open: dict[int, BinaryIO] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        self._names = _file_names(run)
+        for number in range(len(run.names)):
+            os.close(os.open(self._path(number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+
+    def shown(self, event: SessionEvent) -> None:
+        """Write output as it arrives; a node that is tried again begins anew."""
+        if isinstance(event, OutputArrived):
+            for chunk in event.chunks:
+                if chunk.stream == self._stream:
+                    self._file(chunk.node).write(chunk.data)
+        elif isinstance(event, NodesRestarted):
+            for number in event.nodes:
+                self._file(number).truncate(0)
+
+    def finished(self) -> None:
+        """Close all files."""
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+    def _file(self, number: int) -> BinaryIO:
+        file = self._open.pop(number, None)
+        if file is None:
+            if len(self._open) >= _OPEN:
+                self._open.pop(next(iter(self._open))).close()
+            file = self._path(number).open("ab")
+        self._open[number] = file
+        return file
+
+    def _path(self, number: int) -> Path:
+        return self._folder / self._names[number]
+
+
+def _file_names(run: Run) -> list[str]:
+    """A file name per node; nodes whose names differ only in what a file name cannot hold get a number."""
+    taken: set[str] = set()
+    names = []
+    for name in run.names:
+        safe = file_name(name)
+        unique, count = safe, 1
+        while unique in taken:
+            count += 1
+            unique = f"{safe}~{count}"
+        taken.add(unique)
+        names.append(unique)
+    return names

@@ -1,0 +1,355 @@
+"""Does a batch request: starts the session, is its pump, prints through a mode, and gives the exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ClusterShell.NodeSet import NodeSet
+
+from ...engine.states import FailureKind, NodeState
+from ..events import STDERR, STDOUT, NodesChanged, Notice, QuestionAsked, SessionEvent
+from ..exits import ExitCode
+from ..node_expressions import NodeExpressionError
+from ..runs import Run
+from ..session import RefusedError, Session
+from ..settings import Settings
+from ..waves import plan_waves, spread
+from .files import NodeFiles
+from .modes import Both, ByNode, Diff, Gathered, LineGathered, Live, Names, OutputMode
+from .request import BatchRequest
+from .targets import targets
+from .writer import Writer, use_color
+
+_HOST_KEYS = frozenset({FailureKind.HOST_KEY_UNKNOWN, FailureKind.HOST_KEY_CHANGED, FailureKind.HOST_KEY_REVOKED})
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to end; `code` is the exit code for it."""
+
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+class BatchRunner:
+    """One request from its start to its exit code; the main thread is the session's pump."""
+
+    def __init__(self, request: BatchRequest, settings: Settings, writer: Writer, session: Session) -> None:
+        self._request = request
+        self._settings = settings
+        self._writer = writer
+        self._session = session
+        self._host_keys: dict[str, list[str]] = {}
+        self._timed_out: list[int] = []
+        self._progress_due = 0.0
+
+    def execute(self) -> int:
+        """Run it. Raises NodeExpressionError, RefusedError, ValueError and OSError for what cannot be run."""
+        nodes = targets(self._request.targets, self._session.resolve)
+        if not len(nodes):
+            raise RefusedError("no node to run on: use -w NODES, -g GROUP, -a or --hostfile")
+        if self._request.dry_run:
+            self._show_plan(nodes)
+            return ExitCode.OK
+        self._check_copy()
+        run = self._submit(nodes)
+        self._feed_stdin(run)
+        try:
+            printers = self._printers(run)
+        except OSError:
+            self._session.abort(run.id)
+            raise
+        code: int = ExitCode.OK
+        try:
+            self._pump(run, printers)
+        except (KeyboardInterrupt, Interrupted) as reason:
+            code = reason.code if isinstance(reason, Interrupted) else ExitCode.INTERRUPTED
+            self._interrupted(run, printers)
+        self._writer.progress("") if self._request.progress else None
+        for printer in printers:
+            printer.finished()
+        self._tell_codes(run)
+        self._writer.flush()
+        return code if code != ExitCode.OK else self._exit_code(run)
+
+    # -- start
+
+    def _show_plan(self, nodes: NodeSet) -> None:
+        request = self._request
+        waves = spread(len(nodes), plan_waves(len(nodes), request.options.batch))
+        what = request.command if not request.copy else f"copy {' '.join(request.sources)} -> {request.destination}"
+        worker = request.options.worker or self._settings.run.worker
+        for line in (f"nodes: {nodes} ({len(nodes)})", f"command: {what}", f"worker: {worker}", f"waves: {waves}"):
+            self._writer.text(f"{line}\n")
+        self._writer.flush()
+
+    def _check_copy(self) -> None:
+        request = self._request
+        if request.copy == "out":
+            for source in request.sources:
+                if not os.path.exists(source):
+                    raise FileNotFoundError(2, f'file "{source}" not found')
+        elif request.copy == "back" and request.destination and not os.path.isdir(request.destination):
+            raise NotADirectoryError(20, f'directory "{request.destination}" not found')
+
+    def _submit(self, nodes: NodeSet) -> Run:
+        request, session = self._request, self._session
+        if request.copy == "out":
+            return session.copy(list(request.sources), request.destination, nodes, request.options)
+        if request.copy == "back":
+            return session.rcopy(request.sources[0], request.destination, nodes, request.options)
+        reads = request.stdin and sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
+        return session.shell(request.command, nodes, replace(request.options, open_stdin=reads))
+
+    def _feed_stdin(self, run: Run) -> None:
+        """What our standard input says goes to every node; nothing from a terminal."""
+        if not run.options.open_stdin:
+            return
+        reader = threading.Thread(target=self._read_stdin, args=(run, sys.stdin.fileno()), name="stdin", daemon=True)
+        reader.start()
+
+    def _read_stdin(self, run: Run, descriptor: int) -> None:
+        while not run.done.is_set():
+            try:
+                data = os.read(descriptor, 65536)
+            except OSError:
+                data = b""
+            self._session.feed(run.id, data or None)
+            if not data:
+                return
+
+    def _printers(self, run: Run) -> list[OutputMode]:
+        request = self._request
+        printers: list[OutputMode] = [make_mode(request, run, self._writer, self._session)]
+        if request.out_folder:
+            printers.append(NodeFiles(run, Path(request.out_folder), STDOUT))
+        if request.err_folder:
+            printers.append(NodeFiles(run, Path(request.err_folder), STDERR))
+        return printers
+
+    # -- the pump
+
+    def _pump(self, run: Run, printers: Sequence[OutputMode]) -> None:
+        while run.ended is None:
+            if self._session.wait_batch(0.2 if self._request.progress else None):
+                for event in self._session.drain(0.05):
+                    self._handle(run, event, printers)
+                self._writer.flush()
+            if self._request.progress:
+                self._show_progress(run)
+
+    def _handle(self, run: Run, event: SessionEvent, printers: Sequence[OutputMode]) -> None:
+        for printer in printers:
+            printer.shown(event)
+        match event:
+            case NodesChanged(changes=changes):
+                for change in changes:
+                    name = run.names[change.node]
+                    if change.failure is not None and change.failure.kind in _HOST_KEYS:
+                        self._host_keys.setdefault(change.failure.kind.value, []).append(name)
+                    if change.state is NodeState.FAILED and self._tells_at_once():
+                        self._tell_code(name, 1, change.rc)
+                    if change.failure is not None and change.state is not NodeState.TIMEOUT:
+                        self._writer.narrate(f"{name}: {run.reason(change.node) or change.failure.reason}")
+            case Notice(level=level, text=text) if level != "info" or self._request.verbose:
+                self._writer.narrate(text)
+            case QuestionAsked(question=number, title=title):
+                # Nobody is there to answer: refuse, and name it at the end.
+                self._writer.narrate(f"refused: {title}")
+                self._session.answer(number, None)
+            case _:
+                pass
+
+    def _interrupted(self, run: Run, printers: Sequence[OutputMode]) -> None:
+        """Stop the run, keep what was gathered, and say which nodes had not ended."""
+        rest = [number for number, state in enumerate(run.states) if not NodeState(state).finished]
+        self._session.abort(run.id)
+        deadline = time.monotonic() + 3.0
+        try:
+            while run.ended is None and time.monotonic() < deadline:
+                if self._session.wait_batch(0.1):
+                    for event in self._session.drain(0.05):
+                        self._handle(run, event, printers)
+        except (KeyboardInterrupt, Interrupted):
+            pass  # asked twice: leave at once, the rest is told below
+        self._writer.narrate("interrupted")
+        if rest:
+            self._writer.narrate(f"{run.fold(rest)}: not ended when interrupted")
+
+    def _show_progress(self, run: Run) -> None:
+        now = time.monotonic()
+        if now < self._progress_due or run.ended is not None:
+            return
+        self._progress_due = now + 0.1
+        over = len(run.names) - sum(run.count(state) for state in NodeState if not state.finished)
+        bad = over - run.count(NodeState.OK)
+        done, total = run.transferred()
+        copied = f" {done * 100 // total}%" if total else ""
+        self._writer.progress(f"{over}/{len(run.names)}{copied}" + (f" ({bad} bad)" if bad else ""))
+
+    # -- the end
+
+    def _tells_at_once(self) -> bool:
+        request = self._request
+        return not (request.gather or request.line_mode or request.diff or (request.quiet and request.max_rc))
+
+    def _tell_codes(self, run: Run) -> None:
+        """Return codes, timeouts and the like on stderr, as sets of nodes."""
+        request = self._request
+        if not (request.quiet and request.max_rc):
+            if not self._tells_at_once():
+                for rc, numbers in run.return_codes().items():
+                    if rc:
+                        self._tell_code(run.fold(numbers), len(numbers), rc)
+            for state, words in ((NodeState.TIMEOUT, "command timeout"), (NodeState.ABORTED, "aborted")):
+                numbers = run.numbers(state)
+                if numbers:
+                    self._writer.narrate(f"{run.fold(numbers)}: {words}")
+        for kind, names in self._host_keys.items():
+            self._writer.narrate(f"{NodeSet.fromlist(names)}: {kind} (refused)")
+        for number, name in enumerate(run.names):
+            lines, size = run.output.lost(number)
+            if size:
+                self._writer.narrate(f"{name}: {lines} lines ({size} bytes) not kept: output limits reached")
+        if run.stopped:
+            waiting = run.count(NodeState.ABORTED)
+            self._writer.narrate(
+                f"stopped: too many nodes went wrong (--stop-at {run.options.stop_at}); {waiting} left"
+            )
+
+    def _tell_code(self, names: str, count: int, rc: int | None) -> None:
+        if rc is not None and not (self._request.quiet and self._request.max_rc):
+            shown = f"{names} ({count})" if count > 1 and self._request.node_count else names
+            self._writer.narrate(f"{shown}: exited with exit code {rc}")
+
+    def _exit_code(self, run: Run) -> int:
+        if self._host_keys:
+            return ExitCode.UNKNOWN_HOST_KEYS
+        if run.stopped:
+            return ExitCode.STOPPED
+        if not self._request.max_rc:
+            return ExitCode.OK
+        without = run.count(NodeState.TIMEOUT) + run.count(NodeState.UNREACHABLE) + run.count(NodeState.LOST)
+        return ExitCode.NODES_FAILED if without else min(run.max_rc() or 0, 255)
+
+
+def make_mode(request: BatchRequest, run: Run, writer: Writer, session: Session) -> OutputMode:
+    """The mode that the options ask for."""
+    if request.json or request.json_lines:
+        from .json_modes import JsonDocument, JsonLines
+
+        return JsonDocument(run, writer) if request.json else JsonLines(run, writer)
+    names = Names(run, _regroup(request, run, session), count=request.node_count)
+    if request.diff:
+        return Diff(run, writer, names)
+    if request.line_mode:
+        return LineGathered(run, writer, names) if request.gather else ByNode(run, writer)
+    if not request.gather:
+        return Live(run, writer)
+    gathered = Gathered(run, writer, names)
+    return Both((Live(run, writer), Quietly(gathered))) if request.verbose else gathered
+
+
+class Quietly:
+    """A mode whose live part another one already prints."""
+
+    def __init__(self, mode: OutputMode) -> None:
+        self._mode = mode
+
+    def shown(self, event: SessionEvent) -> None:
+        """Nothing."""
+
+    def finished(self) -> None:
+        """The mode's end."""
+        self._mode.finished()
+
+
+def _regroup(request: BatchRequest, run: Run, session: Session) -> Callable[[Sequence[int]], str] | None:
+    if not request.regroup and request.axis is None:
+        return None
+    source = request.targets.source
+
+    def fold(numbers: Sequence[int]) -> str:
+        nodes = NodeSet.fromlist([run.names[number] for number in numbers], resolver=session.resolver)
+        if request.axis is not None:
+            nodes.fold_axis = _axes(request.axis)
+        return str(nodes.regroup(source, noprefix=request.group_base) if request.regroup else nodes)
+
+    return fold
+
+
+def _axes(text: str) -> Any:
+    """`1`, `1-2`, `1,3` or `-1` as ClusterShell takes them. Raises ValueError."""
+    from ClusterShell.RangeSet import RangeSet, RangeSetException
+
+    try:
+        if text.startswith("-"):
+            return [int(text)]
+        return [axis - 1 for axis in RangeSet(text).intiter()]
+    except (ValueError, RangeSetException):
+        raise ValueError(f"cannot read --axis {text!r}: use 1, 1-2, 1,3 or -1") from None
+
+
+@contextmanager
+def termination_as_exception() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the run as Ctrl-C does, with their own exit code; main thread only."""
+
+    def raise_it(_number: int, _frame: Any) -> None:
+        raise Interrupted(ExitCode.TERMINATED)
+
+    old = {number: signal.signal(number, raise_it) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: BinaryIO) -> int:
+    """Do a request and return the exit code; errors are narrated, never raised."""
+    color = settings.screen.color
+    writer = Writer(
+        out,
+        err,
+        out_color=use_color(request.color, color, out),
+        err_color=use_color(request.color, color, err),
+        labels=request.labels,
+        raw=request.raw,
+    )
+    from ..records import open_records  # audit and run records, on the settings' terms
+
+    with termination_as_exception():
+        try:
+            with open_records(settings, interactive=False) as records:
+                session = Session(settings, on_submit=records.submitted, on_finish=records.finished)
+                try:
+                    return BatchRunner(request, settings, writer, session).execute()
+                finally:
+                    session.close()
+        except (NodeExpressionError, ValueError) as error:
+            return _fail(writer, str(error), ExitCode.ERROR)
+        except RefusedError as error:
+            return _fail(writer, str(error), ExitCode.USAGE)
+        except BrokenPipeError:
+            # Whoever read our output has left; nothing can be told any more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return ExitCode.ERROR
+        except OSError as error:
+            return _fail(writer, error.strerror or str(error), ExitCode.ERROR)
+        except (KeyboardInterrupt, Interrupted) as reason:
+            code = reason.code if isinstance(reason, Interrupted) else ExitCode.INTERRUPTED
+            return _fail(writer, "interrupted", code)
+
+
+def _fail(writer: Writer, text: str, code: ExitCode) -> int:
+    writer.narrate(text)
+    return code

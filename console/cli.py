@@ -1,0 +1,218 @@
+"""The command line: arguments are read here and nothing else is done; each sub-command is imported when it is used.
+
+`--help` and `--version` import argparse only. stdout is data, stderr is narration, exit codes are those of exits.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+EXAMPLES = """\
+examples:
+  clusterdeck                              the full-screen console
+  clusterdeck -w @web                      the same, with nodes selected
+  clusterdeck run -w node[1-9] -b uptime   one command, answers gathered
+  clusterdeck repl                         a prompt in a plain terminal
+  clusterdeck play rolling.deck set=@web   a macro
+  clusterdeck demo                         a first look, on pretended nodes
+
+exit codes: see `clusterdeck help exit-codes`; with `run -S`, the largest return code of the nodes.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The `clusterdeck` command; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["demo"]:  # reads its own words, `--` and what follows it included
+        from .demo import main as demo_main
+
+        return demo_main(words[1:])
+    arguments = _parser().parse_args(words)
+    handler: Callable[[argparse.Namespace], int] = arguments.handler
+    from .settings import SettingsError
+
+    try:
+        return handler(arguments)
+    except SettingsError as error:
+        return _fail(str(error), 6)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+
+
+def _fail(text: str, code: int) -> int:
+    from ..engine.text import sanitize_text
+
+    sys.stderr.write(f"clusterdeck: {sanitize_text(text)}\n")
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors end with the name of the help, and with the exit code for wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="clusterdeck",
+        description="A live console for clusters: run, watch, gather and copy on many nodes over SSH.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    from .. import __version__
+
+    parser.add_argument("--version", action="version", version=f"clusterdeck {__version__}")
+    _console_arguments(parser)
+    parser.set_defaults(handler=_console)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    _add_run(commands)
+    _add_repl_and_play(commands)
+    _add_tools(commands)
+    return parser
+
+
+def _console_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-w", dest="nodes", metavar="NODES", help="nodes selected at the start")
+    parser.add_argument(
+        "-O", "--option", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="any setting"
+    )
+
+
+def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
+    from .batch.arguments import EXAMPLES as RUN_EXAMPLES
+    from .batch.arguments import add_run_arguments
+
+    run = commands.add_parser(
+        "run",
+        help="run one command or copy, and exit",
+        usage="clusterdeck run -w NODES [OPTIONS] COMMAND...",
+        epilog=RUN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_run_arguments(run)
+    run.set_defaults(handler=_run, parser=run)
+
+
+def _add_repl_and_play(commands: argparse._SubParsersAction[_Parser]) -> None:
+    repl = commands.add_parser("repl", help="the prompt in a plain terminal", allow_abbrev=False)
+    _console_arguments(repl)
+    repl.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    repl.set_defaults(handler=_repl)
+    play = commands.add_parser("play", help="play a macro (.deck file)", allow_abbrev=False)
+    _console_arguments(play)
+    play.add_argument("--dry-run", action="store_true", help="show node sets and commands, run nothing")
+    play.add_argument("--yes", action="store_true", help="agree to what the macro asks to confirm")
+    play.add_argument("file", metavar="FILE", help="the macro; - reads standard input")
+    play.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="its parameters")
+    play.set_defaults(handler=_play)
+
+
+def _add_tools(commands: argparse._SubParsersAction[_Parser]) -> None:
+    # For the list in --help only: `main` hands `demo` over before this parser reads anything.
+    commands.add_parser("demo", help="a first look, on pretended nodes of this machine", allow_abbrev=False)
+    doctor = commands.add_parser("doctor", help="what this installation finds, and what is wrong", allow_abbrev=False)
+    doctor.add_argument("--json", action="store_true", help="as JSON")
+    doctor.set_defaults(handler=_doctor)
+    config = commands.add_parser("config", help="settings: show, explain, init, trust", allow_abbrev=False)
+    config.add_argument("action", nargs="?", default="show", choices=("show", "explain", "init", "trust"))
+    config.add_argument("key", nargs="?", help="one setting, or the file to trust")
+    config.add_argument("--force", action="store_true", help="init: replace a file that is there")
+    config.set_defaults(handler=_config)
+    queue = commands.add_parser("queue", help="the work queue", add_help=False, allow_abbrev=False)
+    queue.add_argument("rest", nargs=argparse.REMAINDER)
+    queue.set_defaults(handler=_queue)
+    worker = commands.add_parser("worker", help="a worker of the work queue, on a node", add_help=False)
+    worker.add_argument("rest", nargs=argparse.REMAINDER)
+    worker.set_defaults(handler=_worker)
+    text = commands.add_parser("help", help="more help: exit-codes", allow_abbrev=False)
+    text.add_argument("topic", nargs="?", default="exit-codes", choices=("exit-codes",))
+    text.set_defaults(handler=_help)
+
+
+# -- handlers
+
+
+def _console(arguments: argparse.Namespace) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return _fail(
+            "the console needs a terminal; without one use: clusterdeck run -w NODES COMMAND, or clusterdeck play FILE",
+            7,
+        )
+    from .start import start_console
+
+    return start_console(arguments.nodes, arguments.overrides)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from .batch.read import UsageError, read_arguments
+    from .batch.runner import run_batch
+    from .config import load_settings
+
+    try:
+        request, flags = read_arguments(arguments)
+    except UsageError as error:
+        arguments.parser.error(str(error))
+    if arguments.groupsconf:
+        flags["groups.file"] = arguments.groupsconf
+    notices: list[str] = []
+    settings = load_settings(flags, notices=notices)
+    for notice in notices if request.verbose else ():
+        _fail(notice, 0)
+    return run_batch(request, settings, sys.stdout.buffer, sys.stderr.buffer)
+
+
+def _repl(arguments: argparse.Namespace) -> int:
+    from .start import start_repl
+
+    return start_repl(arguments.nodes, arguments.overrides)
+
+
+def _play(arguments: argparse.Namespace) -> int:
+    from .start import start_play
+
+    return start_play(
+        arguments.file,
+        arguments.parameters,
+        arguments.nodes,
+        arguments.overrides,
+        dry_run=arguments.dry_run,
+        agree=arguments.yes,
+    )
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from .doctor import main as doctor_main
+
+    return doctor_main(as_json=arguments.json)
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from .config_command import config_command
+
+    return config_command(arguments.action, arguments.key, force=arguments.force)
+
+
+def _queue(arguments: argparse.Namespace) -> int:
+    from .queue_command import main as queue_main
+
+    return queue_main(arguments.rest)
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from ..engine.taskmanager.worker_main import main as worker_main
+
+    return worker_main(arguments.rest)
+
+
+def _help(_arguments: argparse.Namespace) -> int:
+    from .exits import ExitCode
+
+    for code in ExitCode:
+        sys.stdout.write(f"{code.value:>4}  {code.describe()}\n")
+    return 0

@@ -1,0 +1,58 @@
+"""What is written down: the audit log, and finished runs on disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .. import paths
+from ..runs import Run
+from ..settings import Settings
+from .audit import AuditError, AuditLog
+
+__all__ = ["AuditError", "AuditLog", "Records", "open_records"]
+
+
+class Records:
+    """What a session tells: `submitted` before a run, `finished` after it."""
+
+    def __init__(self, audit: AuditLog | None) -> None:
+        self.audit = audit
+
+    def submitted(self, run: Run) -> None:
+        """In the caller's thread; raises AuditError where the run must not happen without a record."""
+        if self.audit is not None:
+            self.audit.submitted(run)
+
+    def finished(self, run: Run) -> None:
+        """In the pump's thread."""
+        if self.audit is not None:
+            self.audit.finished(run)
+
+    def close(self) -> None:
+        """Finish what is being written."""
+
+
+@contextmanager
+def open_records(
+    settings: Settings, *, interactive: bool, warn: Callable[[str], None] | None = None
+) -> Iterator[Records]:
+    """The records that the settings ask for. warn: hears of what cannot be written (stderr by default).
+
+    Raises AuditError where the audit log is required and its folder cannot be had.
+    """
+    tell = warn or (lambda text: print(f"clusterdeck: {text}", file=sys.stderr))  # noqa: T201
+    audit = None
+    if settings.records.audit:
+        try:
+            audit = AuditLog(paths.audit_file(), required=settings.records.audit_required, warn=tell)
+        except OSError as error:
+            if settings.records.audit_required:
+                raise AuditError(str(error)) from error
+            tell(f"no audit log: {error}")
+    records = Records(audit)
+    try:
+        yield records
+    finally:
+        records.close()

@@ -1,0 +1,145 @@
+"""The audit log: who ran what where with which result, one JSON object per line, 0600, each line chained to the last.
+
+`chain` of a line is the SHA-256 of the line before it, so that a line taken out or changed later shows
+(`verify_chain`). Several consoles of one user may write to one log: each line is written under a lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...engine.states import NodeState
+from .. import paths
+from ..runs import Run
+from .redact import redact
+
+_TAIL = 256 * 1024
+
+
+class AuditError(OSError):
+    """The audit log cannot be written, and the settings demand it."""
+
+
+class AuditLog:
+    """Writes the log of one session.
+
+    required: raise AuditError where a line cannot be written; otherwise `warn` hears of the first failure only.
+    """
+
+    def __init__(self, file: Path, *, required: bool, warn: Callable[[str], None]) -> None:
+        self._file = file
+        self._required = required
+        self._warn = warn
+        self._warned = False
+        self._session = f"{int(time.time())}-{os.getpid()}"
+
+    def submitted(self, run: Run) -> None:
+        """A run is about to start. Raises AuditError if it must not without a record."""
+        options = run.options
+        record: dict[str, Any] = {
+            "event": "run",
+            "run": run.id,
+            "kind": run.kind,
+            "command": redact(run.command),
+            "nodes": str(run.nodes),
+            "count": len(run.names),
+            "who": _user(),
+            "uid": os.getuid(),
+            "from": os.environ.get("SSH_CONNECTION", "").partition(" ")[0] or "local",
+            "sudo": options.sudo,
+        }
+        for key in ("worker", "user", "batch", "stop_at"):
+            if getattr(options, key):
+                record[key] = getattr(options, key)
+        if run.retry_of is not None:
+            record["retry_of"] = run.retry_of
+        if run.timer is not None:
+            record["timer"] = run.timer
+        self.write(record)
+
+    def finished(self, run: Run) -> None:
+        """A run ended."""
+        codes = {str(rc): run.fold(numbers) for rc, numbers in run.return_codes().items()}
+        bad = {state.word: str(run.node_set(state)) for state in NodeState if state.bad and run.count(state)}
+        bad.pop("failed", None)
+        record = {
+            "event": "end",
+            "run": run.id,
+            "seconds": round((run.ended or run.started) - run.started, 3),
+            "counts": {state.word: run.count(state) for state in NodeState if run.count(state)},
+            "rc": codes,
+            "bytes": run.output.bytes_total,
+            **bad,
+        }
+        self.write(record)
+
+    def note(self, what: str, **content: Any) -> None:
+        """Something else that belongs into the log, such as an accepted host key."""
+        self.write({"event": what, **content})
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Append one line. Raises AuditError where that fails and is required."""
+        try:
+            self._append({"time": _now(), "session": self._session, **record})
+        except OSError as error:
+            reason = f"the audit log {self._file} cannot be written: {error.strerror or error}"
+            if self._required:
+                raise AuditError(reason) from error
+            if not self._warned:
+                self._warned = True
+                self._warn(reason)
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        descriptor = paths.private_file(self._file, os.O_RDWR | os.O_APPEND)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            line = json.dumps({**record, "chain": _last_digest(descriptor)}, ensure_ascii=True) + "\n"
+            data = line.encode()
+            if os.write(descriptor, data) != len(data):
+                raise OSError(28, "no space left on the device")
+        finally:
+            os.close(descriptor)
+
+
+def _last_digest(descriptor: int) -> str:
+    """SHA-256 of the file's last line; "" for an empty file."""
+    size = os.fstat(descriptor).st_size
+    if size == 0:
+        return ""
+    tail = os.pread(descriptor, _TAIL, max(0, size - _TAIL))
+    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
+    return hashlib.sha256(last).hexdigest()
+
+
+def verify_chain(file: Path) -> int | None:
+    """The number of the first line that does not follow from the one before it; None when all do. Raises OSError."""
+    previous = ""
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                chain = json.loads(line)["chain"]
+            except (ValueError, KeyError, TypeError):
+                return number
+            if number > 1 and chain != previous:
+                return number
+            previous = hashlib.sha256(line.rstrip(b"\n")).hexdigest()
+    return None
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + "Z"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
