@@ -1,0 +1,73 @@
+"""The keys that are ours; everything else is prompt_toolkit's emacs or vi set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prompt_toolkit.application import get_app
+from prompt_toolkit.document import Document
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import Condition, emacs_mode, has_completions, has_focus, is_searching
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.search import stop_search
+
+
+@Condition
+def line_goes_on() -> bool:
+    """The cursor stands behind a backslash that quotes the line end, as in a shell."""
+    document = get_app().current_buffer.document
+    before = document.text_before_cursor
+    backslashes = len(before) - len(before.rstrip("\\"))
+    return document.is_cursor_at_the_end and backslashes % 2 == 1
+
+
+@Condition
+def candidate_is_chosen() -> bool:
+    """A row of the completion menu is selected."""
+    state = get_app().current_buffer.complete_state
+    return state is not None and state.current_completion is not None
+
+
+def deck_keys(stop_run: Callable[[], bool], say: Callable[[str], None]) -> KeyBindings:
+    """Our bindings.
+
+    stop_run: stops the current run and returns True, or False where nothing runs; must not block. say: tells the
+    operator one line.
+    """
+    keys = KeyBindings()
+    typing = has_focus(DEFAULT_BUFFER)
+
+    def interrupt(event: KeyPressEvent) -> None:
+        """Stop the run first: what was typed meanwhile stays. Else clear the line. Never leave."""
+        if stop_run():
+            return
+        if is_searching():
+            stop_search()
+        elif event.app.current_buffer.text:
+            event.app.current_buffer.reset(Document())
+        else:
+            say("Ctrl-D or :quit leaves, :help lists the commands")
+
+    # `eager`, so that it works in the middle of a search or of a vi command too.
+    keys.add("c-c", eager=True)(interrupt)
+    keys.add("<sigint>")(interrupt)
+
+    def take_candidate(event: KeyPressEvent) -> None:
+        """Enter on a row of the menu takes the row; only a second Enter runs the line."""
+        event.app.current_buffer.complete_state = None
+
+    keys.add("enter", filter=typing & candidate_is_chosen)(take_candidate)
+
+    def new_line(event: KeyPressEvent) -> None:
+        """Go on in a new line."""
+        event.app.current_buffer.newline(copy_margin=False)
+
+    keys.add("enter", filter=typing & ~candidate_is_chosen & line_goes_on)(new_line)
+    keys.add("escape", "enter", filter=typing)(new_line)
+
+    def close_menu(event: KeyPressEvent) -> None:
+        """Close the menu and keep what was typed."""
+        event.app.current_buffer.cancel_completion()
+
+    keys.add("escape", filter=typing & has_completions & emacs_mode)(close_menu)
+    return keys
