@@ -7,6 +7,7 @@ does it its own way. All text handed over is clean (it passed engine/text.py) an
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -123,8 +124,8 @@ class Editing(Protocol):
 
 
 @runtime_checkable
-class Acting(Protocol):
-    """A front end that has actions of its own (zoom, filter, follow ...), named by the ids of their commands."""
+class Pumping(Protocol):
+    """A front end whose console thread is also its pump (batch): while a command waits, events must be applied."""
 
-    def act(self, command: str, arguments: tuple[str, ...]) -> bool:
-        """Do the action with that command id; False when it makes no sense where the operator is now."""
+    def pump_until(self, done: Callable[[], bool], timeout: float | None) -> bool:
+        """Apply events until `done()` is true; False after `timeout` seconds."""

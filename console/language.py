@@ -30,9 +30,14 @@ _CHANGES = {"+": "nodes.add", "-": "nodes.remove", "&": "nodes.keep"}
 def is_bare(line: str) -> bool:
     """Whether the line, as it is, goes to the remote shell."""
     text = line.strip(BLANKS)
-    if not text or text in _WHOLE_LINES or (text[0] == "#" and "\n" not in text):
+    if not text or text in _WHOLE_LINES or _is_note(text):
         return False
     return text[0] not in ":!@" and text[0] not in _CHANGES
+
+
+def _is_note(text: str) -> bool:
+    # A comment that further lines follow is the head of a pasted script, which is the shell's.
+    return text.startswith("#") and "\n" not in text and text == text.strip(BLANKS)
 
 
 def parse(line: str, registry: Registry, placeholders: Collection[str] = ()) -> Command:
@@ -271,7 +276,7 @@ def check_values(command: Command, placeholders: Collection[str] = ()) -> None:
 def render(command: Command) -> str:
     """A line that parses to an equal command: the bare form where it can be, else the `:` form."""
     spec = command.spec
-    if spec.id == NOTE:
+    if spec.id == NOTE and (not command.has("text") or _is_note(command.get("text"))):
         return command.get("text")
     raw = spec.raw
     if spec.id == SHELL and not command.options and is_bare(command.get("command")):

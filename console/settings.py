@@ -73,6 +73,7 @@ class SafetySettings:
     confirm_above: int = _setting(50, "nodes above which an interactive command asks first; 0 = never", low=0)
     protected: str = _setting("", "node set that always needs typed confirmation")
     read_only: bool = _setting(False, "refuse every command that reaches nodes")
+    dangerous: str = _setting("", "further verbs that always ask first, such as `rm -r`, separated by commas")
 
 
 @dataclass(slots=True)
@@ -95,6 +96,10 @@ class ScreenSettings:
     editing: str = _setting("emacs", "keys of the prompt", choices=("emacs", "vi"))
     animation: str = _setting("auto", "animations; auto = none over SSH", choices=("auto", "none", "full"))
     color: str = _setting("auto", "colours", choices=("auto", "always", "never"))
+    output: str = _setting(
+        "both", "what the plain prompt shows of a run: live lines, gathered answers, or both",
+        choices=("live", "gathered", "both"),
+    )  # fmt: skip
     ascii: bool = _setting(False, "draw with ASCII characters only")
     refresh: float = _setting(30.0, "screen updates per second", low=1)
 

@@ -62,6 +62,16 @@ def read_number(text: str) -> int:
     raise ValueError(f"{text!a} is not a number")
 
 
+def read_wait(text: str) -> tuple[int | None, float | None]:
+    """What `:wait` waits for: the number of a run (`12`, `#12`) or a duration with a unit (`30s`)."""
+    if text.removeprefix("#").isdigit():
+        return read_number(text), None
+    try:
+        return None, read_duration(text)
+    except ValueError:
+        raise ValueError(f"{text!a} is neither the number of a run nor a duration such as 30s") from None
+
+
 def read_share(text: str) -> str:
     """A number of nodes or a share of them: `3`, `2%`; returned as it is."""
     share = _SHARE.match(text)

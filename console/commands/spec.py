@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import values
+from ..conditions import read_condition
 
 if TYPE_CHECKING:
     from .context import Context, Outcome
@@ -46,6 +47,7 @@ class Kind(enum.StrEnum):
     RUN = "run"
     TIMER = "timer"
     TASK = "task"
+    WAIT = "run or duration"
     WORKER = "worker"
     USER = "user"
     SETTING = "setting"
@@ -78,7 +80,8 @@ _CHECKS: Mapping[Kind, Callable[[str], object]] = {
     Kind.SAVED: values.read_name,
     Kind.PARAMETER: values.read_parameter_name,
     Kind.ASSIGNMENT: values.read_assignment,
-    Kind.CONDITION: values.read_present,
+    Kind.CONDITION: read_condition,
+    Kind.WAIT: values.read_wait,
     Kind.USER: values.read_present,
     Kind.SETTING: values.read_present,
     Kind.MACRO: values.read_present,

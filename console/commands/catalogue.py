@@ -1,0 +1,14 @@
+"""All families of commands in one registry, in the order of the manual."""
+
+from __future__ import annotations
+
+from . import abort, copy, macro, nodes, queue, runs, settings, shell, timer, view
+from . import help as help_family
+from .registry import Registry
+
+_FAMILIES = (shell, copy, timer, abort, nodes, runs, view, queue, macro, settings, help_family)
+
+
+def default_registry() -> Registry:
+    """The commands of the console."""
+    return Registry(spec for family in _FAMILIES for spec in family.SPECS)

@@ -1,0 +1,90 @@
+"""Commands that copy files: out to the nodes, and back from them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..exits import ExitCode
+from ..safety import check
+from .context import CommandError, Context, Outcome
+from .shell import begun, preview
+from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from .targets import BACKGROUND, CONNECT, DRY_RUN, FANOUT, TARGETS, TIMEOUT, USER, WORKER, run_options, targets
+
+_PRESERVE = Option("preserve", ("-p", "--preserve"), Kind.FLAG, "keep times and modes")
+_FLAT = Option("flat", ("--flat",), Kind.FLAG, "write DEST/NAME.NODE instead of DEST/NODE/NAME")
+_OPTIONS = (*TARGETS, FANOUT, TIMEOUT, CONNECT, WORKER, USER, _PRESERVE)
+
+
+def copy(context: Context, command: Command) -> Outcome:
+    """`:copy SRC... DEST`."""
+    sources = [os.path.expanduser(path) for path in command.many("source")]
+    dest = command.get("dest")
+    if context.dry_run:
+        nodes_text = command.nodes("nodes") or str(context.selection.current)
+        return preview(context, "copy", nodes_text, None, f"{' '.join(sources)} -> {dest}")
+    for source in sources:
+        if not Path(source).exists():
+            message = f"there is no {source!a} on this host"
+            raise CommandError(message, "nothing was copied", code=ExitCode.USAGE, argument="source")
+    nodes = targets(context, command)
+    options = run_options(command)
+    if options.dry_run:
+        return preview(context, "copy", str(nodes), len(nodes), f"{' '.join(sources)} -> {dest}")
+    check(context, f"copy {' '.join(sources)} to {dest} on", nodes)
+    return begun(context, context.session.copy(sources, dest, nodes, options), background=command.has("background"))
+
+
+def rcopy(context: Context, command: Command) -> Outcome:
+    """`:rcopy SRC DEST`."""
+    source, dest = command.get("source"), os.path.expanduser(command.get("dest"))
+    if context.dry_run:
+        nodes_text = command.nodes("nodes") or str(context.selection.current)
+        return preview(context, "rcopy", nodes_text, None, f"{source} -> {dest}")
+    nodes = targets(context, command)
+    options = run_options(command)
+    if options.dry_run:
+        return preview(context, "rcopy", str(nodes), len(nodes), f"{source} -> {dest}")
+    check(context, f"copy {source} from", nodes)
+    return begun(context, context.session.rcopy(source, dest, nodes, options), background=command.has("background"))
+
+
+SPECS = (
+    CommandSpec(
+        "copy.out",
+        "copy",
+        "copy: To nodes",
+        "copy files or directories to nodes",
+        copy,
+        aliases=("cp",),
+        arguments=(
+            Argument("source", Kind.LOCAL_PATH, "file or directory on this host", repeat=True),
+            Argument("dest", Kind.REMOTE_PATH, "where to on the nodes"),
+        ),
+        options=(*_OPTIONS, DRY_RUN, BACKGROUND),
+        examples=(
+            (":copy /etc/motd /etc/", "to the selected nodes"),
+            (":copy -p -w @web site/ /srv/www", "a directory, with times and modes"),
+        ),
+        danger=Danger.TOUCHES,
+    ),
+    CommandSpec(
+        "copy.back",
+        "rcopy",
+        "copy: From nodes",
+        "copy a file or directory back, into DEST/NODE/",
+        rcopy,
+        aliases=("rcp",),
+        arguments=(
+            Argument("source", Kind.REMOTE_PATH, "file or directory on the nodes"),
+            Argument("dest", Kind.LOCAL_PATH, "folder on this host"),
+        ),
+        options=(*_OPTIONS, _FLAT, DRY_RUN, BACKGROUND),
+        examples=(
+            (":rcopy /var/log/syslog logs", "logs/NODE/syslog"),
+            (":rcopy --flat /etc/fstab .", "fstab.NODE"),
+        ),
+        danger=Danger.TOUCHES,
+    ),
+)

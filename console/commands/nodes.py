@@ -1,0 +1,183 @@
+"""The selection: which nodes bare lines run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...engine.text import sanitize_text
+from ..documents import bounded, table
+from ..exits import ExitCode
+from ..frontend import Document, View
+from ..paths import state_dir
+from .context import CommandError, Context, Outcome
+from .spec import Argument, Command, CommandSpec, Danger, Kind
+from .targets import resolve
+
+_EXPRESSION = Argument("expression", Kind.NODES, "node[1-4], @group, @failed, @run:12:timeout, a saved set")
+_SUBWORDS = ("add", "remove", "keep", "undo", "save", "forget", "saved", "show")
+
+
+def _told(context: Context) -> Outcome:
+    selection = context.selection
+    count = len(selection)
+    if not count:
+        return context.tell("no nodes are selected", level="warning")
+    return context.tell(f"{count} node{'s' * (count != 1)}: {selection.folded}")
+
+
+def select(context: Context, command: Command) -> Outcome:
+    """`:nodes EXPR`, `@group`."""
+    expression = command.nodes("expression")
+    if expression is None:
+        return show(context, command)
+    nodes = resolve(context, expression, "expression")
+    if not nodes:
+        message = f"{sanitize_text(expression)} stands for no node"
+        remedy = "the selection stays as it was"
+        raise CommandError(message, remedy, code=ExitCode.REFUSED, argument="expression")
+    context.selection.replace(nodes, expression if expression.startswith("@") else "")
+    return _told(context)
+
+
+def add(context: Context, command: Command) -> Outcome:
+    """`+EXPR`."""
+    context.selection.add(resolve(context, command.nodes("expression") or "", "expression"))
+    return _told(context)
+
+
+def remove(context: Context, command: Command) -> Outcome:
+    """`-EXPR`."""
+    context.selection.remove(resolve(context, command.nodes("expression") or "", "expression"))
+    return _told(context)
+
+
+def keep(context: Context, command: Command) -> Outcome:
+    """`&EXPR`."""
+    context.selection.keep(resolve(context, command.nodes("expression") or "", "expression"))
+    return _told(context)
+
+
+def undo(context: Context, _command: Command) -> Outcome:
+    """`:nodes undo`."""
+    if not context.selection.undo():
+        return context.tell("there is no earlier selection", level="warning")
+    return _told(context)
+
+
+def show(context: Context, _command: Command) -> Outcome:
+    """`?`."""
+    selection = context.selection
+    if not selection:
+        return context.tell("no nodes are selected: :nodes EXPR or @GROUP selects some")
+    return context.show(Document.of(f"{len(selection)} nodes", selection.folded, data=True))
+
+
+def _file() -> Path:
+    return state_dir() / "nodesets.json"
+
+
+def _store(context: Context) -> None:
+    try:
+        context.selection.store(_file())
+    except OSError as error:
+        raise CommandError(f"kept for this session only: {sanitize_text(str(error))}") from error
+
+
+def save(context: Context, command: Command) -> Outcome:
+    """`:nodes save NAME [EXPR]`."""
+    name = command.get("name")
+    expression = command.nodes("expression")
+    selection = context.selection
+    nodes = selection.current if expression is None else resolve(context, expression, "expression")
+    if not nodes:
+        raise CommandError("an empty set is not saved", "select nodes first", code=ExitCode.REFUSED)
+    replaced = selection.save(name, nodes)
+    _store(context)
+    return context.tell(f"@{name} {'now is' if replaced else 'is'} {sanitize_text(str(nodes))} ({len(nodes)})")
+
+
+def forget(context: Context, command: Command) -> Outcome:
+    """`:nodes forget NAME`."""
+    name = command.get("name")
+    if not context.selection.forget(name):
+        message = f"there is no saved set {name!a}"
+        raise CommandError(message, ":nodes saved lists them", code=ExitCode.USAGE, argument="name")
+    _store(context)
+    return context.tell(f"@{name} is forgotten")
+
+
+def saved(context: Context, _command: Command) -> Outcome:
+    """`:nodes saved`."""
+    rows = [(f"@{name}", sanitize_text(text)) for name, text in sorted(context.selection.saved.items())]
+    if not rows:
+        return context.tell("no saved sets: :nodes save NAME keeps the selection under a name")
+    return context.show(Document("saved node sets", bounded(table(rows)), data=True))
+
+
+def groups(context: Context, command: Command) -> Outcome:
+    """`:groups [NAME]`."""
+    if context.front_end.open_view(View.NODES):
+        return Outcome()
+    known = getattr(context.session, "known_groups", None)
+    found = dict(known()) if known is not None else {}
+    word = command.get("text").lstrip("@")
+    rows = [(f"@{name}", sanitize_text(str(nodes))) for name, nodes in sorted(found.items()) if word in name]
+    if not rows:
+        return context.tell("no groups are known: ClusterShell's groups.conf, or [groups.sets] of the configuration")
+    return context.show(Document("groups", bounded(table(rows)), data=True))
+
+
+SPECS = (
+    CommandSpec(
+        "nodes.select",
+        "nodes",
+        "nodes: Select",
+        "select nodes; without an expression, show the selection",
+        select,
+        help=(
+            "Node-set syntax with groups: node[1-4,7], @web, @web&@rack1, @all!node7. Every run leaves the sets @ok, "
+            "@failed, @timeout, @unreachable and @rc:N; @run:12:failed is that of run 12, @NAME a saved set."
+        ),
+        aliases=("select",),
+        arguments=(Argument("expression", Kind.NODES, _EXPRESSION.help, required=False, repeat=True),),
+        examples=((":nodes node[1-16]", ""), ("@web", "the same as :nodes @web"), ("@failed", "where it failed")),
+        danger=Danger.CHANGES,
+        hands=("@NODES",),
+        subwords=_SUBWORDS,
+    ),
+    CommandSpec(
+        "nodes.add", "nodes add", "nodes: Add", "select these nodes too", add,
+        arguments=(_EXPRESSION,), danger=Danger.CHANGES, hands=("+NODES",),
+    ),
+    CommandSpec(
+        "nodes.remove", "nodes remove", "nodes: Remove", "take nodes out of the selection", remove,
+        arguments=(_EXPRESSION,), danger=Danger.CHANGES, hands=("-NODES",),
+    ),
+    CommandSpec(
+        "nodes.keep", "nodes keep", "nodes: Keep", "keep only those of the selected nodes that are in the set", keep,
+        arguments=(_EXPRESSION,), danger=Danger.CHANGES, hands=("&NODES",),
+    ),
+    CommandSpec(
+        "nodes.undo", "nodes undo", "nodes: Undo", "back to the selection before the last change", undo,
+        danger=Danger.CHANGES, keys=("u",),
+    ),
+    CommandSpec("nodes.show", "nodes show", "nodes: Show", "show the selected nodes", show, hands=("?",)),
+    CommandSpec(
+        "nodes.save", "nodes save", "nodes: Save", "keep the selection, or a set, under a name for @NAME", save,
+        arguments=(
+            Argument("name", Kind.NAME, "how it is called"),
+            Argument("expression", Kind.NODES, "the selection if left out", required=False),
+        ),
+        examples=((":nodes save canary node[1-3]", "later: @canary uptime"),),
+        danger=Danger.CHANGES,
+    ),
+    CommandSpec(
+        "nodes.forget", "nodes forget", "nodes: Forget", "drop a saved set", forget,
+        arguments=(Argument("name", Kind.SAVED, "its name"),), danger=Danger.ENDS,
+    ),
+    CommandSpec("nodes.saved", "nodes saved", "nodes: Saved sets", "list saved sets", saved),
+    CommandSpec(
+        "nodes.groups", "groups", "nodes: Groups", "list groups", groups,
+        arguments=(Argument("text", Kind.TEXT, "only those with this in their name", required=False),),
+    ),
+)  # fmt: skip

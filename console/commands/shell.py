@@ -1,0 +1,177 @@
+"""Commands that run something: on nodes, on this host, again on the nodes that failed."""
+
+from __future__ import annotations
+
+from ClusterShell.NodeSet import NodeSet
+
+from ...engine.states import NodeState
+from ...engine.text import sanitize_text
+from ..exits import ExitCode
+from ..frontend import Document
+from ..options import RunOptions
+from ..runs import Run
+from ..safety import check
+from .context import CommandError, Context, Outcome
+from .spec import Argument, Command, CommandSpec, Danger, Kind
+from .targets import BACKGROUND, DRY_RUN, NODES, OF_RUN, RUN_OPTIONS, resolve, run_options, targets
+
+#: Words of `:retry` and the states they stand for.
+RETRY_STATES: dict[str, tuple[NodeState, ...]] = {
+    "failed": (NodeState.FAILED,),
+    "timeout": (NodeState.TIMEOUT,),
+    "unreachable": (NodeState.UNREACHABLE,),
+    "lost": (NodeState.LOST,),
+    "aborted": (NodeState.ABORTED,),
+    "bad": tuple(state for state in NodeState if state.bad),
+}
+
+
+def begun(context: Context, run: Run, *, background: bool = False) -> Outcome:
+    """The outcome of a command that began a run; a macro remembers what runs in the background."""
+    if background and context.script is not None:
+        context.script.background.add(run.id)
+    return Outcome(runs=(run.id,))
+
+
+def preview(context: Context, action: str, nodes: str, count: int | None, lines: str) -> Outcome:
+    """What `--dry-run` shows instead of doing it."""
+    shown = f"{nodes} ({count})" if count is not None else nodes
+    rows = [f"nodes    {shown}", *(f"{action:8} {line}" for line in lines.splitlines())]
+    return context.show(Document("dry run", tuple(sanitize_text(row) for row in rows), data=True))
+
+
+def shell(context: Context, command: Command) -> Outcome:
+    """`:shell`, bare lines and `@group CMD`."""
+    text = command.get("command")
+    options = run_options(command)
+    if context.dry_run:
+        return preview(context, "run", command.nodes("nodes") or str(context.selection.current), None, text)
+    nodes = targets(context, command)
+    if options.dry_run:
+        return preview(context, "run", str(nodes), len(nodes), text)
+    check(context, "run on", nodes, text)
+    return begun(context, context.session.shell(text, nodes, options), background=command.has("background"))
+
+
+def local(context: Context, command: Command) -> Outcome:
+    """`!CMD`."""
+    text = command.get("command")
+    if context.dry_run:
+        return preview(context, "local", "this host", None, text)
+    return begun(context, context.session.local(text))
+
+
+def find_run(context: Context, number: int | None, argument: str = "run") -> Run:
+    """The run with that number, or the newest one. Raises CommandError."""
+    runs = context.session.runs
+    run = runs.last if number is None else runs.get(number)
+    if run is None:
+        if number is None:
+            raise CommandError("there is no run yet", "type a command first")
+        raise CommandError(f"there is no run #{number}", ":runs lists them", code=ExitCode.USAGE, argument=argument)
+    return run
+
+
+def retry(context: Context, command: Command) -> Outcome:
+    """`:retry [failed|timeout|unreachable|...]`."""
+    run = find_run(context, command.number("run"))
+    words = command.many("states") or ["bad"]
+    states = tuple(dict.fromkeys(state for word in words for state in RETRY_STATES[word]))
+    if run.kind == "local":
+        raise CommandError(f"#{run.id} ran on this host", "type the line again")
+    if run.ended is None:
+        raise CommandError(f"#{run.id} still runs", f":wait {run.id} or :abort {run.id} first")
+    with context.session.runs.lock:
+        nodes = run.node_set(*states)
+    if not nodes:
+        return context.tell(f"#{run.id}: no node to retry ({', '.join(words)})")
+    if context.dry_run or command.has("dry_run"):
+        return preview(context, "retry", str(nodes), len(nodes), run.line)
+    check(context, "retry on", nodes, run.command if run.kind in ("shell", "timer") else "")
+    return begun(context, context.session.retry(run.id, states), background=command.has("background"))
+
+
+def again(context: Context, command: Command) -> Outcome:
+    """`:again [RUN]`: the same command on the same nodes."""
+    run = find_run(context, command.number("run"))
+    expression = command.nodes("nodes")
+    nodes: NodeSet = run.nodes.copy() if expression is None else resolve(context, expression, "nodes")
+    options: RunOptions = run.options
+    if context.dry_run:
+        return preview(context, "run", str(nodes), len(nodes), run.line)
+    if run.kind == "local":
+        return begun(context, context.session.local(run.command))
+    if not nodes:
+        raise CommandError("no node to run on", "give nodes with -w", code=ExitCode.REFUSED)
+    if run.kind == "copy":
+        check(context, "copy to", nodes)
+        return begun(context, context.session.copy(list(run.sources), run.destination, nodes, options))
+    if run.kind == "rcopy":
+        check(context, "copy from", nodes)
+        return begun(context, context.session.rcopy(run.sources[0], run.destination, nodes, options))
+    check(context, "run on", nodes, run.command)
+    return begun(context, context.session.shell(run.command, nodes, options))
+
+
+SPECS = (
+    CommandSpec(
+        "run.shell",
+        "shell",
+        "run: Shell command",
+        "run a shell command on nodes",
+        shell,
+        help=(
+            "A line without a colon is the same on the current selection. What follows the options (or --) goes to "
+            "the shell of the node byte for byte: quotes, $ and pipes are the remote shell's."
+        ),
+        aliases=("sh", "run"),
+        arguments=(Argument("command", Kind.COMMAND, "the command, as the remote shell gets it", raw=True),),
+        options=RUN_OPTIONS,
+        examples=(
+            ("uname -r", "on the selected nodes"),
+            ("@web systemctl is-active nginx", "on the group web, the selection stays"),
+            (":shell -w @web -x node7 -t 30 -- df -h /", "other nodes, 30 seconds each"),
+            (":shell --batch 1,10%,rest --stop-at 2% -- systemctl restart app", "in waves, stopped by failures"),
+        ),
+        danger=Danger.TOUCHES,
+        hands=("COMMAND", "@NODES COMMAND"),
+    ),
+    CommandSpec(
+        "run.local",
+        "local",
+        "run: Command on this host",
+        "run a command on this host",
+        local,
+        arguments=(Argument("command", Kind.LOCAL_COMMAND, "the command for the local shell", raw=True),),
+        examples=(("!ping -c1 node7", "from here"),),
+        danger=Danger.TOUCHES,
+        hands=("!COMMAND",),
+    ),
+    CommandSpec(
+        "run.retry",
+        "retry",
+        "run: Retry on failed nodes",
+        "run the last command again where it did not end well",
+        retry,
+        help="Without words all nodes that did not end OK; --run takes another run than the last.",
+        arguments=(
+            Argument("states", Kind.CHOICE, "which nodes", required=False, repeat=True, choices=tuple(RETRY_STATES)),
+        ),
+        options=(OF_RUN, BACKGROUND, DRY_RUN),
+        examples=((":retry timeout", "only where it timed out"), (":retry --run 12", "another run than the last")),
+        danger=Danger.TOUCHES,
+        keys=("r",),
+    ),
+    CommandSpec(
+        "run.again",
+        "again",
+        "run: Run again",
+        "run the same command again on the same nodes",
+        again,
+        arguments=(Argument("run", Kind.RUN, "the last run if left out", required=False),),
+        options=(NODES,),
+        examples=((":again 12", "run #12 once more"), (":again -w @new", "the last command on other nodes")),
+        danger=Danger.TOUCHES,
+        keys=("R",),
+    ),
+)
