@@ -1,0 +1,1 @@
+"""What the full-screen console is made of beside its widgets and screens: pump, deck, themes, helpers."""

@@ -1,0 +1,105 @@
+"""What the session tells: into the log, and to the operator where it matters now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...widgets.cells import clock
+from ..events import (
+    Notice,
+    QuestionAsked,
+    QuestionSettled,
+    RunFinished,
+    RunStarted,
+    SessionEvent,
+    TimerEnded,
+    TimerFired,
+)
+from ..frontend import Answer, Question
+from ..screens.dialogs import QuestionDialog
+
+if TYPE_CHECKING:
+    from ..app import ClusterdeckApp
+
+#: A run longer than this (seconds) that is not on show says when it ended.
+LONG_RUN = 10.0
+
+
+class Newsreader:
+    """Reads events, in the UI thread. One question is asked at a time; the others wait."""
+
+    def __init__(self, app: ClusterdeckApp) -> None:
+        self._app = app
+        self._waiting: list[QuestionAsked] = []
+        self._open: tuple[int, QuestionDialog] | None = None
+
+    def read(self, events: Sequence[SessionEvent]) -> None:
+        """Take note of events; output and states of nodes are the models' business."""
+        for event in events:
+            match event:
+                case RunStarted(run=number):
+                    self._started(number)
+                case RunFinished(run=number):
+                    self._finished(number)
+                case Notice(level=level, text=text):
+                    self._app.tell(text, "information" if level == "info" else level)
+                case TimerEnded(timer=number, reason=reason):
+                    self._app.tell(f"timer {number} ended: {reason}")
+                case TimerFired(timer=number, round=rounds, run=None, missed=missed):
+                    self._app.book.write(f"timer {number}: round {rounds} missed ({missed} in all)", "warning")
+                case QuestionAsked():
+                    self._waiting.append(event)
+                    self._ask()
+                case QuestionSettled(question=number):
+                    self._settled(number)
+                case _:
+                    pass
+
+    def _started(self, number: int) -> None:
+        run = self._app.session.runs.get(number)
+        if run is not None:
+            self._app.book.write(f"#{number} {run.line}  on {len(run.names)} nodes")
+
+    def _finished(self, number: int) -> None:
+        run = self._app.session.runs.get(number)
+        if run is None:
+            return
+        took = clock(run.ended - run.started) if run.ended is not None else ""
+        text = f"#{number} ended after {took}: {run.summary()}"
+        self._app.book.write(text)
+        if run is self._app.deck.run:
+            self._app.main.painter.touch()
+            self._app.run_ended()
+        elif run.ended is not None and run.ended - run.started >= LONG_RUN:
+            self._app.tell(text)
+
+    # -- questions
+
+    def _ask(self) -> None:
+        if self._open is not None or not self._waiting:
+            return
+        asked = self._waiting.pop(0)
+        question = Question(asked.title, asked.kind, asked.rows, asked.choices, secret=asked.kind == "secret")
+        dialog = QuestionDialog(question)
+        self._open = (asked.question, dialog)
+        self._app.open_dialog(dialog, lambda answer: self._answered(asked, answer))
+
+    def _answered(self, asked: QuestionAsked, answer: Answer | None) -> None:
+        self._open = None
+        given: str | None
+        if asked.choices:
+            given = answer.choice if answer is not None else asked.choices[-1]
+        else:
+            given = answer.text if answer is not None else None
+        self._app.session.answer(asked.question, given)
+        self._ask()
+
+    def _settled(self, number: int) -> None:
+        self._waiting = [asked for asked in self._waiting if asked.question != number]
+        if self._open is not None and self._open[0] == number:
+            dialog = self._open[1]
+            self._open = None
+            if dialog.is_attached and dialog.is_current:
+                dialog.dismiss(None)
+            self._ask()

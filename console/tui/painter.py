@@ -1,0 +1,225 @@
+"""Tells the widgets, at every tick, what changed; only those on show, and only what they show."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from textual.widget import Widget
+
+from ...engine.states import NodeState
+from ...widgets.board import Board
+from ...widgets.diff_view import DiffView
+from ...widgets.filter_model import text_matcher
+from ...widgets.hint_line import HintLine
+from ...widgets.line_entry import FilterBar
+from ...widgets.node_list import NodeList
+from ...widgets.plot_view import PlotView
+from ...widgets.queue_view import QueueSnapshot, QueueView
+from ...widgets.runs_view import RunsView
+from ...widgets.status_bar import ProgressLine, StatusBar
+from ...widgets.tab_line import Tab, TabLine
+from ...widgets.title_line import TitleLine
+
+if TYPE_CHECKING:
+    from ..screens.main import MainScreen
+
+_BAD = tuple(state for state in NodeState if state.bad)
+
+
+class Painter:
+    """Keeps the widgets of one MainScreen up to date. UI thread only."""
+
+    def __init__(self, screen: MainScreen) -> None:
+        self._screen = screen
+        self._board: Board | None = None
+        self._generation = -1
+        self._matcher_text = ""
+        self._stale = True
+        self.queue = QueueSnapshot()
+
+    def touch(self) -> None:
+        """Something moved on the screen: tell the visible view at the next tick whatever it was told before."""
+        self._stale = True
+
+    def show_run(self, number: int) -> None:
+        """Show another run in all views."""
+        runs: Any = self._screen.app.session.runs  # type: ignore[attr-defined]
+        run = runs.get(number)
+        if run is not None:
+            self._screen.deck.show_run(run)
+
+    # -- every tick
+
+    def tick(self, now: float) -> None:
+        """Bring everything on show up to date."""
+        screen = self._screen
+        if not screen.is_mounted or not screen.query("#prompt"):
+            return
+        deck = screen.deck
+        deck.update()
+        self._nodes(now)
+        self._view(now)
+        self._top(now)
+        self._stale = False
+
+    def _nodes(self, now: float) -> None:
+        screen, deck = self._screen, self._screen.deck
+        nodes = screen.nodes
+        if deck.board is not self._board:
+            self._board = deck.board
+            nodes.set_board(deck.board)
+            self._generation = -1
+        if deck.generation != self._generation:
+            self._generation = deck.generation
+            nodes.set_filter(deck.filter.result.nodes)
+            self._filter_told()
+        if nodes.display and screen.query_one("#side").display:
+            nodes.tick(now)
+        shown = len(nodes.listed)
+        total = len(deck.board.names)
+        order = "" if nodes.order == "given" else f"by {nodes.order}"
+        marked = f"{len(nodes.marks)} marked" if nodes.marks else ""
+        note = ", ".join(part for part in (marked, order) if part)
+        count = f"{shown} of {total}" if shown != total else str(total)
+        screen.query_one("#side-title", TitleLine).show(f"nodes {count}", note, active=nodes.has_focus)
+
+    def _view(self, now: float) -> None:
+        screen, deck = self._screen, self._screen.deck
+        widget: Any = screen.view_widget()
+        runs: Any = screen.app.session.runs  # type: ignore[attr-defined]
+        if isinstance(widget, DiffView):
+            widget.before = self._run_before(list(runs))
+        if isinstance(widget, PlotView) and deck.run is not None and deck.run.timer is not None:
+            widget.set_rounds([run for run in runs if run.timer == deck.run.timer])
+        if hasattr(widget, "set_run"):
+            deck.tell(widget)
+        if isinstance(widget, RunsView):
+            widget.shown = deck.run
+            widget.set_runs(runs)
+        if isinstance(widget, QueueView):
+            widget.set_snapshot(self.queue)
+        if deck.filter.text != self._matcher_text or self._stale:
+            self._matcher_text = deck.filter.text
+            if hasattr(widget, "set_text_filter"):
+                widget.set_text_filter(text_matcher(deck.filter.text))
+        if hasattr(widget, "tick"):
+            widget.tick(now)
+
+    def _run_before(self, runs: Sequence[Any]) -> Any:
+        """The newest run before the one on show that did the same; else the one before it."""
+        shown = self._screen.deck.run
+        if shown is None:
+            return None
+        earlier = [run for run in runs if run.id < shown.id]
+        same = [run for run in earlier if run.line == shown.line]
+        return (same or earlier or [None])[-1]
+
+    def _top(self, now: float) -> None:
+        screen, deck = self._screen, self._screen.deck
+        session: Any = screen.app.session  # type: ignore[attr-defined]
+        selection = session.selection
+        screen.query_one("#status", StatusBar).show(selection.label, len(selection), deck.run, self._flags(session))
+        screen.query_one("#progress", ProgressLine).show(deck.run, now)
+        screen.query_one("#tabs", TabLine).show(self._tabs(session), self._tab())
+
+    @staticmethod
+    def _flags(session: Any) -> str:
+        settings = session.settings
+        flags = []
+        if settings.safety.read_only:
+            flags.append("read-only")
+        if settings.ssh.host_keys == "accept-new":
+            flags.append("new host keys accepted")
+        return ", ".join(flags)
+
+    def _tab(self) -> str:
+        screen = self._screen
+        return "nodes" if screen.narrow and screen.has_class("-list") else screen.view
+
+    def _tabs(self, session: Any) -> tuple[Tab, ...]:
+        screen, run = self._screen, self._screen.deck.run
+        failed = sum(run.count(state) for state in _BAD) if run is not None else 0
+        alive = len(session.runs.running)
+        waiting = sum(1 for task in self.queue.tasks if task.state in ("waiting", "running"))
+        tabs = [Tab("nodes", "0", "Nodes")] if screen.narrow else []
+        tabs += [
+            Tab("panes", "1", "Panes"),
+            Tab("gathered", "2", "Gathered"),
+            Tab("failures", "3", "Failures", str(failed) if failed else "", hot=True),
+            Tab("queue", "4", "Queue", str(waiting) if waiting else ""),
+            Tab("runs", "5", "Runs", f">{alive}" if alive else ""),
+            Tab("log", "6", "Log"),
+        ]
+        if screen.view in ("diff", "plot"):
+            tabs.append(Tab(screen.view, screen.view[0], screen.view.capitalize()))
+        if screen.view == "document":
+            tabs.append(Tab("document", "esc", "closes"))
+        return tuple(tabs)
+
+    # -- filter line and footer
+
+    def filter_typed(self, _text: str) -> None:
+        """A key in the filter line: tell the visible views now, not at the next tick."""
+        self._nodes_and_view_now()
+
+    def _nodes_and_view_now(self) -> None:
+        now = time.monotonic()
+        self._nodes(now)
+        self._view(now)
+
+    def _filter_told(self) -> None:
+        result = self._screen.deck.filter.result
+        bar = self._screen.query_one("#filter", FilterBar)
+        if result.error:
+            bar.note.show(f"{result.error}  {result.told}", "warn")
+        else:
+            bar.note.show(result.told, "accent" if result.nodes else "warn")
+
+    def focus_changed(self) -> None:
+        """Offer the keys of what has the focus now."""
+        screen = self._screen
+        if not screen.query("#hints"):
+            return
+        screen.query_one("#hints", HintLine).show(self._hints(screen.focused))
+
+    def _hints(self, focused: Widget | None) -> list[tuple[str, str, str]]:
+        screen = self._screen
+        if focused is screen.prompt:
+            return [
+                ("Enter", "run", "enter"),
+                ("Tab", "complete", "tab"),
+                ("^R", "history", "ctrl+r"),
+                ("^C", "stop", "ctrl+c"),
+                (self._key("app.focus-swap"), "to the view", "ctrl+o"),
+                (self._key("app.palette"), "palette", "ctrl+p"),
+                ("F1", "help", "f1"),
+            ]
+        if focused is not None and focused.parent is screen.query_one("#filter"):
+            return [("Enter", "select these", "enter"), ("Up", "earlier filters", "up"), ("Esc", "no filter", "escape")]
+        if focused is not None and focused.parent is screen.query_one("#search"):
+            return [("Enter", "to the match", "enter"), ("Up", "earlier", "up"), ("Esc", "no search", "escape")]
+        hints: list[tuple[str, str, str]] = []
+        own = [
+            b
+            for b in screen.active_bindings.values()
+            if b.binding.show and b.node is not screen and b.node is not screen.app
+        ]
+        common = [b for b in screen.active_bindings.values() if b.binding.show and b.node in (screen, screen.app)]
+        keep = max(0, 7 - min(3, len(common)))
+        for active in [*own[:keep], *common]:
+            key = active.binding.key
+            hints.append((screen.app.get_key_display(active.binding), active.binding.description, key))
+        return hints
+
+    def _key(self, identifier: str) -> str:
+        for active in self._screen.active_bindings.values():
+            if active.binding.id == identifier:
+                return self._screen.app.get_key_display(active.binding)
+        return ""
+
+
+def is_node_list(widget: Widget | None) -> bool:
+    """Whether a widget is the list of nodes."""
+    return isinstance(widget, NodeList)

@@ -1,0 +1,120 @@
+"""The node list's model: the nodes of the shown run, and behind them the selected ones that it did not touch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..engine.states import NodeState
+from .views import OutputLine, RunView
+
+#: "State" of a node that has no part in the shown run.
+IDLE = 255
+
+#: What stands first when nodes are ordered by state: what an operator has to look at.
+STATE_ORDER = (
+    NodeState.FAILED,
+    NodeState.TIMEOUT,
+    NodeState.UNREACHABLE,
+    NodeState.LOST,
+    NodeState.RUNNING,
+    NodeState.CONNECTING,
+    NodeState.PENDING,
+    NodeState.ABORTED,
+    NodeState.OK,
+)
+_RANK = bytearray(256)
+for _rank, _state in enumerate(STATE_ORDER):
+    _RANK[_state] = _rank
+_RANK[IDLE] = len(STATE_ORDER)
+
+ORDERS = ("state", "name", "time", "given")
+
+
+class Board:
+    """Nodes by number: those of `run` keep the run's numbers, further selected nodes follow."""
+
+    def __init__(self, run: RunView | None, selected: Sequence[str]) -> None:
+        self.run = run
+        run_names = run.names if run is not None else ()
+        self.size = len(run_names)
+        known = set(run_names)
+        self.names: Sequence[str] = [*run_names, *(name for name in selected if name not in known)]
+        self.lower = [name.lower() for name in self.names]
+        self._index: dict[str, int] | None = None
+        self._extra = bytes([IDLE]) * (len(self.names) - self.size)
+        chosen = set(selected)
+        self.selected = bytearray(name in chosen for name in self.names)
+        self.name_width = max((len(name) for name in self.names), default=0)
+
+    @property
+    def index(self) -> dict[str, int]:
+        """Node name -> number; made when first asked for."""
+        if self._index is None:
+            self._index = {name: number for number, name in enumerate(self.names)}
+        return self._index
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of a state."""
+        return self.run.version if self.run is not None else 0
+
+    @property
+    def states(self) -> bytes:
+        """State per node, IDLE for those outside the run."""
+        return bytes(self.run.states) + self._extra if self.run is not None else self._extra
+
+    def state(self, node: int) -> int:
+        """State of one node, or IDLE."""
+        return self.run.states[node] if self.run is not None and node < self.size else IDLE
+
+    def rc(self, node: int) -> int | None:
+        """Return code of a node in the run, None outside."""
+        return self.run.rc(node) if self.run is not None and node < self.size else None
+
+    def reason(self, node: int) -> str:
+        """Why the node failed; empty where there is nothing to say."""
+        return self.run.reason(node) if self.run is not None and node < self.size else ""
+
+    def elapsed(self, node: int, now: float) -> float | None:
+        """Seconds the node ran in the run."""
+        return self.run.elapsed(node, now) if self.run is not None and node < self.size else None
+
+    def last_line(self, node: int) -> str:
+        """The newest line of output."""
+        return self.run.last_line(node) if self.run is not None and node < self.size else ""
+
+    def line_count(self, node: int) -> int:
+        """Lines of output."""
+        return self.run.line_count(node) if self.run is not None and node < self.size else 0
+
+    def lines(self, node: int, start: int, stop: int) -> list[OutputLine]:
+        """Lines of output, half open."""
+        return self.run.lines(node, start, stop) if self.run is not None and node < self.size else []
+
+
+def ordered(board: Board, nodes: Sequence[int], order: str, now: float) -> Sequence[int]:
+    """`nodes` in one of ORDERS; stable, so that equal ones stay in the run's order."""
+    if order == "state":
+        ranks = board.states.translate(bytes(_RANK))
+        return sorted(nodes, key=ranks.__getitem__)
+    if order == "name":
+        return sorted(nodes, key=lambda node: _natural(board.names[node]))
+    if order == "time":
+        return sorted(nodes, key=lambda node: -(board.elapsed(node, now) or 0.0))
+    return nodes
+
+
+def _natural(name: str) -> tuple[tuple[str, int], ...]:
+    """A sort key by which node2 comes before node10."""
+    key: list[tuple[str, int]] = []
+    head, digits = "", ""
+    for character in name:
+        if "0" <= character <= "9":
+            digits += character
+        else:
+            if digits:
+                key.append((head, int(digits)))
+                head, digits = "", ""
+            head += character
+    key.append((head, int(digits) if digits else -1))
+    return tuple(key)

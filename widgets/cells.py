@@ -1,0 +1,103 @@
+"""Text measured in terminal cells: cutting, padding, and the last look at what is painted.
+
+All text that reaches a widget has passed the gate already (engine/text.py). `safe` is the second lock: it costs one
+C call per string that is clean, and whatever a programming error lets through still cannot drive the terminal.
+"""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from ..engine.text import sanitize_text
+
+#: Marks a text that was cut.
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
+
+def safe(text: str) -> str:
+    """`text` with nothing in it that a terminal would obey; one line, tabs as four spaces."""
+    if text.isprintable():
+        return text
+    return sanitize_text(text).replace("\t", "    ").replace("\n", "\N{SYMBOL FOR NEWLINE}")
+
+
+def width_of(text: str) -> int:
+    """Cells that a text takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells: padded (on the left if `right`), or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    size = width_of(text)
+    if size > width:
+        return set_cell_size(text, width - 1) + ELLIPSIS
+    return " " * (width - size) + text if right else text + " " * (width - size)
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as people read them: `0.3s`, `41s`, `2:05`, `1:02:05`; empty for None."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f}s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def quantity(count: float) -> str:
+    """A number of bytes in a unit that fits five characters: `820 B`, `1.5 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+class Row:
+    """One painted row: pieces added from the left until the width is used up, then padded to it."""
+
+    __slots__ = ("_base", "_left", "_pieces", "_width")
+
+    def __init__(self, width: int, base: Style) -> None:
+        self._width = width
+        self._left = width
+        self._base = base
+        self._pieces: list[Segment] = []
+
+    @property
+    def left(self) -> int:
+        """Cells that are still free."""
+        return self._left
+
+    def add(self, text: str, style: Style | None = None) -> Row:
+        """Put `text` behind what is there, cut to what is free."""
+        if self._left <= 0 or not text:
+            return self
+        text = safe(text)
+        size = width_of(text)
+        if size > self._left:
+            text = set_cell_size(text, self._left - 1) + ELLIPSIS
+            size = self._left
+        self._pieces.append(Segment(text, style or self._base))
+        self._left -= size
+        return self
+
+    def column(self, text: str, width: int, style: Style | None = None, *, right: bool = False) -> Row:
+        """Put `text` in a column of exactly `width` cells."""
+        return self.add(fit(safe(text), min(width, self._left), right=right), style)
+
+    def strip(self, fill: Style | None = None) -> Strip:
+        """The row as Textual wants it, padded to its width."""
+        if self._left > 0:
+            self._pieces.append(Segment(" " * self._left, fill or self._base))
+            self._left = 0
+        return Strip(self._pieces, self._width)

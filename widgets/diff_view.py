@@ -1,0 +1,202 @@
+"""How answers differ from what most nodes said, or from an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.style import Style
+from textual.binding import BindingType
+
+from .actions import bindings
+from .cells import Row, safe
+from .diff import COMPARED_LINES, DiffLine, compare, normalise
+from .line_view import LineView
+from .look import Look
+from .messages import NodesSelected, SearchOpened, Told
+from .views import GroupView, RunView
+
+#: Answers beyond this many are not compared; their number is told.
+COMPARED_ANSWERS = 50
+REFRESH_INTERVAL = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One answer beside the base. nodes: its node numbers in the shown run."""
+
+    title: str
+    nodes: tuple[int, ...]
+    lines: tuple[DiffLine, ...]
+
+
+class DiffView(LineView):
+    """Blocks: the base, then every other answer with what differs. b takes another base, c another run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "diff.base", "diff.run", "diff.normalise", "gather.select", "row.search", "row.match", "row.match-back"
+    )
+    TITLE_WORD = "diff"
+    HELP_TEXT = "Answers against that of most nodes. b: against the one under the cursor; c: against another run."
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self.run: RunView | None = None
+        self.other: RunView | None = None
+        self.before: RunView | None = None
+        self.normalising = False
+        self._base: int | None = None
+        self._wanted: frozenset[int] | None = None
+        self._rows_list: list[tuple[Part | None, DiffLine]] = []
+        self._seen: tuple[object, ...] = ()
+        self._at = 0.0
+
+    # -- the model
+
+    def set_run(self, run: RunView | None) -> None:
+        """Show another run, against the majority."""
+        if run is not self.run:
+            self.run, self.other, self._base = run, None, None
+            self.cursor_row = 0
+            self._compare()
+
+    def set_filter(self, nodes: Sequence[int] | None) -> None:
+        """Compare only answers of these node numbers (None: all)."""
+        self._wanted = frozenset(nodes) if nodes is not None else None
+        self._compare()
+
+    def set_other(self, run: RunView | None) -> None:
+        """Compare with another run, node by node answer; None: with the majority again."""
+        self.other = run
+        self._compare()
+
+    def tick(self, now: float) -> None:
+        """Compare anew if output came."""
+        run = self.run
+        if run is not None and now - self._at >= REFRESH_INTERVAL and (run.output_version,) != self._seen:
+            self._at = now
+            self._compare()
+
+    def _groups(self, run: RunView) -> list[GroupView]:
+        groups = list(run.groups())
+        if self._wanted is not None:
+            groups = [group for group in groups if any(node in self._wanted for node in group.members)]
+        return groups
+
+    def _compare(self) -> None:
+        run = self.run
+        self._rows_list = []
+        if run is not None:
+            self._seen = (run.output_version,)
+            if self.other is not None:
+                self._against_run(run, self.other)
+            else:
+                self._against_group(run)
+        self.update_rows()
+
+    def _against_group(self, run: RunView) -> None:
+        groups = self._groups(run)
+        if not groups:
+            return
+        base = next((group for group in groups if self._base is not None and self._base in group.members), groups[0])
+        self._head(f"base: {base.folded} ({len(base.members)})", tuple(base.members))
+        others = [group for group in groups if group is not base]
+        for group in others[:COMPARED_ANSWERS]:
+            lines = self._differences(base, run, group, run)
+            self._part(Part(f"{group.folded} ({len(group.members)})", tuple(group.members), tuple(lines)))
+        if len(others) > COMPARED_ANSWERS:
+            self._head(f"... {len(others) - COMPARED_ANSWERS} more answers: narrow them with /")
+        if not others:
+            self._head("all answers are equal")
+
+    def _against_run(self, run: RunView, other: RunView) -> None:
+        self._head(f"base: #{other.id} {other.line}")
+        theirs = {other.names[node]: group for group in other.groups() for node in group.members}
+        pairs: dict[tuple[int, int], tuple[GroupView, GroupView | None, list[int]]] = {}
+        for group in self._groups(run):
+            for node in group.members:
+                old = theirs.get(run.names[node])
+                pairs.setdefault((id(group), id(old)), (group, old, []))[2].append(node)
+        equal = 0
+        for group, old, nodes in list(pairs.values())[:COMPARED_ANSWERS]:
+            lines = self._differences(old, other, group, run)
+            if lines:
+                self._part(Part(f"{run.fold(nodes)} ({len(nodes)})", tuple(nodes), tuple(lines)))
+            else:
+                equal += len(nodes)
+        if equal:
+            self._head(f"{equal} nodes answered as before")
+
+    def _differences(self, base: GroupView | None, base_run: RunView, group: GroupView, run: RunView) -> list[DiffLine]:
+        old = [safe(line.text) for line in base.lines(0, COMPARED_LINES)] if base is not None else []
+        new = [safe(line.text) for line in group.lines(0, COMPARED_LINES)]
+        if not self.normalising:
+            return compare(old, new)
+        old_name = base_run.names[base.members[0]] if base is not None else ""
+        new_name = run.names[group.members[0]]
+        keys = ([normalise(text, (old_name,)) for text in old], [normalise(text, (new_name,)) for text in new])
+        return compare(old, new, keys)
+
+    def _head(self, text: str, nodes: tuple[int, ...] = ()) -> None:
+        self._rows_list.append((Part(text, nodes, ()) if nodes else None, DiffLine("#", text)))
+
+    def _part(self, part: Part) -> None:
+        self._rows_list.append((part, DiffLine("#", part.title)))
+        lines = part.lines or (DiffLine("=", "no difference" + (" but names and numbers" if self.normalising else "")),)
+        self._rows_list.extend((part, line) for line in lines)
+
+    # -- painting
+
+    def row_count(self) -> int:
+        return len(self._rows_list)
+
+    def empty_text(self) -> list[str]:
+        return ["Nothing to compare yet.", "After a run, answers that differ from the majority stand here."]
+
+    def paint(self, row: int, line: Row, look: Look) -> None:
+        _part, diff = self._rows_list[row]
+        if diff.mark == "#":
+            line.add(f"{safe(diff.text)} ", look["title"])
+            line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
+            return
+        styles: dict[str, Style] = {"+": look["added"], "-": look["removed"]}
+        style = styles.get(diff.mark, look.quiet)
+        line.add(f" {diff.mark} ", style)
+        hit = look["current-match"] if row == self.cursor_row else look["match"]
+        for piece in self.search.pieces(diff.text, style, hit):
+            line.add(piece.text, piece.style)
+
+    def row_text(self, row: int) -> str:
+        diff = self._rows_list[row][1]
+        return safe(diff.text) if diff.mark == "#" else f"{diff.mark} {diff.text}"
+
+    # -- keys
+
+    def _current_nodes(self) -> tuple[int, ...]:
+        part = self._rows_list[self.cursor_row][0] if self._rows_list else None
+        return part.nodes if part is not None else ()
+
+    def action_base(self) -> None:
+        if nodes := self._current_nodes():
+            self._base = nodes[0]
+            self._compare()
+            self.move_cursor(0)
+
+    def action_other_run(self) -> None:
+        if self.other is None and self.before is None:
+            self.post_message(Told("There is no earlier run to compare with.", "warning"))
+            return
+        self.set_other(self.before if self.other is None else None)
+        self.move_cursor(0)
+
+    def action_normalise(self) -> None:
+        self.normalising = not self.normalising
+        self._compare()
+
+    def action_select(self) -> None:
+        if self.run is not None and (nodes := self._current_nodes()):
+            self.post_message(NodesSelected([self.run.names[node] for node in nodes]))
+
+    def action_search(self) -> None:
+        self.post_message(SearchOpened())

@@ -1,0 +1,178 @@
+"""What did not end well, by reason: the list that the next command starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from ..engine.states import NodeState
+from .actions import bindings
+from .cells import Row, clock, safe
+from .line_view import LineView
+from .look import Look
+from .messages import CommandRequested, NodeChosen, NodesSelected, SearchOpened
+from .views import RunView
+
+#: Seconds between two sortings while a run goes on.
+REFRESH_INTERVAL = 0.25
+_BAD = (NodeState.FAILED, NodeState.TIMEOUT, NodeState.UNREACHABLE, NodeState.LOST, NodeState.ABORTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Nodes that failed for the same reason. text: `rc 2`, or the reason; without node names in it."""
+
+    state: NodeState
+    text: str
+    nodes: tuple[int, ...]
+
+
+def reasons_of(run: RunView, wanted: frozenset[int] | None = None) -> list[Reason]:
+    """The bad ends of a run by state and reason, largest first within each state."""
+    found: dict[tuple[NodeState, str], list[int]] = {}
+    for number, value in enumerate(run.states):
+        if value <= NodeState.OK or (wanted is not None and number not in wanted):
+            continue
+        state = NodeState(value)
+        rc = run.rc(number)
+        text = (
+            f"rc {rc}" if state is NodeState.FAILED and rc is not None else _kind(run.reason(number), run.names[number])
+        )
+        found.setdefault((state, text), []).append(number)
+    reasons = [Reason(state, text, tuple(nodes)) for (state, text), nodes in found.items()]
+    return sorted(reasons, key=lambda reason: (_BAD.index(reason.state), -len(reason.nodes), reason.text))
+
+
+def _kind(reason: str, name: str) -> str:
+    """The reason without what is only true for one node, so that equal reasons meet."""
+    return safe(reason).replace(name, "node")
+
+
+class FailuresView(LineView):
+    """One block per reason: heading, then its nodes with their last words."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("row.open", "failures.retry", "failures.exclude", "failures.select", "failures.abort", "row.search"),
+        *bindings("row.match", "row.match-back"),
+    ]
+    TITLE_WORD = "failures"
+    HELP_TEXT = "Nodes that did not end well, by reason. r runs again on exactly those, x takes them out."
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self.run: RunView | None = None
+        self._wanted: frozenset[int] | None = None
+        self._rows_list: list[tuple[Reason, int]] = []
+        self._reasons: list[Reason] = []
+        self._seen = -1
+        self._at = 0.0
+
+    def set_run(self, run: RunView | None) -> None:
+        """Show another run."""
+        if run is not self.run:
+            self.run = run
+            self.cursor_row = 0
+            self._collect()
+
+    def set_filter(self, nodes: Sequence[int] | None) -> None:
+        """Show only these node numbers (None: all)."""
+        self._wanted = frozenset(nodes) if nodes is not None else None
+        self._collect()
+
+    def tick(self, now: float) -> None:
+        """Collect anew if a state changed."""
+        if self.run is not None and self.run.version != self._seen and now - self._at >= REFRESH_INTERVAL:
+            self._at = now
+            self._collect()
+
+    def _collect(self) -> None:
+        self._reasons = reasons_of(self.run, self._wanted) if self.run is not None else []
+        self._seen = self.run.version if self.run is not None else -1
+        #: (reason, node); node -1 is the heading.
+        self._rows_list = [(reason, node) for reason in self._reasons for node in (-1, *reason.nodes)]
+        self.update_rows()
+
+    def row_count(self) -> int:
+        return len(self._rows_list)
+
+    def empty_text(self) -> list[str]:
+        if self.run is None:
+            return ["No run yet.", "What fails, times out or cannot be reached stands here by reason."]
+        if self.run.ended is None:
+            return ["Nothing failed so far."]
+        return ["Nothing failed.", "All nodes of this run ended well."]
+
+    def paint(self, row: int, line: Row, look: Look) -> None:
+        reason, node = self._rows_list[row]
+        run = self.run
+        if run is None:
+            return
+        style = look.state(reason.state)
+        if node < 0:
+            line.add(f"{reason.state.symbol} {reason.state.word} ", style)
+            line.add(reason.text, look.text).add(f" ({len(reason.nodes)}) ", look["accent"])
+            line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
+            return
+        line.add("  ").column(run.names[node], min(24, max(12, len(run.names[node]))), look["title"]).add(" ")
+        line.column(clock(run.elapsed(node, run.ended or run.started)), 6, look.quiet, right=True).add("  ")
+        line.add(self._last_words(run, node), look["stderr"])
+
+    def _last_words(self, run: RunView, node: int) -> str:
+        """The newest line on stderr, else the reason, else the newest line at all."""
+        count = run.line_count(node)
+        for output in reversed(run.lines(node, max(0, count - 5), count)):
+            if output.stream == "stderr":
+                return output.text
+        return run.reason(node) or run.last_line(node)
+
+    def row_text(self, row: int) -> str:
+        reason, node = self._rows_list[row]
+        if self.run is None:
+            return ""
+        if node < 0:
+            return f"{reason.state.word} {reason.text} ({len(reason.nodes)}): {self.run.fold(reason.nodes)}"
+        return f"{self.run.names[node]}: {safe(self._last_words(self.run, node))}"
+
+    # -- keys
+
+    def current_nodes(self) -> Sequence[int]:
+        """The node under the cursor, or all nodes of the reason when the cursor is on a heading."""
+        if not self._rows_list:
+            return ()
+        reason, node = self._rows_list[self.cursor_row]
+        return reason.nodes if node < 0 else (node,)
+
+    def activate(self, row: int) -> None:
+        reason, node = self._rows_list[row]
+        self.post_message(NodeChosen(node if node >= 0 else reason.nodes[0]))
+
+    def action_retry(self) -> None:
+        """Run again on what stands in this view: all of it, or the filtered part."""
+        run = self.run
+        nodes = [node for reason in self._reasons for node in reason.nodes]
+        if run is not None and nodes:
+            everything = self._wanted is None
+            self.post_message(
+                CommandRequested(f":retry --run {run.id}" if everything else f":again {run.id} -w {run.fold(nodes)}")
+            )
+
+    def action_exclude(self) -> None:
+        run = self.run
+        nodes = self.current_nodes()
+        if run is not None and nodes:
+            self.post_message(CommandRequested(f":nodes remove {run.fold(nodes)}"))
+
+    def action_select(self) -> None:
+        if self.run is not None and (nodes := self.current_nodes()):
+            self.post_message(NodesSelected([self.run.names[node] for node in nodes]))
+
+    def action_abort_node(self) -> None:
+        run = self.run
+        if run is not None and run.ended is None and (nodes := self.current_nodes()):
+            self.post_message(CommandRequested(f":abort {run.id} -w {run.fold(nodes)}"))
+
+    def action_search(self) -> None:
+        self.post_message(SearchOpened())

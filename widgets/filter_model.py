@@ -1,0 +1,227 @@
+"""A filter over a Board: which nodes pass, kept up to date while states and output change.
+
+Nothing here waits: node sets are resolved by whoever gave `resolve` (which answers from its cache and works in a
+thread), and output is searched in slices of a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .board import Board
+from .filter_terms import Term, parse_filter, rc_passes
+
+_LINES_PER_SLICE = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What is known of a node-set expression. names: its nodes, None while nothing is known. pending: being asked."""
+
+    names: frozenset[str] | None
+    pending: bool = False
+    error: str = ""
+
+
+Resolve = Callable[[str], Resolution]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterResult:
+    """nodes: numbers that pass, ascending; None: no filter. pending: an answer is still to come."""
+
+    nodes: Sequence[int] | None
+    total: int
+    pending: bool = False
+    error: str = ""
+
+    @property
+    def told(self) -> str:
+        """The count as the filter line shows it."""
+        if self.nodes is None:
+            return ""
+        return f"{len(self.nodes)} of {self.total}" + (" ..." if self.pending else "")
+
+
+class OutputScan:
+    """Looks for one pattern in the output of all nodes, a slice at a time, and goes on as output grows."""
+
+    def __init__(self, board: Board, term: Term) -> None:
+        self._board = board
+        self._term = term
+        self._looked = [0] * board.size
+        self.hits = bytearray(len(board.names))
+        self._at = 0
+        self._version = -1
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is output that was not looked at."""
+        run = self._board.run
+        return run is not None and (self._at < self._board.size or self._version != run.output_version)
+
+    def step(self, until: float) -> None:
+        """Look on until the moment `until` of the monotonic clock."""
+        board, run, search = self._board, self._board.run, self._term.search
+        if run is None or search is None:
+            return
+        if self._at >= board.size and self._version != run.output_version:
+            self._at = 0
+        if self._at == 0:
+            self._version = run.output_version
+        while self._at < board.size:
+            node = self._at
+            count = run.line_count(node)
+            if self.hits[node] or self._looked[node] >= count:
+                self._at += 1
+            else:
+                stop = min(count, self._looked[node] + _LINES_PER_SLICE)
+                lines = run.lines(node, self._looked[node], stop)
+                self._looked[node] = stop
+                if any(search.found_in(line.text) for line in lines):
+                    self.hits[node] = 1
+            if time.perf_counter() >= until:
+                return
+
+
+class FilterModel:
+    """The filter in force. `set_text` for every key, `update` at every tick."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self.text = ""
+        self.terms: list[Term] = []
+        self._board = Board(None, ())
+        self._scans: dict[str, OutputScan] = {}
+        self._good: dict[str, frozenset[str]] = {}
+        self._seen: tuple[object, ...] = ()
+        self.result = FilterResult(None, 0)
+
+    def set_board(self, board: Board) -> FilterResult:
+        """Filter other nodes."""
+        self._board = board
+        self._scans = {}
+        return self.evaluate()
+
+    def set_text(self, text: str) -> FilterResult:
+        """Filter by another line."""
+        self.text = text.strip()
+        self.terms = parse_filter(text)
+        wanted = {term.text for term in self.terms if term.kind == "out"}
+        self._scans = {key: scan for key, scan in self._scans.items() if key in wanted}
+        return self.evaluate()
+
+    def update(self, budget: float = 0.006) -> bool:
+        """Take in what changed since; True if the result did. budget: seconds for searching output."""
+        if not self.terms:
+            return False
+        until = time.perf_counter() + budget
+        for scan in self._scans.values():
+            if scan.pending:
+                scan.step(until)
+        before = self.result
+        stale = self._depends_on_run() and self._board.version != self._seen_version()
+        if not (stale or before.pending or any(scan.pending for scan in self._scans.values())):
+            return False
+        self.evaluate()
+        return self.result != before
+
+    def _depends_on_run(self) -> bool:
+        return any(term.kind in ("state", "rc", "out") for term in self.terms)
+
+    def _seen_version(self) -> object:
+        return self._seen[0] if self._seen else None
+
+    def evaluate(self) -> FilterResult:
+        """Filter anew."""
+        board = self._board
+        self._seen = (board.version,)
+        total = len(board.names)
+        if not self.terms:
+            self.result = FilterResult(None, total)
+            return self.result
+        nodes: Sequence[int] = range(total)
+        pending = False
+        error = ""
+        for term in self.terms:
+            if term.error:
+                error = error or term.error
+                continue
+            passed, wait, wrong = self._passing(term, nodes)
+            pending |= wait
+            error = error or wrong
+            if passed is None:
+                continue
+            if term.negated:
+                inside = set(passed)
+                nodes = [node for node in nodes if node not in inside]
+            else:
+                nodes = passed
+        self.result = FilterResult(list(nodes), total, pending, error)
+        return self.result
+
+    def _passing(self, term: Term, nodes: Sequence[int]) -> tuple[list[int] | None, bool, str]:
+        """Nodes of `nodes` that pass, whether more is to come, and what is wrong."""
+        board = self._board
+        match term.kind:
+            case "state":
+                table = bytes(1 if value in term.states else 0 for value in range(256))
+                mask = board.states.translate(table)
+                return [node for node in nodes if mask[node]], False, ""
+            case "rc":
+                return [node for node in nodes if rc_passes(term, board.rc(node))], False, ""
+            case "name":
+                found = term.search.found_in if term.search is not None else _nothing
+                return [node for node in nodes if found(board.names[node])], False, ""
+            case "glob" if term.pattern is not None:
+                match = term.pattern.match
+                return [node for node in nodes if match(board.lower[node])], False, ""
+            case "nodes":
+                return self._in_set(term, nodes)
+            case "out":
+                scan = self._scans.get(term.text)
+                if scan is None:
+                    scan = self._scans[term.text] = OutputScan(board, term)
+                    scan.step(time.perf_counter() + 0.006)
+                return [node for node in nodes if scan.hits[node]], scan.pending, ""
+            case _:
+                return self._by_text(term.text, nodes), False, ""
+
+    def _in_set(self, term: Term, nodes: Sequence[int]) -> tuple[list[int] | None, bool, str]:
+        known = self._resolve(term.text)
+        if known.names is not None:
+            self._good[term.text] = known.names
+        names = known.names if known.names is not None else self._good.get(term.text)
+        if names is None:
+            return None, known.pending, known.error
+        inside = {self._board.index[name] for name in names if name in self._board.index}
+        return [node for node in nodes if node in inside], known.pending, known.error
+
+    def _by_text(self, text: str, nodes: Sequence[int]) -> list[int]:
+        board = self._board
+        exact = board.index.get(text)
+        if exact is None and text in board.lower:
+            exact = board.lower.index(text)
+        if exact is not None:
+            return [exact] if exact in nodes else []
+        lower = board.lower
+        found = [node for node in nodes if text in lower[node]]
+        if found:
+            return found
+        pattern = re.compile(".*?".join(re.escape(character) for character in text))
+        return [node for node in nodes if pattern.search(lower[node])]
+
+
+def _nothing(_text: str) -> bool:
+    return False
+
+
+def text_matcher(text: str) -> Callable[[str], bool] | None:
+    """For views without nodes (runs, log, queue): passes texts that have every plain word; None: no filter."""
+    words = [term.text.lower() for term in parse_filter(text) if term.kind in ("text", "glob") and not term.error]
+    if not words:
+        return None
+    return lambda line: all(word in line.lower() for word in words)

@@ -1,0 +1,137 @@
+"""The filter line and the search line: one row, result and count beside it while typing, earlier lines on Up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input
+
+from .cells import Row
+from .look import Look
+from .messages import FilterChanged, FilterClosed, SearchChanged, SearchClosed
+from .title_line import PaintedLine
+
+#: Lines that Up brings back.
+REMEMBERED = 50
+
+
+class EntryLabel(PaintedLine):
+    """The word before the line, or the count behind it."""
+
+    def __init__(self, text: str = "", role: str = "key", *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._text = text
+        self._role = role
+
+    @property
+    def text(self) -> str:
+        """What is shown."""
+        return self._text
+
+    def show(self, text: str, role: str = "quiet") -> None:
+        """Show a text in the style of a role."""
+        if (text, role) != (self._text, self._role):
+            self._text, self._role = text, role
+            self.styles.width = len(text) + 1
+            self.refresh()
+
+    def on_mount(self) -> None:
+        self.styles.width = len(self._text) + 1
+
+    def paint(self, line: Row, look: Look, row: int) -> None:
+        line.add(self._text, look[self._role])
+
+
+class LineEntry(Horizontal):
+    """A line for typing; says every change, Enter and Escape by message. Hidden while it is not needed."""
+
+    def __init__(
+        self,
+        label: str,
+        changed: Callable[[str, bool], Message],
+        closed: Callable[[], Message],
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's own parameter name
+    ) -> None:
+        super().__init__(id=id)
+        self._label = label
+        self._on_changed = changed
+        self._on_closed = closed
+        self._earlier: list[str] = []
+        self._recall = -1
+        self.note = EntryLabel(role="quiet")
+        self.input = Input(compact=True, select_on_focus=False)
+
+    def compose(self) -> ComposeResult:
+        yield EntryLabel(self._label)
+        yield self.input
+        yield self.note
+
+    def on_mount(self) -> None:
+        self.display = False
+
+    def open(self) -> None:
+        """Show the line, with what stood in it, and move there."""
+        self.display = True
+        self._recall = -1
+        self.input.focus()
+        self.input.cursor_position = len(self.input.value)
+
+    def close(self, *, keep: bool = False) -> None:
+        """Hide the line; keep: what stands in it stays in force and visible."""
+        if not keep:
+            with self.prevent(Input.Changed):
+                self.input.value = ""
+        self.display = keep
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self._on_changed(event.value, False))
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        value = event.value.strip()
+        if value:
+            self._earlier = [value, *(line for line in self._earlier if line != value)][:REMEMBERED]
+        self.post_message(self._on_changed(event.value, True))
+
+    def key_escape(self) -> None:
+        self.close()
+        self.post_message(self._on_closed())
+
+    def key_up(self) -> None:
+        self._bring(1)
+
+    def key_down(self) -> None:
+        self._bring(-1)
+
+    def _bring(self, step: int) -> None:
+        at = self._recall + step
+        if -1 <= at < len(self._earlier):
+            self._recall = at
+            self.input.value = self._earlier[at] if at >= 0 else ""
+            self.input.cursor_position = len(self.input.value)
+
+
+class FilterBar(LineEntry):
+    """`filter: @web state:failed        12 of 128`; Enter makes what passes the selection."""
+
+    HELP_TEXT = "Node sets, globs, state:, rc:, out:/regex/, /regex/, plain text. Enter selects what passes."
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(" filter:", FilterChanged, FilterClosed, id=id)
+
+
+class SearchBar(LineEntry):
+    """`search: word or /regex/`; Enter goes to the matches, n and N move between them."""
+
+    HELP_TEXT = "A word, or /regex/. Enter goes to the matches; n and N move on and back."
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(" search:", SearchChanged, SearchClosed, id=id)

@@ -1,0 +1,262 @@
+"""The base of every view made of rows: only the rows on the screen are ever painted.
+
+Painting overrides `render_lines`, which passes by Textual's style cache: a view of ten thousand rows costs what the
+visible fifty do. The price is that borders and padding in a theme's layout do not apply here; a frame belongs on a
+container around the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.filter import ANSIToTruecolor
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+
+from .actions import bindings
+from .cells import Row, safe
+from .look import Look, LookCache
+from .messages import PagerRequested, TextCopied
+from .search import Search
+
+#: More than this is not put on a clipboard: terminals drop or choke on longer OSC 52 sequences.
+CLIPBOARD_LINES = 20_000
+
+
+class LineView(ScrollView, can_focus=True):
+    """Rows with a cursor. Subclasses give `row_count`, `paint` and `row_text`; the model keeps the data."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("row.up", "row.down", "row.page-up", "row.page-down", "row.first", "row.last", "row.copy"),
+        *bindings("row.copy-all", "row.pager", "row.editor"),
+    ]
+
+    #: What the footer calls this view, and what help says of it.
+    TITLE_WORD = "rows"
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self.cursor_row = 0
+        self.search = Search()
+        self._looks = LookCache()
+        self._rows = 0
+
+    # -- for subclasses
+
+    def row_count(self) -> int:
+        """How many rows there are now."""
+        return 0
+
+    def paint(self, row: int, line: Row, look: Look) -> None:
+        """Add the pieces of `row` to `line`."""
+
+    def row_text(self, row: int) -> str:
+        """The whole text of a row, for the clipboard, the pager and searching."""
+        return ""
+
+    def row_style(self, row: int, look: Look) -> Style | None:
+        """A style laid over the whole row, such as the cursor's."""
+        if row == self.cursor_row:
+            return look["cursor"] if self.has_focus else look["idle-cursor"]
+        return None
+
+    def empty_text(self) -> list[str]:
+        """What stands there when there are no rows: what this view is for, and the next step."""
+        return []
+
+    def activate(self, row: int) -> None:
+        """Enter or a double click on a row."""
+
+    # -- painting
+
+    @property
+    def look(self) -> Look:
+        """The styles of the theme in use."""
+        return self._looks.get(self.app)
+
+    def update_rows(self) -> None:
+        """Take note of the number of rows and repaint; cheap enough for every tick."""
+        rows = self.row_count()
+        if rows != self._rows or self.virtual_size.width != self.size.width:
+            self._rows = rows
+            self.cursor_row = max(0, min(self.cursor_row, rows - 1))
+            self.virtual_size = Size(self.size.width, rows)
+        self.refresh()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Paint the visible rows; see the module's text for why this and not `render_line`."""
+        size = self.size
+        look = self.look
+        filters = [
+            line_filter
+            for line_filter in self.get_line_filters()
+            if self.app.native_ansi_color or not isinstance(line_filter, ANSIToTruecolor)
+        ]
+        top = self.scroll_offset.y
+        strips: list[Strip] = []
+        empty = None if self._rows else self._empty_rows(size.width)
+        for y in range(crop.y, crop.bottom):
+            row = top + y
+            line = Row(size.width, look.text)
+            if row < self._rows:
+                strip = self._painted(row, line, look)
+            else:
+                if empty is not None and y < len(empty):
+                    line.add(empty[y], look.text if y == 1 else look.quiet)
+                strip = line.strip()
+            if crop.x or crop.width != size.width:
+                strip = strip.crop_extend(crop.x, crop.right, look.text)
+            for line_filter in filters:
+                strip = strip.apply_filter(line_filter, look.background)
+            strips.append(strip)
+        return strips
+
+    def _painted(self, row: int, line: Row, look: Look) -> Strip:
+        self.paint(row, line, look)
+        strip = line.strip()
+        over = self.row_style(row, look)
+        if over is not None:
+            strip = strip.apply_style(over)
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(row)) is not None:
+            strip = self._highlight(strip, *span)
+        return strip.apply_offsets(0, row)
+
+    def _highlight(self, strip: Strip, start: int, end: int) -> Strip:
+        width = strip.cell_length
+        end = width if end == -1 else min(end, width)
+        if start >= end:
+            return strip
+        style = self.screen.get_component_rich_style("screen--selection")
+        parts = [strip.crop(0, start), strip.crop(start, end).apply_style(style), strip.crop(end, width)]
+        return Strip.join(parts)
+
+    def _empty_rows(self, width: int) -> list[str]:
+        rows = [""]
+        for text in self.empty_text():
+            rows.extend(f"  {part}" for part in wrap(text, max(8, width - 4)))
+        return rows
+
+    # -- movement
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        super().watch_has_focus(_has_focus)
+        self.refresh()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        self.update_rows()
+
+    def move_cursor(self, row: int) -> None:
+        """Put the cursor on a row and scroll so that it can be seen."""
+        last = self._rows - 1
+        row = max(0, min(row, last))
+        self.cursor_row = row
+        height = max(1, self.size.height)
+        top = self.scroll_offset.y
+        if row < top:
+            self.scroll_to(y=row, animate=False, immediate=True)
+        elif row >= top + height:
+            self.scroll_to(y=row - height + 1, animate=False, immediate=True)
+        self.refresh()
+
+    def action_cursor(self, step: int) -> None:
+        self.move_cursor(self.cursor_row + step)
+
+    def action_page(self, step: int) -> None:
+        self.move_cursor(self.cursor_row + step * max(1, self.size.height - 1))
+
+    def action_first(self) -> None:
+        self.move_cursor(0)
+
+    def action_last(self) -> None:
+        self.move_cursor(self._rows - 1)
+
+    def action_open(self) -> None:
+        if self._rows:
+            self.activate(self.cursor_row)
+
+    def on_click(self, event: events.Click) -> None:
+        row = self.scroll_offset.y + event.y
+        if row >= self._rows:
+            return
+        self.move_cursor(row)
+        if event.chain == 2:
+            self.activate(row)
+
+    # -- search
+
+    def action_match(self, step: int) -> None:
+        """To the next (1) or previous (-1) row that matches the search."""
+        if not self.search:
+            return
+        for distance in range(1, self._rows + 1):
+            row = (self.cursor_row + step * distance) % self._rows
+            if self.search.found_in(self.row_text(row)):
+                self.move_cursor(row)
+                return
+
+    def set_search(self, text: str) -> None:
+        """Search for `text` (a `/regex/` is one) and go to the first match at or after the cursor."""
+        self.search = Search(text)
+        if self.search and self._rows:
+            self.cursor_row -= 1
+            self.action_match(1)
+            self.cursor_row = max(0, self.cursor_row)
+        self.refresh()
+
+    # -- copies of what is shown
+
+    def all_text(self) -> Iterator[str]:
+        """Every row's text."""
+        for row in range(self._rows):
+            yield self.row_text(row)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The text under the mouse's selection, whole rows in their full length."""
+        first = selection.start.y if selection.start else 0
+        last = min(selection.end.y if selection.end else self._rows - 1, self._rows - 1, first + CLIPBOARD_LINES)
+        lines = [self.row_text(row) for row in range(first, last + 1)]
+        if not lines:
+            return None
+        if selection.end and selection.end.y == last:
+            lines[-1] = lines[-1][: selection.end.x]
+        if selection.start:
+            lines[0] = lines[0][selection.start.x :]
+        return "\n".join(lines), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.refresh()
+
+    def action_copy_row(self) -> None:
+        if self._rows:
+            self.post_message(TextCopied(self.row_text(self.cursor_row), "1 line"))
+
+    def action_copy_all(self) -> None:
+        lines = [text for text, _ in zip(self.all_text(), range(CLIPBOARD_LINES), strict=False)]
+        if lines:
+            self.post_message(TextCopied("\n".join(lines), f"{len(lines)} lines"))
+
+    def action_pager(self) -> None:
+        self.post_message(PagerRequested(self.TITLE_WORD, lambda: list(self.all_text())))
+
+    def action_editor(self) -> None:
+        self.post_message(PagerRequested(self.TITLE_WORD, lambda: list(self.all_text()), "editor"))
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """A sentence in lines of at most `width` cells, cut between words."""
+    lines: list[str] = []
+    line = ""
+    for word in safe(text).split(" "):
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]

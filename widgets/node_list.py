@@ -1,0 +1,258 @@
+"""The list of nodes: state by symbol, word and colour, time, return code, last line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+
+from ..engine.states import NodeState
+from .actions import bindings
+from .board import IDLE, ORDERS, Board, ordered
+from .cells import Row, clock, safe, width_of
+from .line_view import LineView
+from .look import Look
+from .messages import CommandRequested, NodeChosen, NodesSelected, TextCopied
+
+#: Seconds between two sortings while a run goes on: rows that jump at every tick cannot be read.
+RESORT_INTERVAL = 0.5
+_SHORT = {NodeState.CONNECTING: "connect", NodeState.UNREACHABLE: "unreach"}
+_WORDS = {state: _SHORT.get(state, state.word) for state in NodeState}
+
+
+class NodeList(LineView):
+    """Rows of a Board, filtered and ordered. Marks survive filters; the cursor stays on its node."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("row.open", "nodes.sort", "nodes.mark", "nodes.select", "nodes.tree", "nodes.abort", "row.match"),
+        *bindings("row.match-back"),
+    ]
+    TITLE_WORD = "nodes"
+    HELP_TEXT = "One row per node of the shown run: state, return code, time and last line."
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self.board = Board(None, ())
+        self.order = "given"
+        self.marks: set[str] = set()
+        self.by_group: Mapping[str, Sequence[str]] | None = None
+        self.groups: Mapping[str, Sequence[str]] = {}
+        self._filter: Sequence[int] | None = None
+        self._visible: Sequence[int] = ()
+        self._headings: list[tuple[str, int]] = []
+        self._seen = -1
+        self._sorted_at = 0.0
+        self._painted_second = 0
+        self.clock = time.monotonic
+
+    # -- the model
+
+    def set_board(self, board: Board) -> None:
+        """Show other nodes; the cursor stays on the same name where it is still there."""
+        name = self.cursor_name
+        self.board = board
+        self._filter = None
+        self._arrange(name)
+
+    def set_filter(self, nodes: Sequence[int] | None) -> None:
+        """Show only these node numbers (None: all)."""
+        name = self.cursor_name
+        self._filter = nodes
+        self._arrange(name)
+
+    @property
+    def cursor_node(self) -> int | None:
+        """The number of the node under the cursor."""
+        if 0 <= self.cursor_row < len(self._visible) and self._visible[self.cursor_row] >= 0:
+            return self._visible[self.cursor_row]
+        return None
+
+    @property
+    def cursor_name(self) -> str | None:
+        """The name of the node under the cursor."""
+        node = self.cursor_node
+        return self.board.names[node] if node is not None else None
+
+    @property
+    def listed(self) -> Sequence[int]:
+        """The node numbers in the order of the rows."""
+        return [node for node in self._visible if node >= 0] if self.by_group else self._visible
+
+    def tick(self, now: float) -> None:
+        """Called by the screen's pump: repaint if a state changed, or once a second while something runs."""
+        version = self.board.version
+        if version != self._seen:
+            if self.order in ("state", "time") and now - self._sorted_at >= RESORT_INTERVAL:
+                self._arrange(self.cursor_name)
+            self._seen = version
+            self.refresh()
+        elif self.board.run is not None and self.board.run.ended is None and int(now) != self._painted_second:
+            self._painted_second = int(now)
+            self.refresh()
+        elif self._sorted_at and self.order == "state" and now - self._sorted_at >= RESORT_INTERVAL:
+            self._sorted_at = 0.0
+            self._arrange(self.cursor_name)
+
+    def _arrange(self, keep: str | None) -> None:
+        board = self.board
+        nodes: Sequence[int] = self._filter if self._filter is not None else range(len(board.names))
+        now = self.clock()
+        self._headings = []
+        self._visible = self._grouped(nodes, now) if self.by_group else ordered(board, nodes, self.order, now)
+        self._sorted_at = now
+        self._seen = board.version
+        if keep is not None and keep != self.cursor_name and keep in board.index:
+            node = board.index[keep]
+            if node in self._visible:
+                self.cursor_row = list(self._visible).index(node)
+        self.update_rows()
+
+    def _grouped(self, nodes: Sequence[int], now: float) -> list[int]:
+        """Rows of the tree: a heading is -1 - its place in `_headings`."""
+        rows: list[int] = []
+        left = set(nodes)
+        index = self.board.index
+        groups = [
+            (name, [index[member] for member in members if member in index]) for name, members in self.groups.items()
+        ]
+        for name, members in groups:
+            inside = ordered(self.board, [node for node in members if node in left], self.order, now)
+            if inside:
+                rows.append(-1 - len(self._headings))
+                self._headings.append((name, len(inside)))
+                rows.extend(inside)
+        grouped = {node for _, members in groups for node in members}
+        rest = ordered(self.board, [node for node in nodes if node not in grouped], self.order, now)
+        if rest:
+            rows.append(-1 - len(self._headings))
+            self._headings.append(("in no group", len(rest)))
+            rows.extend(rest)
+        return rows
+
+    # -- painting
+
+    def row_count(self) -> int:
+        return len(self._visible)
+
+    def empty_text(self) -> list[str]:
+        if self._filter is not None:
+            return ["No node passes the filter.", "Press / to change it, Escape to clear it."]
+        return ["No nodes are selected.", "Type  :nodes @group  or  :nodes node[1-8]  below to choose some."]
+
+    def paint(self, row: int, line: Row, look: Look) -> None:
+        node = self._visible[row]
+        if node < 0:
+            name, count = self._headings[-1 - node]
+            line.add(f"- {name} ({count})", look["title"])
+            return
+        board = self.board
+        state = board.state(node)
+        name = board.names[node]
+        style = look.state(state) if state != IDLE else look.quiet
+        line.add("*" if name in self.marks else " ", look["mark"])
+        line.add(NodeState(state).symbol if state != IDLE else " ", style).add(" ")
+        width = min(board.name_width, max(8, line.left - 16)) if line.left < 60 else min(board.name_width, 28)
+        line.column(name, width, look.text if board.selected[node] else look.quiet).add(" ")
+        if state == IDLE:
+            return
+        line.column(self._word(node, state), 8, style)
+        line.column(clock(board.elapsed(node, self.clock())), 6, look.quiet, right=True).add(" ")
+        if line.left > 3:
+            reason = board.reason(node)
+            text = board.last_line(node) or reason
+            line.add(text, look.quiet)
+
+    def _word(self, node: int, state: int) -> str:
+        if state == NodeState.FAILED:
+            rc = self.board.rc(node)
+            return f"rc {rc}" if rc is not None else "failed"
+        return _WORDS[NodeState(state)]
+
+    def row_style(self, row: int, look: Look) -> Style | None:
+        return super().row_style(row, look)
+
+    def row_text(self, row: int) -> str:
+        node = self._visible[row]
+        if node < 0:
+            return f"{self._headings[-1 - node][0]}"
+        state = self.board.state(node)
+        word = self._word(node, state) if state != IDLE else ""
+        parts = (self.board.names[node], word, safe(self.board.last_line(node) or self.board.reason(node)))
+        return "  ".join(part for part in parts if part)
+
+    # -- keys
+
+    def activate(self, row: int) -> None:
+        node = self.cursor_node
+        if node is not None and node < self.board.size:
+            self.post_message(NodeChosen(node))
+
+    def action_sort(self) -> None:
+        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+        self._arrange(self.cursor_name)
+        self.border_subtitle_changed()
+
+    def action_mark(self) -> None:
+        self._mark(self.cursor_name)
+        self.action_cursor(1)
+
+    def _mark(self, name: str | None) -> None:
+        if name is not None:
+            self.marks ^= {name}
+            self.refresh()
+
+    def marked_or_current(self) -> list[str]:
+        """The marked names, in the order of the rows' numbers; without marks the one under the cursor."""
+        if self.marks:
+            return [name for name in self.board.names if name in self.marks]
+        name = self.cursor_name
+        return [name] if name is not None else []
+
+    def action_select(self) -> None:
+        names = self.marked_or_current()
+        if names:
+            self.marks = set()
+            self.post_message(NodesSelected(names))
+
+    def action_tree(self) -> None:
+        self.by_group = None if self.by_group is not None or not self.groups else self.groups
+        self._arrange(self.cursor_name)
+
+    def action_abort_node(self) -> None:
+        run = self.board.run
+        names = [name for name in self.marked_or_current() if self.board.index[name] < self.board.size]
+        if run is not None and run.ended is None and names:
+            self.post_message(CommandRequested(f":abort {run.id} -w {run.fold([self.board.index[n] for n in names])}"))
+
+    def action_copy_all(self) -> None:
+        """The listed nodes as a folded node set."""
+        nodes = list(self.listed)
+        if nodes:
+            folded = fold_names([self.board.names[node] for node in nodes])
+            self.post_message(TextCopied(folded, f"{len(nodes)} nodes as a node set"))
+
+    def on_click(self, event: events.Click) -> None:
+        super().on_click(event)
+        if event.ctrl:
+            self._mark(self.cursor_name)
+
+    def border_subtitle_changed(self) -> None:
+        """Say the order in the frame around the list."""
+        if self.parent is not None and hasattr(self.parent, "border_subtitle"):
+            self.parent.border_subtitle = "" if self.order == "given" else f"by {self.order}"
+
+    @property
+    def wanted_width(self) -> int:
+        """Cells that a row needs without its last line."""
+        return max(22, min(40, self.board.name_width + 20 + width_of("* ")))
+
+
+def fold_names(names: Sequence[str]) -> str:
+    """Names as a folded node set. Takes tens of milliseconds for ten thousand; for keys, not for ticks."""
+    from ClusterShell.NodeSet import NodeSet  # imported late: most sessions never fold in a widget
+
+    return str(NodeSet.fromlist(names))

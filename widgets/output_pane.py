@@ -1,0 +1,199 @@
+"""One pane of live output: follows the newest line until the operator looks back, and says what is waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Region
+from textual.strip import Strip
+
+from .actions import bindings
+from .cells import Row, safe
+from .line_view import CLIPBOARD_LINES, LineView
+from .look import Look
+from .messages import SearchOpened, TextCopied
+from .sources import LineSource
+from .views import OutputLine
+
+_CHUNK = 1_000
+#: Lines that one press of `n` looks through at most.
+SEARCH_LIMIT = 500_000
+
+
+class OutputPane(LineView):
+    """The lines of one source. Scrolling up stops following; End (or f) follows again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("pane.follow", "row.search", "row.match", "row.match-back", "row.left", "row.right"),
+    ]
+    TITLE_WORD = "output"
+    HELP_TEXT = "Live output. Looking back holds it; End or f follows again. y copies a line, Y all of it."
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self.source: LineSource | None = None
+        self.following = True
+        self._held_at = 0
+        self._shift = 0
+        self._seen: tuple[int, int] = (-1, -1)
+        self._window: list[tuple[str, OutputLine]] = []
+        self._window_start = 0
+
+    # -- the model
+
+    def show(self, source: LineSource | None) -> None:
+        """Show other lines, from the newest on."""
+        self.source = source
+        self.following = True
+        self._shift = 0
+        self._seen = (-1, -1)
+        self.tick()
+
+    @property
+    def waiting(self) -> int:
+        """Lines that arrived since following stopped."""
+        return 0 if self.following or self.source is None else max(0, self.source.count() - self._held_at)
+
+    def tick(self) -> bool:
+        """Take note of new lines; True if anything changed."""
+        run = self.source.run if self.source is not None else None
+        seen = (run.output_version, run.version) if run is not None else (0, 0)
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        self.update_rows()
+        if self.following:
+            self._to_end()
+        return True
+
+    def _to_end(self) -> None:
+        self.cursor_row = max(0, self._rows - 1)
+        self.scroll_to(y=max(0, self._rows - self.size.height), animate=False, immediate=True)
+
+    def row_count(self) -> int:
+        return self.source.count() if self.source is not None else 0
+
+    def empty_text(self) -> list[str]:
+        if self.source is None:
+            return ["No run is shown yet.", "Type a command below and press Enter: it runs on every selected node."]
+        node = self.source.node
+        if node is not None and (reason := self.source.run.reason(node)):
+            return [reason]
+        return ["No output." if self.source.run.ended is not None else "No output yet."]
+
+    # -- painting
+
+    def _entry(self, row: int) -> tuple[str, OutputLine] | None:
+        start = self._window_start
+        if not start <= row < start + len(self._window):
+            return None
+        return self._window[row - start]
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        if self.source is not None:
+            top = self.scroll_offset.y
+            self._window_start = top
+            self._window = self.source.read(top, min(self._rows, top + self.size.height + 1))
+        return super().render_lines(crop)
+
+    def paint(self, row: int, line: Row, look: Look) -> None:
+        entry = self._entry(row)
+        if entry is None:
+            return
+        name, output = entry
+        if name:
+            line.column(name, min(len(name), 24), look["title"]).add(" \N{BOX DRAWINGS LIGHT VERTICAL} ", look["rule"])
+        style = look["stderr"] if output.stream == "stderr" else look.text
+        text = safe(output.text)[self._shift :]
+        if not self.search:
+            line.add(text, style)
+            return
+        hit = look["current-match"] if row == self.cursor_row else look["match"]
+        for piece in self.search.pieces(text, style, hit):
+            line.add(piece.text, piece.style)
+
+    def row_style(self, row: int, look: Look) -> Style | None:
+        if self.following or not self.has_focus:
+            return None
+        return super().row_style(row, look)
+
+    def row_text(self, row: int) -> str:
+        lines = self.source.read(row, row + 1) if self.source is not None else []
+        return self._plain(lines[0]) if lines else ""
+
+    @staticmethod
+    def _plain(entry: tuple[str, OutputLine]) -> str:
+        name, line = entry
+        return f"{name}: {safe(line.text)}" if name else safe(line.text)
+
+    def all_text(self) -> Iterator[str]:
+        for start in range(0, self._rows, _CHUNK):
+            if self.source is not None:
+                yield from (self._plain(entry) for entry in self.source.read(start, min(self._rows, start + _CHUNK)))
+
+    # -- following
+
+    def _hold(self) -> None:
+        if self.following:
+            self.following = False
+            self._held_at = self._rows
+            self._seen = (-1, -1)
+
+    def move_cursor(self, row: int) -> None:
+        if row < self._rows - 1:
+            self._hold()
+        super().move_cursor(row)
+
+    def action_last(self) -> None:
+        self.following = True
+        self._seen = (-1, -1)
+        self.tick()
+
+    def action_follow(self) -> None:
+        if self.following:
+            self._hold()
+            self.refresh()
+        else:
+            self.action_last()
+
+    def action_shift(self, cells: int) -> None:
+        self._shift = max(0, self._shift + cells)
+        self.refresh()
+
+    def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
+        self._hold()
+
+    def on_mouse_scroll_down(self, _event: events.MouseScrollDown) -> None:
+        if self.scroll_offset.y >= self._rows - self.size.height - 3:
+            self.action_last()
+
+    # -- searching and copying
+
+    def action_search(self) -> None:
+        self.post_message(SearchOpened())
+
+    def action_match(self, step: int) -> None:
+        """To the next or previous line that matches, reading the source in chunks."""
+        if not self.search or self.source is None or not self._rows:
+            return
+        rows = self._rows
+        looked = 0
+        at = (self.cursor_row + step) % rows
+        while looked < min(rows, SEARCH_LIMIT):
+            start, stop = (at, min(rows, at + _CHUNK)) if step > 0 else (max(0, at + 1 - _CHUNK), at + 1)
+            entries = list(enumerate(self.source.read(start, stop), start))
+            for row, entry in entries if step > 0 else reversed(entries):
+                if self.search.found_in(self._plain(entry)):
+                    self.move_cursor(row)
+                    return
+            looked += max(1, stop - start)
+            at = stop % rows if step > 0 else (start - 1) % rows
+
+    def action_copy_all(self) -> None:
+        lines = [text for text, _ in zip(self.all_text(), range(CLIPBOARD_LINES), strict=False)]
+        if lines and self.source is not None:
+            self.post_message(TextCopied("\n".join(lines), f"{len(lines)} lines of {self.source.title}"))

@@ -1,0 +1,207 @@
+"""Up to twelve panes beside each other, or one for all nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+
+from ..engine.states import NodeState
+from .actions import bindings
+from .cells import clock
+from .output_pane import OutputPane
+from .sources import LineSource, MergedSource, NodeSource
+from .title_line import TitleLine
+from .views import RunView
+
+MAX_PANES = 12
+#: A pane smaller than this shows nothing that can be read.
+MIN_WIDTH = 34
+MIN_HEIGHT = 5
+
+
+class PaneFrame(Vertical):
+    """A pane and its caption."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.caption = TitleLine()
+        self.pane = OutputPane()
+
+    def compose(self) -> ComposeResult:
+        yield self.caption
+        yield self.pane
+
+    def tick(self, now: float) -> None:
+        """Bring pane and caption up to date."""
+        self.pane.tick()
+        source = self.pane.source
+        if source is None:
+            self.caption.show("output", active=self.pane.has_focus)
+            return
+        note = ""
+        if not self.pane.following:
+            waiting = self.pane.waiting
+            note = f"held, {waiting} lines waiting" if waiting else "held"
+        state = None
+        title = source.title
+        if source.node is not None:
+            state = source.run.states[source.node]
+            rc = source.run.rc(source.node)
+            word = f"rc {rc}" if rc else NodeState(state).word
+            title = f"{title}  {word} {clock(source.run.elapsed(source.node, now))}"
+        self.caption.show(title, note, state=state, active=self.pane.has_focus)
+
+
+class PaneGrid(Container):
+    """Panes for the nodes on show. Many nodes share one merged pane until some are chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("pane.zoom", "pane.next", "pane.previous", "pane.merged")
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self.run: RunView | None = None
+        self._filter: Sequence[int] | None = None
+        self._chosen: list[int] | None = None
+        self._merged: bool | None = None
+        self._zoomed: int | None = None
+        self._frames: list[PaneFrame] = []
+        self._shape: tuple[int, int] = (1, 1)
+
+    def compose(self) -> ComposeResult:
+        frame = PaneFrame()
+        self._frames.append(frame)
+        yield frame
+
+    # -- what is shown
+
+    def set_run(self, run: RunView | None) -> None:
+        """Show another run."""
+        if run is not self.run:
+            self.run = run
+            self._chosen = None
+            self._zoomed = None
+            self.rearrange()
+
+    def set_filter(self, nodes: Sequence[int] | None) -> None:
+        """Show only these node numbers (None: all)."""
+        self._filter = nodes
+        self.rearrange()
+
+    def choose(self, nodes: Sequence[int], *, zoom: bool = False) -> None:
+        """Show panes for exactly these nodes; zoom: the first one alone."""
+        self._chosen = list(nodes[:MAX_PANES])
+        self._merged = False
+        self._zoomed = 0 if zoom else None
+        self.rearrange()
+
+    @property
+    def panes(self) -> list[OutputPane]:
+        """The panes that are shown, in order."""
+        return [frame.pane for frame in self._frames if frame.display]
+
+    @property
+    def zoomed(self) -> bool:
+        """Whether one pane has the view to itself."""
+        return self._zoomed is not None
+
+    def capacity(self) -> int:
+        """How many panes can be read at this size."""
+        columns = max(1, self.size.width // MIN_WIDTH)
+        rows = max(1, self.size.height // MIN_HEIGHT)
+        return min(MAX_PANES, columns * rows)
+
+    def _sources(self) -> list[LineSource]:
+        run = self.run
+        if run is None:
+            return []
+        nodes = self._chosen
+        if nodes is None:
+            nodes = list(self._filter) if self._filter is not None else list(range(len(run.names)))
+            nodes = [node for node in nodes if node < len(run.names)]
+        many = len(nodes) > self.capacity()
+        if self._merged or (self._merged is None and many):
+            everything = self._filter is None and self._chosen is None
+            return [MergedSource(run, None if everything else nodes)]
+        return [NodeSource(run, node) for node in nodes[: max(1, self.capacity())]]
+
+    def rearrange(self) -> None:
+        """Give every pane its source and lay the grid; panes are kept and used again."""
+        sources = self._sources()
+        if self._zoomed is not None and self._zoomed >= len(sources):
+            self._zoomed = None
+        wanted = max(1, len(sources))
+        while len(self._frames) < wanted:
+            frame = PaneFrame()
+            self._frames.append(frame)
+            self.mount(frame)
+        for number, frame in enumerate(self._frames):
+            source = sources[number] if number < len(sources) else None
+            frame.display = number < wanted and self._zoomed in (None, number)
+            if not _same(frame.pane.source, source):
+                frame.pane.show(source)
+        self._lay(1 if self._zoomed is not None else wanted)
+
+    def _lay(self, count: int) -> None:
+        columns = max(1, min(count, self.size.width // MIN_WIDTH))
+        rows = -(-count // columns)
+        columns = -(-count // rows)
+        self._shape = (columns, rows)
+        self.styles.grid_size_columns = columns
+        self.styles.grid_size_rows = rows
+
+    def on_resize(self) -> None:
+        self.rearrange()
+
+    def tick(self, now: float) -> None:
+        """Bring the visible panes up to date."""
+        for frame in self._frames:
+            if frame.display:
+                frame.tick(now)
+
+    # -- keys
+
+    def _focused(self) -> int:
+        for number, frame in enumerate(self._frames):
+            if frame.pane.has_focus:
+                return number
+        return 0
+
+    def action_zoom(self) -> None:
+        number = self._focused()
+        self._zoomed = number if self._zoomed is None else None
+        self.rearrange()
+        self._frames[number].pane.focus()
+
+    def unzoom(self) -> bool:
+        """Leave the zoom, then the chosen nodes; False if there was nothing to leave."""
+        if self._zoomed is None and self._chosen is None:
+            return False
+        self._chosen = None if self._zoomed is None or self._chosen is None or len(self._chosen) == 1 else self._chosen
+        self._zoomed = None
+        self._merged = None
+        self.rearrange()
+        return True
+
+    def action_pane(self, step: int) -> None:
+        shown = len(self._sources()) or 1
+        number = (self._focused() + step) % shown
+        if self._zoomed is not None:
+            self._zoomed = number
+            self.rearrange()
+        self._frames[number].pane.focus()
+
+    def action_merged(self) -> None:
+        many = len(self._sources()) == 1 and isinstance(self._sources()[0], MergedSource)
+        self._merged = not many
+        self._zoomed = None
+        self.rearrange()
+
+
+def _same(old: LineSource | None, new: LineSource | None) -> bool:
+    if old is None or new is None:
+        return old is new
+    return type(old) is type(new) and old.run is new.run and old.node == new.node and old.node is not None

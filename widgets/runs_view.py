@@ -1,0 +1,130 @@
+"""Every run of the session, newest first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from ..engine.states import NodeState
+from .actions import bindings
+from .cells import Row, clock, quantity, safe
+from .line_view import LineView
+from .look import Look
+from .messages import CommandOffered, CommandRequested, RunChosen
+from .views import RunView
+
+#: States in the order their counts are shown.
+COUNTED = (
+    NodeState.OK,
+    NodeState.FAILED,
+    NodeState.TIMEOUT,
+    NodeState.UNREACHABLE,
+    NodeState.LOST,
+    NodeState.ABORTED,
+    NodeState.RUNNING,
+    NodeState.CONNECTING,
+    NodeState.PENDING,
+)
+
+
+class RunsView(LineView):
+    """Runs with their counts. Enter shows a run, r runs it again, c compares it with the one on show."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "row.open", "runs.again", "runs.compare", "runs.export", "nodes.abort"
+    )
+    TITLE_WORD = "runs"
+    HELP_TEXT = "Every run of this session. Enter shows one in all views; r runs it again; c compares; e exports."
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self._runs: list[RunView] = []
+        self._listed: list[RunView] = []
+        self._matches: Callable[[str], bool] | None = None
+        self.shown: RunView | None = None
+        self._seen: tuple[object, ...] = ()
+
+    def set_runs(self, runs: Iterable[RunView]) -> None:
+        """Show these runs (oldest first); repaints only if one of them changed."""
+        self._runs = list(runs)
+        last = self._runs[-1] if self._runs else None
+        alive = tuple((run.id, run.version) for run in self._runs if run.ended is None)
+        second = int(time.monotonic()) if alive else 0
+        seen = (len(self._runs), last.version if last else 0, alive, second, self.shown)
+        if seen != self._seen:
+            self._seen = seen
+            self._arrange()
+
+    def set_text_filter(self, matches: Callable[[str], bool] | None) -> None:
+        """Show only runs whose line matches (None: all)."""
+        self._matches = matches
+        self._arrange()
+
+    def _arrange(self) -> None:
+        newest_first = reversed(self._runs)
+        self._listed = [run for run in newest_first if self._matches is None or self._matches(run.line)]
+        self.update_rows()
+
+    def row_count(self) -> int:
+        return len(self._listed)
+
+    def empty_text(self) -> list[str]:
+        if self._matches is not None and self._runs:
+            return ["No run passes the filter."]
+        return ["No runs yet.", "A line typed below runs on the selected nodes; every run stays here with its results."]
+
+    def paint(self, row: int, line: Row, look: Look) -> None:
+        run = self._listed[row]
+        line.add(">" if run is self.shown else " ", look["accent"])
+        line.column(f"#{run.id}", 5, look["title"])
+        line.add(time.strftime("%H:%M:%S ", time.localtime(run.created)), look.quiet)
+        took = (run.ended if run.ended is not None else time.monotonic()) - run.started
+        line.column(clock(took), 6, look.quiet, right=True).add(" ")
+        counts = [(state, run.count(state)) for state in COUNTED if run.count(state)]
+        text_width = max(12, line.left - 26)
+        kind = "" if run.kind == "shell" else f"{run.kind}: "
+        line.column(kind + run.line, min(text_width, line.left), look.text)
+        done, total = run.transferred()
+        if total:
+            line.add(f" {quantity(done)}", look.quiet)
+        for state, count in counts:
+            line.add(f" {state.symbol}{count}", look.state(state))
+
+    def row_text(self, row: int) -> str:
+        run = self._listed[row]
+        counts = ", ".join(f"{state.word} {run.count(state)}" for state in COUNTED if run.count(state))
+        return f"#{run.id} {safe(run.line)}  {counts}"
+
+    # -- keys
+
+    def _current(self) -> RunView | None:
+        return self._listed[self.cursor_row] if self._listed else None
+
+    def activate(self, row: int) -> None:
+        self.post_message(RunChosen(self._listed[row].id, "gathered"))
+
+    def action_again(self) -> None:
+        if (run := self._current()) is not None:
+            self.post_message(CommandRequested(f":again {run.id}"))
+
+    def action_compare(self) -> None:
+        run = self._current()
+        if run is not None and self.shown is not None:
+            self.post_message(CommandRequested(f":diff {run.id} {self.shown.id}"))
+
+    def action_export(self) -> None:
+        if (run := self._current()) is not None:
+            self.post_message(CommandOffered(f":save --run {run.id} "))
+
+    def action_abort_node(self) -> None:
+        run = self._current()
+        if run is not None and run.ended is None:
+            self.post_message(CommandRequested(f":abort {run.id}"))
+
+    @property
+    def listed(self) -> Sequence[RunView]:
+        """The runs as shown."""
+        return self._listed

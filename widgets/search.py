@@ -1,0 +1,71 @@
+"""Searching in shown text: plain words, or a regular expression between slashes."""
+
+from __future__ import annotations
+
+import re
+
+from rich.segment import Segment
+from rich.style import Style
+
+#: A pattern is never tried on more of a line than this, so that a bad regex and a long line cannot stop the screen.
+LINE_LIMIT = 4096
+_NESTED = re.compile(r"\([^()]*[+*}][^()]*\)\s*[+*{]")
+
+
+class Search:
+    """One search; false when there is nothing to search for.
+
+    text: what was typed. A text of the form `/.../` is a regular expression, anything else is looked for as it is,
+    without regard to upper and lower case unless it has an upper-case letter. `error` says why a pattern cannot be
+    used; it then finds nothing.
+    """
+
+    __slots__ = ("_pattern", "error", "text")
+
+    def __init__(self, text: str = "") -> None:
+        self.text = text
+        self.error = ""
+        self._pattern: re.Pattern[str] | None = None
+        if not text:
+            return
+        flags = re.NOFLAG if any(character.isupper() for character in text) else re.IGNORECASE
+        if len(text) > 2 and text.startswith("/") and text.endswith("/"):
+            self._pattern = self._compile(text[1:-1], flags)
+        else:
+            self._pattern = re.compile(re.escape(text), flags)
+
+    def _compile(self, expression: str, flags: re.RegexFlag) -> re.Pattern[str] | None:
+        if _NESTED.search(expression):
+            self.error = "a repeated group inside a repeat could take for ever"
+            return None
+        try:
+            return re.compile(expression, flags)
+        except re.error as error:
+            self.error = str(error)
+            return None
+
+    def __bool__(self) -> bool:
+        return self._pattern is not None
+
+    def found_in(self, text: str) -> bool:
+        """Whether the text has a match."""
+        return self._pattern is not None and self._pattern.search(text, 0, LINE_LIMIT) is not None
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Start and end of every match that is not empty."""
+        if self._pattern is None:
+            return []
+        return [found.span() for found in self._pattern.finditer(text, 0, LINE_LIMIT) if found.end() > found.start()]
+
+    def pieces(self, text: str, plain: Style, match: Style) -> list[Segment]:
+        """`text` cut at its matches."""
+        pieces: list[Segment] = []
+        at = 0
+        for start, end in self.spans(text):
+            if start > at:
+                pieces.append(Segment(text[at:start], plain))
+            pieces.append(Segment(text[start:end], match))
+            at = end
+        if at < len(text) or not pieces:
+            pieces.append(Segment(text[at:], plain))
+        return pieces

@@ -1,0 +1,145 @@
+"""The two lines at the top: where a command would go and what is shown; and how far it is."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from ..engine.states import NodeState
+from .cells import Row, clock, fit, quantity, safe, width_of
+from .look import Look
+from .runs_view import COUNTED
+from .title_line import PaintedLine
+from .views import RunView
+
+#: An ETA is told only after this share is done and this many nodes ended: before, it would be a guess.
+ETA_SHARE = 0.05
+ETA_NODES = 5
+
+
+class StatusBar(PaintedLine):
+    """`clusterdeck  @web (128)    #12 uname -r    read-only`: what the next command goes to, what is on show."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self._facts: tuple[str, int, str, str] = ("", 0, "", "")
+
+    def show(self, selection: str, count: int, run: RunView | None, flags: str = "") -> None:
+        """Set all; repaints only what changed. flags: short words of modes that must be seen."""
+        told = f"#{run.id} {safe(run.line)}" if run is not None else ""
+        facts = (safe(selection), count, told, safe(flags))
+        if facts != self._facts:
+            self._facts = facts
+            self.refresh()
+
+    @property
+    def text(self) -> str:
+        """What is told, for tests."""
+        return "  ".join(str(fact) for fact in self._facts if fact)
+
+    def paint(self, line: Row, look: Look, row: int) -> None:
+        selection, count, run, flags = self._facts
+        narrow = line.left < 70
+        line.add(" clusterdeck ", look["title"]) if not narrow else line.add(" ")
+        line.add(" ")
+        number = f" ({count})"
+        room = max(6, line.left // (2 if run else 1) - len(number) - len(flags) - 4)
+        line.add(fit(selection, min(room, max(1, width_of(selection)))) if selection else "no nodes", look["accent"])
+        line.add(number if count else "", look.text)
+        if run:
+            line.add("   ").add(run[: max(0, line.left - len(flags) - 3)], look.text)
+        if flags:
+            line.add(" " * max(1, line.left - width_of(flags) - 1)).add(flags, look["warn"])
+
+
+class ProgressLine(PaintedLine):
+    """`[#####>....] 120/128  + ok 115 x failed 5  0:42  eta 0:03  slowest node7`."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self.run: RunView | None = None
+        self.now = 0.0
+        self._seen: tuple[object, ...] = ()
+        self._slowest: Sequence[int] = ()
+        self._slow_at = 0.0
+        self._bytes: tuple[float, int] = (0.0, 0)
+        self.rate = 0.0
+
+    def show(self, run: RunView | None, now: float) -> None:
+        """Bring the line up to date; repaints at a change and once a second while the run goes on."""
+        seen = (run, run.version if run else 0, int(now) if run is not None and run.ended is None else 0)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        if run is not self.run:
+            self._slowest, self._bytes, self.rate = (), (now, 0), 0.0
+        self.run = run
+        self.now = now
+        if run is not None and run.ended is None and now - self._slow_at >= 1.0:
+            self._slow_at = now
+            self._slowest = slowest(run, now)
+            done = run.transferred()[0]
+            self.rate = max(0.0, (done - self._bytes[1]) / max(0.1, now - self._bytes[0]))
+            self._bytes = (now, done)
+        self.refresh()
+
+    def paint(self, line: Row, look: Look, row: int) -> None:
+        run = self.run
+        if run is None:
+            line.add(" Ready. ", look.quiet).add("Type a command, :help for all of them, F1 for the keys.", look.quiet)
+            return
+        total = max(1, len(run.names))
+        done = sum(run.count(state) for state in NodeState if state.finished)
+        alive = run.ended is None
+        if alive and line.left > 60:
+            self._bar(run, line, look, 12 if line.left < 100 else 24)
+        line.add(f" {done}/{total} ", look.text)
+        for state in COUNTED:
+            if count := run.count(state):
+                line.add(f" {state.symbol} ", look.state(state)).add(f"{state.word} {count}", look.state(state)).add(
+                    " "
+                )
+        elapsed = (run.ended if run.ended is not None else self.now) - run.started
+        line.add(f" {clock(elapsed)} ", look.text)
+        if not alive:
+            line.add(" ended", look.quiet)
+        copied, size = run.transferred()
+        if size:
+            rate = f" {quantity(self.rate)}/s" if alive else ""
+            line.add(f" {quantity(copied)} of {quantity(size)}{rate} ", look["accent"])
+        left = eta(run, self.now)
+        if left is not None:
+            line.add(f" eta {clock(left)} ", look["accent"])
+        if alive and self._slowest and line.left > 20:
+            line.add(" slowest " + ", ".join(run.names[node] for node in self._slowest), look.quiet)
+
+    def _bar(self, run: RunView, line: Row, look: Look, width: int) -> None:
+        total = max(1, len(run.names))
+        good = run.count(NodeState.OK) * width // total
+        bad = sum(run.count(state) for state in NodeState if state.bad)
+        bad_cells = min(width - good, max(1 if bad else 0, bad * width // total))
+        alive = min(width - good - bad_cells, -(-run.count(NodeState.RUNNING) * width // total))
+        line.add(" [").add("#" * good, look["bar"]).add("x" * bad_cells, look.state(NodeState.FAILED))
+        line.add(">" * alive, look.state(NodeState.RUNNING))
+        line.add("." * (width - good - bad_cells - alive), look.quiet).add("]")
+
+
+def eta(run: RunView, now: float) -> float | None:
+    """Seconds that the rest will take if it goes on like this; None where that would be a guess.
+
+    Meaningful only while nodes still wait for their turn: once all run, the slowest decides, and nobody knows it.
+    """
+    if run.ended is not None:
+        return None
+    waiting = run.count(NodeState.PENDING) + run.count(NodeState.CONNECTING)
+    done = sum(run.count(state) for state in NodeState if state.finished)
+    total = len(run.names)
+    if not waiting or done < max(ETA_NODES, total * ETA_SHARE):
+        return None
+    return (now - run.started) / done * (total - done)
+
+
+def slowest(run: RunView, now: float, count: int = 3) -> list[int]:
+    """The nodes that have been running longest."""
+    running = [node for node, state in enumerate(run.states) if state == NodeState.RUNNING]
+    return heapq.nlargest(count, running, key=lambda node: run.elapsed(node, now) or 0.0)

@@ -1,0 +1,71 @@
+"""The views by number, the one on show marked; a click opens one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual import events
+
+from .cells import Row
+from .look import Look
+from .messages import ViewChosen
+from .title_line import PaintedLine
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One view in the line. badge: a count behind its name; hot: the count wants to be seen."""
+
+    view: str
+    key: str
+    name: str
+    badge: str = ""
+    hot: bool = False
+
+
+class TabLine(PaintedLine):
+    """`0 Nodes  1 Panes  2 Gathered 3  3 Failures 5 ...`."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
+        super().__init__(id=id)
+        self._tabs: tuple[Tab, ...] = ()
+        self._current = ""
+        self._places: list[tuple[int, str]] = []
+
+    def show(self, tabs: tuple[Tab, ...], current: str) -> None:
+        """Show these tabs; repaints only at a change."""
+        if (tabs, current) != (self._tabs, self._current):
+            self._tabs, self._current = tabs, current
+            self.refresh()
+
+    @property
+    def current(self) -> str:
+        """The view marked as on show."""
+        return self._current
+
+    @property
+    def tabs(self) -> tuple[Tab, ...]:
+        """What is shown."""
+        return self._tabs
+
+    def paint(self, line: Row, look: Look, row: int) -> None:
+        needed = sum(len(tab.key) + len(tab.name) + len(tab.badge) + 4 for tab in self._tabs)
+        tight = needed > line.left
+        self._places = []
+        width = line.left
+        for tab in self._tabs:
+            here = tab.view == self._current
+            self._places.append((width - line.left, tab.view))
+            plain = look["cursor"] if here else look.text
+            line.add(" " if tight else "  ", look.text)
+            line.add(tab.key, plain if here else look["key"])
+            name = tab.name[:4] if tight and not here and needed - line.left > 0 and width < 66 else tab.name
+            line.add(f" {name}", plain)
+            if tab.badge:
+                line.add(f" {tab.badge}", look.state(4) if tab.hot else look.quiet)
+
+    def on_click(self, event: events.Click) -> None:
+        for start, view in reversed(self._places):
+            if event.x >= start:
+                self.post_message(ViewChosen(view))
+                return
