@@ -1,0 +1,202 @@
+"""ssh_config for many nodes: parsed once, looked up by index, and able to say where each value came from.
+
+`SshConfig.lookup(node)` gives a `HostConfig`. As in OpenSSH, the first value found wins: the caller's own settings,
+then the user's file, then /etc/ssh/ssh_config; an explicit file (`ssh -F`) stands alone. `Match exec` runs a program
+and is off unless the caller allows it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import socket
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .config_file import ConfigError, Criterion, Option, Reader, Section, patterns
+from .config_values import HostConfig, build, expand_tokens
+
+SYSTEM_FILE = "/etc/ssh/ssh_config"
+#: Keywords of which every value counts.
+_REPEATED = frozenset(("identityfile", "certificatefile", "sendenv", "setenv"))
+_EXEC_TIMEOUT = 10.0
+
+
+@dataclass(slots=True)
+class _Looked:
+    """Values gathered for one node so far."""
+
+    node: str
+    single: dict[str, Option] = field(default_factory=dict)
+    repeated: dict[str, list[Option]] = field(default_factory=dict)
+
+    def take(self, option: Option) -> None:
+        if option.key in _REPEATED:
+            known = self.repeated.setdefault(option.key, [])
+            if not any(old.words == option.words for old in known):
+                known.append(option)
+        else:
+            self.single.setdefault(option.key, option)
+
+    def value(self, key: str, default: str) -> str:
+        option = self.single.get(key)
+        return option.value if option is not None else default
+
+
+class SshConfig:
+    """path: an explicit file, "none" for no file at all, or None for the user's and the system's.
+
+    overrides: keyword -> value that win over every file (a command line's). allow_exec: whether `Match exec` may run
+    its program. Raises ConfigError for a file that cannot be read or parsed.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        *,
+        overrides: Mapping[str, str] | None = None,
+        allow_exec: bool = False,
+        home: str | None = None,
+    ) -> None:
+        self.home = home or os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+        self.local_user = _local_user()
+        self.local_host = socket.gethostname()
+        self.files: list[str] = []
+        self.warnings: list[str] = []
+        self._allow_exec = allow_exec
+        self._sections: list[Section] = []
+        given = [Option(k.lower(), v, tuple(v.split()) or (v,), "command line") for k, v in (overrides or {}).items()]
+        if given:
+            self._sections.append(Section(0, (), None, given))
+        if path is None:
+            self._read(f"{self.home}/.ssh/config", user_file=True, must_exist=False)
+            self._read(SYSTEM_FILE, user_file=False, must_exist=False)
+        elif path != "none":
+            self._read(os.path.expanduser(path), user_file=True, must_exist=True)
+        self._index()
+
+    def _read(self, path: str, *, user_file: bool, must_exist: bool) -> None:
+        reader = Reader(self.home, user_file=user_file, on_read=self.files.append)
+        reader.read(path, must_exist=must_exist)
+        self._sections += [section for section in reader.sections if section.options]
+
+    def _index(self) -> None:
+        self._by_name: dict[str, list[int]] = {}
+        self._always: list[int] = []
+        self._final = False
+        for number, section in enumerate(self._sections):
+            if section.literals is None:
+                self._always.append(number)
+            else:
+                for name in dict.fromkeys(section.literals):
+                    self._by_name.setdefault(name, []).append(number)
+            self._final |= any(c.kind == "final" for c in section.criteria)
+        self._cache: dict[str, HostConfig] = {}
+
+    def lookup(self, node: str) -> HostConfig:
+        """The configuration of one node; kept, so a second look costs nothing."""
+        found = self._cache.get(node)
+        if found is None:
+            found = self._cache[node] = build(self._look(node), self)
+        return found
+
+    def explain(self, node: str) -> list[tuple[str, str, str]]:
+        """(keyword, value, where it came from) of all that holds for the node; "default" where nothing was set."""
+        looked = self._look(node)
+        rows = [(o.key, " ".join(o.words) or o.value, o.where) for o in looked.single.values()]
+        rows += [(o.key, o.value, o.where) for options in looked.repeated.values() for o in options]
+        known = {row[0] for row in rows}
+        rows += [(key, value, "default") for key, value in self.lookup(node).as_pairs() if key not in known]
+        return sorted(rows)
+
+    def _look(self, node: str) -> _Looked:
+        looked = _Looked(node)
+        numbers: Iterable[int] = self._always
+        named = self._by_name.get(node)
+        if named:
+            numbers = sorted((*self._always, *named))
+        for final in (False, True) if self._final else (False,):
+            for number in numbers:
+                section = self._sections[number]
+                if all(self._holds(criterion, looked, final) for criterion in section.criteria):
+                    for option in section.options:
+                        looked.take(option)
+        return looked
+
+    def _holds(self, criterion: Criterion, looked: _Looked, final: bool) -> bool:
+        return self._test(criterion, looked, final) is not criterion.negated
+
+    def _test(self, criterion: Criterion, looked: _Looked, final: bool) -> bool:
+        kind = criterion.kind
+        if kind == "host-line":
+            subject = looked.node
+        elif kind == "all":
+            return True
+        elif kind in ("canonical", "final"):
+            return final
+        elif kind == "host":
+            subject = self._host_name(looked).lower()
+        elif kind == "originalhost":
+            subject = looked.node.lower()
+        elif kind == "user":
+            subject = looked.value("user", self.local_user)
+        elif kind == "localuser":
+            subject = self.local_user
+        elif kind == "tagged":
+            subject = looked.value("tag", "")
+        elif kind == "exec":
+            return self._run(criterion.argument, looked)
+        else:
+            self._warn(f"Match {kind} is not supported and never holds")
+            return criterion.negated
+        return criterion.patterns is not None and criterion.patterns.match(subject)
+
+    def _host_name(self, looked: _Looked) -> str:
+        name = looked.value("hostname", "")
+        return expand_tokens(name, {"h": looked.node}) if name else looked.node
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def _run(self, command: str, looked: _Looked) -> bool:
+        if not self._allow_exec:
+            self._warn("Match exec is switched off and never holds")
+            return False
+        host = self._host_name(looked)
+        tokens = {
+            "h": host,
+            "n": looked.node,
+            "p": looked.value("port", "22"),
+            "r": looked.value("user", self.local_user),
+            "u": self.local_user,
+            "d": self.home,
+            "l": self.local_host,
+            "L": self.local_host.partition(".")[0],
+            "i": str(os.getuid()),
+        }
+        try:
+            text = expand_tokens(command, tokens)
+            done = subprocess.run(
+                ["/bin/sh", "-c", text],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_EXEC_TIMEOUT,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return done.returncode == 0
+
+
+def _local_user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return getpass.getuser()
+
+
+__all__ = ["ConfigError", "HostConfig", "SshConfig", "patterns"]

@@ -1,0 +1,316 @@
+"""The connections of one Task: made when first wanted, kept between commands, counted, closed when idle.
+
+Connecting has a window of its own, apart from the fanout of commands: so many handshakes at once, fewer when servers
+drop connections. A handshake that stalls for a second lends its place, so silent nodes hold nobody up.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..reactor import Deadline, Reactor
+from ..states import Failure, FailureKind
+from .background import Background
+from .config import ConfigError, SshConfig
+from .config_values import HostConfig, Jump
+from .connection import Connection
+from .holds import Holds
+from .hostkeys import KnownHosts
+from .keys import Plan, agent_path, make_plan
+from .peer import Lease, Peer, PeerState
+from .questions import UnknownKey
+from .settings import SshSettings
+from .vault import Need, Vault
+
+DEFAULT_CONNECT_TIMEOUT = 10.0
+#: Handshakes and dials under way, lent places included.
+_MAX_UNDER_WAY = 1024
+_SWEEP = 5.0
+_UNANSWERED = 3
+_MAX_JUMPS = 8
+#: Descriptors that are left to the rest of the program.
+_RESERVE = 64
+
+
+class Pool:
+    """settings are read live. Every method belongs to the reactor's thread."""
+
+    def __init__(self, reactor: Reactor, settings: SshSettings | None = None) -> None:
+        self.reactor = reactor
+        self.settings = settings or SshSettings()
+        self.resolver = Background(reactor, "resolve", 8)
+        self.signers = Background(reactor, "sign", 2)
+        self._loader = Background(reactor, "keys", 1)
+        self.vault = Vault(can_ask=lambda: self.settings.ask is not None)
+        #: Nodes whose key has changed since the pool was made.
+        self.changed: set[str] = set()
+        self.live: set[Peer] = set()
+        self.descriptor_limit = raise_descriptor_limit()
+        self._told_limit = False
+        self._config: SshConfig | None = None
+        self._config_for: tuple[object, ...] = ()
+        self._peers: dict[tuple[object, ...], Peer] = {}
+        self._by_node: dict[tuple[str, str | None], tuple[SshConfig, Peer]] = {}
+        self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], KnownHosts] = {}
+        self._plans: dict[tuple[object, ...], Plan | list[Callable[[Plan], None]]] = {}
+        self._lucky: dict[tuple[str, ...], dict[str, bytes]] = {}
+        self._queue: deque[Peer] = deque()
+        self._places = 0
+        self._under_way = 0
+        self._window_now = float(self.settings.window)
+        self._sweeper: Deadline | None = None
+        self._holds = Holds(self)
+        self.vault.on_settled = self._holds.settled
+        self._closed = False
+
+    # -- what workers ask
+
+    @property
+    def live_count(self) -> int:
+        """Connections that stand."""
+        return len(self.live)
+
+    @property
+    def connecting_count(self) -> int:
+        """Connections being made or waiting for their turn."""
+        busy = (PeerState.WAITING, PeerState.QUEUED, PeerState.DIALING)
+        return sum(peer.state in busy for peer in self._peers.values())
+
+    def lease(
+        self, node: str, ready: Callable[[Connection], None], failed: Callable[[Failure], None], user: str | None = None
+    ) -> Lease | None:
+        """Wish for a connection to a node. None: it failed at once, and `failed` was called."""
+        try:
+            peer = self.peer(node, user)
+        except ConfigError as error:
+            failed(Failure(FailureKind.CONFIGURATION, f"{node}: {error}"))
+            return None
+        return peer.lease(ready, failed)
+
+    def peer(self, node: str, user: str | None = None) -> Peer:
+        """The peer for a node name. Raises ConfigError."""
+        wanted = user or self.settings.user
+        known = self._by_node.get((node, wanted))
+        parsed = self.config
+        if known is not None and known[0] is parsed:
+            return known[1]
+        config = parsed.lookup(node)
+        if wanted and wanted != config.user:
+            config = replace(config, user=wanted)
+        peer = self._peer(config, 0)
+        self._by_node[node, wanted] = (parsed, peer)
+        return peer
+
+    @property
+    def config(self) -> SshConfig:
+        """The parsed configuration; read anew when the settings name another. Raises ConfigError."""
+        settings = self.settings
+        wanted = (settings.config_file, settings.allow_exec, tuple(settings.overrides.items()))
+        if self._config is None or wanted != self._config_for:
+            self._config = SshConfig(settings.config_file, overrides=settings.overrides, allow_exec=settings.allow_exec)
+            self._config_for = wanted
+        return self._config
+
+    def forget_config(self) -> None:
+        """Read configuration and keys again for new connections."""
+        self._config = None
+        self._plans.clear()
+
+    def _peer(self, config: HostConfig, depth: int, via: Peer | None = None) -> Peer:
+        if via is None and config.proxy_jump:
+            via = self._jumps(config.proxy_jump, depth)
+        key = (config, via)
+        peer = self._peers.get(key)
+        if peer is None:
+            peer = self._peers[key] = Peer(self, config, via)
+        return peer
+
+    def _jumps(self, jumps: tuple[Jump, ...], depth: int) -> Peer:
+        if depth >= _MAX_JUMPS:
+            raise ConfigError("ProxyJump goes in a circle")
+        peer: Peer | None = None
+        for jump in jumps:
+            config = self.config.lookup(jump.host)
+            config = replace(config, user=jump.user or config.user, port=jump.port or config.port)
+            if peer is not None:
+                config = replace(config, proxy_jump=(), proxy_command=None)
+            peer = self._peer(config, depth + 1, peer)
+        assert peer is not None
+        return peer
+
+    def close(self) -> None:
+        """Close everything, answer nobody any more."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        gone = Failure(FailureKind.CONNECTION_LOST, "the connections were closed here")
+        self._holds.close()
+        for peer in list(self._peers.values()):
+            peer.refuse(gone)
+            peer.disconnect()
+        for background in (self.resolver, self.signers, self._loader):
+            background.close()
+        self.vault.clear()
+
+    # -- what peers ask
+
+    def connect_timeout(self, config: HostConfig) -> float:
+        """Seconds that an attempt may take."""
+        timeout = self.settings.connect_timeout
+        if timeout is None:
+            timeout = config.connect_timeout
+        return timeout if timeout else DEFAULT_CONNECT_TIMEOUT
+
+    def known_hosts(self, config: HostConfig) -> KnownHosts:
+        """The files that count for a host, read once."""
+        key = (config.user_known_hosts, config.global_known_hosts)
+        if self.settings.known_hosts is not None:
+            key = (tuple(self.settings.known_hosts), ())
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = KnownHosts(*key)
+        return known
+
+    def plan(self, config: HostConfig, done: Callable[[Plan], None]) -> None:
+        """What to log in with; read in the background once for all nodes with the same settings."""
+        agent = agent_path(config.identity_agent)
+        key = (config.identity_files, config.certificate_files, agent, config.identities_only)
+        found = self._plans.get(key)
+        if isinstance(found, Plan):
+            done(found)
+            return
+        if found is not None:
+            found.append(done)
+            return
+        waiting = self._plans[key] = [done]
+
+        def loaded(plan: Plan | None, error: Exception | None) -> None:
+            result = plan or Plan(notes=[f"keys could not be read: {type(error).__name__}"])
+            self._plans[key] = result
+            for callback in waiting:
+                callback(result)
+
+        self._loader.run(lambda: make_plan(*key), loaded)
+
+    def plans(self) -> list[Plan]:
+        """All plans that were read."""
+        return [plan for plan in self._plans.values() if isinstance(plan, Plan)]
+
+    def load(self, function: Callable[[], object], done: Callable[[object, Exception | None], None]) -> None:
+        """Run a slow call that concerns keys in the background."""
+        self._loader.run(function, done)
+
+    def lucky(self, config: HostConfig) -> dict[str, bytes]:
+        """Memory of the keys that worked, shared by nodes with the same key files."""
+        return self._lucky.setdefault(config.identity_files, {})
+
+    def accepts_new(self, config: HostConfig, key: UnknownKey) -> bool:
+        """Whether an unknown key is taken without asking; it is then written down."""
+        if self.host_key_policy(config) != "accept-new":
+            return False
+        self._holds.trust(config, (key,))
+        return True
+
+    def host_key_policy(self, config: HostConfig) -> str:
+        """ "ask", "accept-new" or "refuse"."""
+        policy = self.settings.host_keys or config.strict_host_keys
+        return {"no": "accept-new", "yes": "refuse", "off": "accept-new"}.get(policy, policy)
+
+    def hold(self, peer: Peer, need: Need, failure: Failure) -> None:
+        """A peer needs an answer before it can be dialled again."""
+        self._holds.add(peer, need, failure)
+
+    def unhold(self, peer: Peer) -> None:
+        """Nobody wants that peer any more."""
+        self._holds.remove(peer)
+
+    # -- the window
+
+    def enqueue(self, peer: Peer) -> None:
+        """A peer wants to be dialled."""
+        self._queue.append(peer)
+        self.fill()
+
+    def place_free(self) -> None:
+        """A place in the window came back, or was lent."""
+        self._places -= 1
+        self.reactor.call_soon(self.fill)
+
+    def fill(self) -> None:
+        """Dial while the window has places."""
+        if self._closed:
+            return
+        window = max(1, min(int(self._window_now), self.settings.window))
+        while self._queue and self._places < window:
+            peer = self._queue.popleft()
+            if peer.state is not PeerState.QUEUED:
+                continue
+            if self.live_count + self._places > self.descriptor_limit - _RESERVE:
+                self._tell_limit()
+            self._places += 1
+            peer.dial()
+
+    def dropped(self) -> None:
+        """A server dropped a connection before its version: fewer at once for a while."""
+        self._window_now = max(4.0, self._window_now * 0.7)
+
+    def _tell_limit(self) -> None:
+        if not self._told_limit:
+            self._told_limit = True
+            self.settings.notice(
+                f"the limit of {self.descriptor_limit} open files is nearly reached, more connections will fail "
+                f"(raise it with ulimit -Hn before starting)"
+            )
+
+    # -- life of connections
+
+    def connected(self, peer: Peer) -> None:
+        """A connection stands."""
+        self.live.add(peer)
+        self._window_now = min(float(self.settings.window), self._window_now + 0.5)
+        if self._sweeper is None or not self._sweeper.active:
+            self._sweeper = self.reactor.call_later(_SWEEP, self._sweep)
+
+    def disconnected(self, peer: Peer) -> None:
+        """A connection is gone."""
+        self.live.discard(peer)
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        settings = self.settings
+        for peer in list(self.live):
+            connection = peer.connection
+            if connection is None or connection.paused:
+                continue
+            interval = peer.config.alive_interval or settings.keepalive
+            silent = now - connection.last_received
+            if connection.unanswered >= (peer.config.alive_count or _UNANSWERED):
+                reason = f"{peer.label}: connection lost (no sign of life for {silent:.0f} s)"
+                connection.fail(Failure(FailureKind.CONNECTION_LOST, reason))
+            elif not connection.channels and settings.idle and now - peer.last_used > settings.idle:
+                peer.disconnect()
+            elif interval and silent > interval * (connection.unanswered + 1):
+                connection.keep_alive()
+        self.vault.forget_idle()
+        if self.live and not self._closed:
+            self._sweeper = self.reactor.call_later(_SWEEP, self._sweep)
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one; returns what holds now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = 1 << 20
+    if soft != resource.RLIM_INFINITY and soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        except (OSError, ValueError):
+            return soft
+        return hard
+    return 1 << 20 if soft == resource.RLIM_INFINITY else soft

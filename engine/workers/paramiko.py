@@ -1,0 +1,294 @@
+"""WorkerParamiko: commands and copies over SSH connections that stay open between commands, without a process per node.
+
+What it reads of the Task's info, and how a front end answers questions, stands in engine/ssh/__init__.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, cast
+
+from ClusterShell.NodeSet import NodeSet
+
+from ..client import ClientState, EngineClient
+from ..errors import WorkerBadArgumentError
+from ..names import NameRefusedError, check_node
+from ..ssh.command import Command, CommandListener, CommandOptions, Terminal
+from ..ssh.config import ConfigError
+from ..ssh.peer import Lease, Peer
+from ..ssh.pool import Pool
+from ..ssh.settings import SshSettings
+from ..ssh.taskinfo import settings_from
+from ..states import Failure, FailureKind, NodeEnd, NodeState
+from ..streams import LineBuffer
+from .base import DistantWorker
+
+__all__ = ["WORKER_CLASS", "WorkerParamiko", "pool_of"]
+
+
+class _TaskWithResources(Protocol):
+    """What this worker needs of a Task beyond workers.base.WorkerTask."""
+
+    def resource(self, name: str, factory: Callable[[], Pool]) -> Pool: ...
+
+    def info(self, info_key: str, def_val: Any = None) -> Any: ...
+
+    @property
+    def engine(self) -> Any: ...
+
+
+def pool_of(task: Any) -> Pool:
+    """The Task's pool of connections, made at the first call; the Task's thread only."""
+    owner = cast(_TaskWithResources, task)
+    pool = owner.resource("ssh_pool", lambda: Pool(owner.engine.reactor, SshSettings()))
+    pool.settings = settings_from(owner.info)
+    return pool
+
+
+class NodeClient(EngineClient):
+    """A node's connection, then whatever is done over it. Subclasses give `begin`, `stop` and `rest`."""
+
+    prepares = True
+    worker: WorkerParamiko
+
+    def __init__(self, worker: WorkerParamiko, node: str) -> None:
+        super().__init__(worker, node, worker.timeout, worker.autoclose)
+        self.peer: Peer | None = None
+        self._lease: Lease | None = None
+        self._stopping = False
+
+    def prepare(self) -> bool:
+        """See EngineClient: wish for the connection; True if it stands."""
+        try:
+            check_node(self.key)
+            self.peer = self.worker.pool().peer(self.key, self.worker.user)
+        except (NameRefusedError, ConfigError) as error:
+            self.unreachable(Failure(FailureKind.CONFIGURATION, f"{self.key}: {error}"))
+            return False
+        if self.peer.connection is not None:
+            return True
+        self._lease = self.peer.lease(
+            lambda _connection: self.loop.ready(self), self.unreachable, lambda: self.worker._on_connect(self.key)
+        )
+        return False
+
+    def start(self) -> None:
+        """See EngineClient."""
+        assert self.peer is not None
+        self.pickup()
+        if self.running:
+            self.begin(self.peer)
+
+    def kill(self, timed_out: bool) -> None:
+        """See EngineClient. What runs on the node is ended first, which takes a moment; a second call does not wait."""
+        if self._lease is not None:
+            self._lease.cancel()
+        if self.state is ClientState.RUNNING and not self._stopping:
+            self._stopping = True
+            if self.deadline is not None:
+                self.deadline.cancel()
+            if self.stop(timed_out):
+                return
+        self.drop()
+        self.finish(self.killed(timed_out))
+
+    def unreachable(self, failure: Failure) -> None:
+        """No connection, or no session on it: the command did not run."""
+        if not self._stopping:
+            self.finish(NodeEnd(NodeState.UNREACHABLE, 255, failure))
+
+    def begin(self, peer: Peer) -> None:
+        """Do the work over the connection."""
+        raise NotImplementedError
+
+    def stop(self, timed_out: bool) -> bool:
+        """End what runs on the node; True: `finish` comes in a moment, False: now."""
+        return False
+
+    def drop(self) -> None:
+        """Forget what runs on the node."""
+
+    def ended(self, rc: int | None, failure: Failure | None) -> None:
+        """The work is over."""
+        if self._stopping:
+            return
+        if failure is None:
+            self.finish(NodeEnd(NodeState.OK if rc == 0 else NodeState.FAILED, rc))
+        elif failure.kind is FailureKind.CONNECTION_LOST:
+            self.finish(NodeEnd(NodeState.LOST, None, failure))
+        elif rc is not None:
+            self.finish(NodeEnd(NodeState.FAILED, rc, failure))
+        else:
+            self.unreachable(failure)
+
+
+class CommandClient(NodeClient):
+    """A command on one node."""
+
+    def __init__(self, worker: WorkerParamiko, node: str, command: str) -> None:
+        super().__init__(worker, node)
+        self._command = command
+        self._early: list[bytes | None] = []
+        self._session: Command | None = None
+        self._lines: dict[bool, LineBuffer] = {}
+        self._unwritten: list[int] = []
+
+    def begin(self, peer: Peer) -> None:
+        """See NodeClient."""
+        worker = self.worker
+        session = self._session = Command(
+            peer,
+            self._command,
+            CommandOptions(Terminal() if worker.pty else None, worker.environment),
+            CommandListener(lambda: None, self._output, self._over, self._written),
+        )
+        self.loop.debug(f"PARAMIKO: {self.key}: {self._command}")
+        early, self._early = self._early, []
+        for data in early:
+            if data is None:
+                session.write_eof()
+            else:
+                self._unwritten.append(len(data))
+                session.write(data)
+        if self.loop.holding:
+            session.hold(True)
+        session.begin()
+
+    def write(self, data: bytes, sname: str | None = None) -> None:
+        """See EngineClient."""
+        if sname not in (None, self.worker.SNAME_STDIN) or not data:
+            return
+        if self._session is None:
+            if self.state < ClientState.DONE:
+                self._early.append(bytes(data))
+        else:
+            self._unwritten.append(len(data))
+            self._session.write(bytes(data))
+
+    def set_write_eof(self, sname: str | None = None) -> None:
+        """See EngineClient."""
+        if sname not in (None, self.worker.SNAME_STDIN):
+            return
+        if self._session is None:
+            self._early.append(None)
+        else:
+            self._session.write_eof()
+
+    def hold(self, flag: bool) -> None:
+        """See EngineClient."""
+        if self._session is not None:
+            self._session.hold(flag)
+
+    def stop(self, timed_out: bool) -> bool:
+        """See NodeClient."""
+        return False
+
+    def drop(self) -> None:
+        """See NodeClient."""
+        if self._session is not None:
+            self._session.cancel()
+
+    def _written(self) -> None:
+        sizes, self._unwritten = self._unwritten, []
+        for size in sizes:
+            self.worker._on_written(self.key, self.worker.SNAME_STDIN, size)
+
+    def _output(self, data: bytes, is_error: bool) -> None:
+        if self._stopping:
+            return
+        apart = is_error and self.worker.stderr
+        buffer = self._lines.get(apart)
+        if buffer is None:
+            buffer = self._lines[apart] = LineBuffer(self.loop.info("line_limit"))
+        lines = buffer.feed(data)
+        if lines:
+            self.report_lines(self.worker.SNAME_STDERR if apart else self.worker.SNAME_STDOUT, lines)
+
+    def _over(self, rc: int | None, failure: Failure | None) -> None:
+        if not self._stopping:
+            for apart, buffer in self._lines.items():
+                rest = buffer.rest()
+                if rest:
+                    self.report_lines(self.worker.SNAME_STDERR if apart else self.worker.SNAME_STDOUT, rest)
+        self.ended(rc, failure)
+
+
+class WorkerParamiko(DistantWorker):
+    """Runs a command on nodes, or copies files and folders, over the Task's kept SSH connections.
+
+    nodes, handler, timeout (seconds from the start of the command; connecting has its own limit) as ExecWorker.
+    Keywords: command, or source and dest with preserve and reverse; stderr (keep it apart), autoclose; user (over
+    ssh_user and the configuration), environment (a mapping), pty (True: a terminal for the command). Raises ValueError
+    if there is neither a command nor a source, and for a reverse copy whose `dest` is no directory.
+    """
+
+    def __init__(self, nodes: Any, handler: Any | None = None, timeout: float | None = None, **kwargs: Any) -> None:
+        super().__init__(handler)
+        self.nodes = NodeSet(nodes)
+        self.timeout = timeout
+        self.command: str | None = kwargs.get("command")
+        self.source: str | None = kwargs.get("source")
+        self.dest: str | None = kwargs.get("dest")
+        self.stderr = bool(kwargs.get("stderr", False))
+        self.autoclose = bool(kwargs.get("autoclose", False))
+        self.preserve = bool(kwargs.get("preserve", False))
+        self.reverse = bool(kwargs.get("reverse", False))
+        self.user: str | None = kwargs.get("user")
+        self.pty = bool(kwargs.get("pty", False))
+        self.environment: Mapping[str, str] = dict(kwargs.get("environment") or {})
+        if self.command is None:
+            self._check_copy()
+        self._early: list[bytes | None] = []
+
+    def _check_copy(self) -> None:
+        if self.source is None:
+            raise WorkerBadArgumentError(f"WorkerParamiko for {self.nodes} needs a command or a source")
+        if self.dest is None:
+            raise WorkerBadArgumentError(f"copy of {self.source!r} needs a destination")
+        if self.reverse and not os.path.isdir(self.dest):
+            raise WorkerBadArgumentError(f"reverse copy of {self.source!r}: {self.dest!r} is not an existing directory")
+
+    def pool(self) -> Pool:
+        """The connections of this worker's Task."""
+        return pool_of(self._scheduled())
+
+    def make_clients(self) -> Iterable[EngineClient]:
+        """See Worker."""
+        if self.command is None:
+            raise NotImplementedError("copies are on their way")
+        clients = [CommandClient(self, node, self.command) for node in self.nodes]
+        early, self._early = self._early, []
+        for client in clients:
+            for data in early:
+                if data is None:
+                    client.set_write_eof()
+                else:
+                    client.write(data)
+        return clients
+
+    def write(self, buf: bytes, sname: str | None = None) -> None:
+        """Write bytes to the input of every command; kept until its start, dropped after its end."""
+        data = bytes(buf)
+
+        def write() -> None:
+            if self.task is None or (not self._clients and not self.started):
+                self._early.append(data)
+            for client in list(self._clients):
+                client.write(data, sname)
+
+        self._in_task(write)
+
+    def set_write_eof(self, sname: str | None = None) -> None:
+        """Close the input of every command when all is written."""
+
+        def close() -> None:
+            if self.task is None or (not self._clients and not self.started):
+                self._early.append(None)
+            for client in list(self._clients):
+                client.set_write_eof(sname)
+
+        self._in_task(close)
+
+
+WORKER_CLASS = WorkerParamiko
