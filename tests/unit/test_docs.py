@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from clusterdeck.docs import make_settings
+from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.tree import ROOT
 
 _PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -30,3 +35,31 @@ def test_every_page_is_in_the_menu() -> None:
     assert [
         page.name for page in (ROOT / "docs").rglob("*.md") if f" {page.relative_to(ROOT / 'docs')}\n" not in menu
     ] == []
+
+
+_BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(_BLOCKS)))
+def test_every_block_of_the_library_guide_runs(number: int, sshd: Sshd, tmp_path: Path) -> None:
+    """As it stands, with the test server as node1..node64: for `ssh` by a wrapper in the path, otherwise by HOME."""
+    for program in ("ssh", "scp"):
+        wrapper = tmp_path / "bin" / program
+        wrapper.parent.mkdir(exist_ok=True)
+        wrapper.write_text(f'#!/bin/sh\nexec {shutil.which(program)} -F {sshd.config} "$@"\n')
+        wrapper.chmod(0o755)
+    (tmp_path / "home" / ".ssh").mkdir(parents=True, mode=0o700)
+    (tmp_path / "home" / ".ssh" / "config").write_text(sshd.config.read_text())
+    (tmp_path / "home" / ".ssh" / "config").chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", _BLOCKS[number]],
+        env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "HOME": str(tmp_path / "home")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), f"{_BLOCKS[number]}\n{done.stdout}\n{done.stderr}"
+    assert "resolve" not in done.stdout
