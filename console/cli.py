@@ -199,9 +199,10 @@ def _config(arguments: argparse.Namespace) -> int:
 
 
 def _queue(arguments: argparse.Namespace) -> int:
-    from .queue_command import main as queue_main
+    from .start import start_lines
+    from .tokens import quote
 
-    return queue_main(arguments.rest)
+    return start_lines([" ".join([":queue", *map(quote, arguments.rest)])], None, [])
 
 
 def _worker(arguments: argparse.Namespace) -> int:

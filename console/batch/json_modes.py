@@ -7,8 +7,6 @@ from typing import Any
 
 from ...engine.states import NodeState
 from ..events import (
-    STDERR,
-    STDOUT,
     STREAM_NAMES,
     NodesChanged,
     NodesRestarted,
@@ -17,6 +15,7 @@ from ..events import (
     RunStarted,
     SessionEvent,
 )
+from ..run_files import as_json
 from ..runs import Run
 from .writer import Writer
 
@@ -28,42 +27,6 @@ def _text(data: bytes) -> str:
 def _dumps(value: Any) -> str:
     # ASCII only: what a node sent reaches no terminal as it is, not even from a file that somebody looks at.
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-
-
-def run_document(run: Run, *, outputs: bool = True) -> dict[str, Any]:
-    """A run as plain data: what was run, per node state, return code, reason, seconds and output, and the groups."""
-    now = run.ended if run.ended is not None else run.started
-    nodes: dict[str, Any] = {}
-    for number, name in enumerate(run.names):
-        seconds = run.elapsed(number, now)
-        node: dict[str, Any] = {
-            "state": NodeState(run.states[number]).word,
-            "rc": run.rc(number),
-            "seconds": None if seconds is None else round(seconds, 3),
-        }
-        if run.reason(number):
-            node["reason"] = run.reason(number)
-        if outputs:
-            node["stdout"] = _text(b"".join(run.output.pieces(number, STDOUT)))
-            stderr = _text(b"".join(run.output.pieces(number, STDERR)))
-            if stderr:
-                node["stderr"] = stderr
-        lost_lines, lost_bytes = run.output.lost(number)
-        if lost_bytes:
-            node["lost"] = {"lines": lost_lines, "bytes": lost_bytes}
-        nodes[name] = node
-    return {
-        "run": run.id,
-        "kind": run.kind,
-        "command": run.command,
-        "nodes": str(run.nodes),
-        "started": round(run.created, 3),
-        "seconds": round(now - run.started, 3),
-        "stopped": run.stopped,
-        "counts": {state.word: run.count(state) for state in NodeState if run.count(state)},
-        "groups": [{"nodes": group.folded, "count": len(group.members)} for group in run.groups()],
-        "results": nodes,
-    }
 
 
 class JsonDocument:
@@ -78,7 +41,7 @@ class JsonDocument:
 
     def finished(self) -> None:
         """Print the document."""
-        self._writer.text(_dumps(run_document(self._run)) + "\n")
+        self._writer.text(as_json(self._run))
 
 
 class JsonLines:

@@ -18,8 +18,8 @@ from typing import Any
 
 from ...engine.states import NodeState
 from .. import paths
+from ..redact import redact
 from ..runs import Run
-from .redact import redact
 
 _TAIL = 256 * 1024
 

@@ -1,0 +1,141 @@
+"""Puts a session together for a front end: settings, records, the first selection; and takes it apart again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..engine.text import sanitize_text
+from . import paths
+from .config import load_settings
+from .events import Notice
+from .exits import ExitCode
+from .node_expressions import NodeExpressionError
+from .records import open_records
+from .selection import Selection
+from .session import Session
+from .settings import Settings, SettingsError
+
+
+def read_settings(overrides: Sequence[str], notices: list[str]) -> Settings:
+    """The settings, with `-O KEY=VALUE` as the top layer. Raises SettingsError."""
+    flags: dict[str, Any] = {}
+    for pair in overrides:
+        key, sign, value = pair.partition("=")
+        if not sign:
+            raise SettingsError(f"-O {pair!r} gives no value: write KEY=VALUE")
+        flags[key.strip()] = value
+    return load_settings(flags, notices=notices)
+
+
+@contextmanager
+def open_session(settings: Settings, nodes: str | None, *, interactive: bool) -> Iterator[Session]:
+    """A started session with its records; ended, with all its runs, on the way out.
+
+    nodes: what is selected at the start (None: as the settings say). Raises NodeExpressionError.
+    """
+    use_groups_file(settings)
+    selection = Selection()
+    problems: list[str] = []
+    saved = paths.state_dir() / "node_sets.json"
+    try:
+        selection.load(saved)
+    except (OSError, ValueError) as error:
+        problems.append(str(error))
+    with open_records(settings, interactive=interactive, warn=problems.append) as records:
+        session = Session(settings, selection=selection, on_submit=records.submitted, on_finish=records.finished)
+        expression = settings.groups.default if nodes is None else nodes
+        if expression.strip():
+            selection.replace(session.resolve(expression), expression)
+        version = selection.version
+        session.start()
+        for problem in problems:
+            session.tell(Notice("warning", sanitize_text(problem)))
+        try:
+            yield session
+        finally:
+            session.close()
+            if selection.version != version:
+                _store(selection, saved)
+
+
+def use_groups_file(settings: Settings) -> None:
+    """Take the node groups from the file that the settings name, if they name one."""
+    if settings.groups.file:
+        from ClusterShell.NodeSet import set_std_group_resolver_config
+
+        set_std_group_resolver_config(settings.groups.file)
+
+
+def _store(selection: Selection, file: Any) -> None:
+    try:
+        selection.store(file)
+    except OSError as error:
+        sys.stderr.write(f"clusterdeck: saved node sets were not written: {error}\n")
+
+
+def _settings(overrides: Sequence[str]) -> Settings:
+    notices: list[str] = []
+    settings = read_settings(overrides, notices)
+    for notice in notices:
+        sys.stderr.write(f"clusterdeck: {sanitize_text(notice)}\n")
+    return settings
+
+
+def _fail(text: str, code: int) -> int:
+    sys.stderr.write(f"clusterdeck: {sanitize_text(text)}\n")
+    return code
+
+
+def start_console(nodes: str | None, overrides: Sequence[str]) -> int:
+    """The full-screen console; returns its exit code."""
+    settings = _settings(overrides)
+    from .app import run
+
+    try:
+        with open_session(settings, nodes, interactive=True) as session:
+            return run(session)
+    except NodeExpressionError as error:
+        return _fail(str(error), ExitCode.USAGE)
+
+
+def start_repl(nodes: str | None, overrides: Sequence[str]) -> int:
+    """The prompt in a plain terminal, or the lines of a pipe; returns its exit code."""
+    settings = _settings(overrides)
+    from .repl.app import run
+
+    try:
+        with open_session(settings, nodes, interactive=sys.stdin.isatty()) as session:
+            return run(session)
+    except NodeExpressionError as error:
+        return _fail(str(error), ExitCode.USAGE)
+
+
+def start_lines(lines: Sequence[str], nodes: str | None, overrides: Sequence[str], *, agree: bool = False) -> int:
+    """Lines of the command language without an operator (`play`, `queue`); returns the first exit code above 0."""
+    settings = _settings(overrides)
+    from .batch.front_end import BatchFrontEnd, play_lines
+
+    try:
+        with open_session(settings, nodes, interactive=False) as session:
+            return play_lines(session, BatchFrontEnd(session, agree=agree), lines)
+    except NodeExpressionError as error:
+        return _fail(str(error), ExitCode.USAGE)
+
+
+def start_play(
+    file: str,
+    parameters: Sequence[str],
+    nodes: str | None,
+    overrides: Sequence[str],
+    *,
+    dry_run: bool = False,
+    agree: bool = False,
+) -> int:
+    """Play a macro; returns its exit code."""
+    from .tokens import quote
+
+    words = [":play", *(["--dry-run"] if dry_run else []), quote(file), *map(quote, parameters)]
+    return start_lines([" ".join(words)], nodes, overrides, agree=agree)
