@@ -74,6 +74,7 @@ class DemoCluster:
             "CLUSTERDECK_SSH_CONFIG": str(self.ssh_config),
             "CLUSTERDECK_SSH_KNOWN_HOSTS": str(self.known_hosts),
             "CLUSTERDECK_SSH_OPTIONS": f"-F {self.ssh_config}",
+            "CLUSTERDECK_SSH_SCP_OPTIONS": f"-F {self.ssh_config}",
             "CLUSTERDECK_GROUPS_DEFAULT": self.nodes,
         }
 
