@@ -206,7 +206,7 @@ class _Parser:
 
     def _unknown(self, spec: CommandSpec, flag: str, token: Token) -> Option:
         flags = [known for option in spec.options for known in option.flags]
-        near = difflib.get_close_matches(flag, flags, n=2, cutoff=0.5)
+        near = difflib.get_close_matches(flag, flags, n=2, cutoff=0.6) if len(flag) > 2 else []
         if near:
             remedy = f"did you mean {' or '.join(near)}?"
         elif flags:
@@ -238,7 +238,7 @@ class _Parser:
             if argument.required and position > len(words):
                 raise self._missing(spec, argument)
         if position < len(words):
-            remedy = f"usage: {spec.usage}"
+            remedy = self._too_many(spec, words[position].text)
             raise LanguageError(f"{words[position].text!a} is one word too many", words[position].start, remedy)
         raw = spec.raw
         if raw is not None and self.raw is not None and self.raw.strip(BLANKS):
@@ -248,9 +248,14 @@ class _Parser:
             raise self._missing(spec, raw)
         return tuple(taken)
 
+    def _too_many(self, spec: CommandSpec, word: str) -> str:
+        near = difflib.get_close_matches(word, spec.subwords, 1, 0.5)
+        near = near or [known for known in spec.subwords if known.startswith(word)][:1]
+        return f"did you mean :{spec.word} {near[0]}?" if near else f"usage: {spec.brief}"
+
     def _missing(self, spec: CommandSpec, argument: Argument) -> LanguageError:
         name = argument.name.replace("_", " ")
-        return LanguageError(f":{spec.word} needs a {name}", len(self.line.rstrip(BLANKS)), f"usage: {spec.usage}")
+        return LanguageError(f":{spec.word} needs a {name}", len(self.line.rstrip(BLANKS)), f"usage: {spec.brief}")
 
 
 def placeholder_in(value: str, placeholders: Collection[str]) -> bool:

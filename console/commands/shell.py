@@ -100,7 +100,7 @@ def again(context: Context, command: Command) -> Outcome:
     if context.dry_run:
         return preview(context, "run", str(nodes), len(nodes), run.line)
     if run.kind == "local":
-        return begun(context, context.session.local(run.command))
+        return begun(context, context.session.local(run.command.removeprefix("!")))
     if not nodes:
         raise CommandError("no node to run on", "give nodes with -w", code=ExitCode.REFUSED)
     if run.kind == "copy":

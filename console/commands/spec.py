@@ -214,6 +214,16 @@ class CommandSpec:
             )
         return " ".join(parts)
 
+    @property
+    def brief(self) -> str:
+        """The usage with the options in one word, for error messages."""
+        if not self.options:
+            return self.usage
+        words = [argument.usage for argument in self.arguments]
+        if self.raw is not None:
+            words.insert(-1, "--")
+        return " ".join([f":{self.word}", "[options]", *words])
+
     def option(self, name: str) -> Option | None:
         """The option with that name (not flag)."""
         return next((option for option in self.options if option.name == name), None)
