@@ -7,6 +7,10 @@ from bisect import bisect_right
 from .events import Chunk
 
 
+#: Stands for a forgotten chunk until the lists are shortened, so that its bytes go at once.
+_GONE = Chunk(0, 0, b"", 0)
+
+
 class MergedRing:
     """Chunks as they came; the oldest are forgotten (their lines stay in the per-node output)."""
 
@@ -32,6 +36,7 @@ class MergedRing:
         ):
             self._bytes -= len(self._chunks[self._head].data)
             self.forgotten = self._ends[self._head]
+            self._chunks[self._head] = _GONE
             self._head += 1
         if self._head > 1024 and self._head * 2 > len(self._chunks):
             del self._chunks[: self._head]
