@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from clusterdeck.console.commands.catalogue import default_registry
+from clusterdeck.console.language import parse, render
 from clusterdeck.docs import make_settings
 from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.tree import ROOT
@@ -35,6 +37,22 @@ def test_every_page_is_in_the_menu() -> None:
     assert [
         page.name for page in (ROOT / "docs").rglob("*.md") if f" {page.relative_to(ROOT / 'docs')}\n" not in menu
     ] == []
+
+
+def _console_lines(page: Path) -> list[str]:
+    """Lines of fences without a language: what is typed at the prompt, with its explanation two blanks behind."""
+    fences = re.findall(r"^```\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines = [re.sub(r"\s{2,}.*", "", line) for fence in fences for line in fence.splitlines()]
+    return [line for line in lines if line and "─" not in line and "►" not in line and "▼" not in line]
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+def test_every_line_to_type_is_understood(name: str) -> None:
+    registry = default_registry()
+    lines = _console_lines(ROOT / name)
+    assert len(lines) > 8
+    for line in lines:
+        assert parse(render(parse(line, registry)), registry).spec is parse(line, registry).spec, line
 
 
 _BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(), flags=re.DOTALL)
