@@ -41,9 +41,9 @@ def test_every_page_is_in_the_menu() -> None:
 
 def _console_lines(page: Path) -> list[str]:
     """Lines of fences without a language: what is typed at the prompt, with its explanation two blanks behind."""
-    fences = re.findall(r"^```\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
-    lines = [re.sub(r"\s{2,}.*", "", line) for fence in fences for line in fence.splitlines()]
-    return [line for line in lines if line and "─" not in line and "►" not in line and "▼" not in line]
+    fences = re.findall(r"^```([a-z]*)\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines = [line for language, text in fences if not language for line in text.splitlines()]
+    return [line for line in (re.sub(r"\s{2,}.*", "", line) for line in lines) if line]
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
