@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import resources
 from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import App
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 
 from ..engine.text import sanitize_text
@@ -39,6 +41,23 @@ from .tui_frontend import TuiFrontEnd
 T = TypeVar("T")
 #: Seconds in which a second Ctrl-C counts as one.
 ESCALATION = 3.0
+#: Seconds between two drawings of the prompt while runs go on.
+PROMPT_INTERVAL = 0.5
+_KEYS = {
+    "enter": "Enter",
+    "escape": "Esc",
+    "space": "Space",
+    "tab": "Tab",
+    "shift+tab": "S-Tab",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "up": "Up",
+    "down": "Down",
+    "left": "Left",
+    "right": "Right",
+}
 
 
 class ClusterdeckApp(App[int]):
@@ -80,12 +99,16 @@ class ClusterdeckApp(App[int]):
         self._resolver = ExpressionResolver(lambda expression: [str(name) for name in session.resolve(expression)])
         self.deck = Deck(session, self._resolver)
         self.main = MainScreen(self.deck, self.book, self._prompt_host)
-        self._pump = Pump(session, session.settings.screen.refresh, self._tick)
+        self._pump = Pump(session, session.settings.screen.refresh, self._tick, self._tick_failed)
         self._news = Newsreader(self)
         self._shelf = Shelf(self)
         self._interrupted_at = -ESCALATION
-        self._escalated = 0
+        self._prompt_stale = False
+        self._prompt_drawn = 0.0
+        self._prompt_version = -1
         self._theme_names: list[str] = []
+        #: The task queue (console.queue.QueueService), where there is one.
+        self.queue: Any = None
 
     # -- life
 
@@ -104,8 +127,7 @@ class ClusterdeckApp(App[int]):
             self.tell("; ".join(keymap.problems), "warning")
         for spec in self.registry:
             self._bind(spec)
-        loop_call = self._call_soon
-        self._front_end.attach(self, loop_call)
+        self._front_end.attach(self, self.call_soon)
         self._pump.start()
 
     def _bind(self, spec: CommandSpec) -> None:
@@ -118,7 +140,7 @@ class ClusterdeckApp(App[int]):
                 show=False,
             )
 
-    def _call_soon(self, callback: Callable[[], None]) -> None:
+    def call_soon(self, callback: Callable[[], None]) -> None:
         """Run something in the UI thread, from any thread, without waiting; nothing happens when the app has ended."""
         self.main.call_later(callback)
 
@@ -142,11 +164,29 @@ class ClusterdeckApp(App[int]):
 
     def _tick(self, now: float, events: Sequence[SessionEvent]) -> None:
         if events:
+            self._prompt_stale = True
             self.deck.take(events)
             self._news.read(events)
         if self.deck.follow_newest():
             self._shelf.run_began()
-        self.main.painter.tick(now)
+        with suppress(NoMatches):  # the first ticks come before all widgets are there, the last after they are gone
+            self.main.painter.tick(now)
+            self._redraw_prompt(now)
+
+    def _redraw_prompt(self, now: float) -> None:
+        """The prompt tells the selection and how far runs are: drawn anew when that changed, twice a second at most."""
+        version = self.session.selection.version
+        if version != self._prompt_version or (self._prompt_stale and now - self._prompt_drawn >= PROMPT_INTERVAL):
+            self._prompt_version, self._prompt_drawn, self._prompt_stale = version, now, False
+            self.main.prompt.redraw()
+
+    def _tick_failed(self, error: Exception) -> None:
+        """End like any app that fails: the terminal restored, the traceback shown."""
+
+        def fail() -> None:
+            raise error
+
+        self.main.call_later(fail)
 
     # -- the prompt
 
@@ -230,6 +270,7 @@ class ClusterdeckApp(App[int]):
 
     def end(self, code: int) -> None:
         """Leave with this exit code."""
+        self._pump.stop()
         self._front_end.detach()
         self.exit(code, return_code=code)
 
@@ -257,6 +298,11 @@ class ClusterdeckApp(App[int]):
     @on(PagerRequested)
     def _pager_requested(self, message: PagerRequested) -> None:
         self._shelf.open_program(message.lines(), message.program)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Keys as people write them."""
+        shown = super().get_key_display(binding)
+        return f"^{shown[1:].upper()}" if shown.startswith("^") else _KEYS.get(binding.key, shown)
 
     def action_next_theme(self) -> None:
         names = self._theme_names
@@ -296,3 +342,10 @@ class ClusterdeckApp(App[int]):
         """Ask; what was typed before the question was there must not answer it."""
         self.main.prompt.drop_typeahead()
         self.push_screen(dialog, answered)
+
+
+def run(session: Any) -> int:
+    """The full-screen console on a started session; returns the exit code."""
+    from .tui.launch import run as run_console
+
+    return run_console(session)

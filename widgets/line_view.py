@@ -108,7 +108,8 @@ class LineView(ScrollView, can_focus=True):
                 strip = self._painted(row, line, look)
             else:
                 if empty is not None and y < len(empty):
-                    line.add(empty[y], look.text if y == 1 else look.quiet)
+                    text, first = empty[y]
+                    line.add(text, look.text if first else look.quiet)
                 strip = line.strip()
             if crop.x or crop.width != size.width:
                 strip = strip.crop_extend(crop.x, crop.right, look.text)
@@ -137,10 +138,11 @@ class LineView(ScrollView, can_focus=True):
         parts = [strip.crop(0, start), strip.crop(start, end).apply_style(style), strip.crop(end, width)]
         return Strip.join(parts)
 
-    def _empty_rows(self, width: int) -> list[str]:
-        rows = [""]
-        for text in self.empty_text():
-            rows.extend(f"  {part}" for part in wrap(text, max(8, width - 4)))
+    def _empty_rows(self, width: int) -> list[tuple[str, bool]]:
+        """Rows, and whether they are of the first sentence, which stands out."""
+        rows = [("", False)]
+        for number, text in enumerate(self.empty_text()):
+            rows.extend((f"  {part}", number == 0) for part in wrap(text, max(8, width - 4)))
         return rows
 
     # -- movement

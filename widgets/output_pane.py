@@ -42,12 +42,15 @@ class OutputPane(LineView):
         self._seen: tuple[int, int] = (-1, -1)
         self._window: list[tuple[str, OutputLine]] = []
         self._window_start = 0
+        self._name_width = 0
 
     # -- the model
 
     def show(self, source: LineSource | None) -> None:
         """Show other lines, from the newest on."""
         self.source = source
+        names = source.run.names if source is not None else ()
+        self._name_width = min(24, max((len(name) for name in names), default=0))
         self.following = True
         self._shift = 0
         self._seen = (-1, -1)
@@ -106,7 +109,7 @@ class OutputPane(LineView):
             return
         name, output = entry
         if name:
-            line.column(name, min(len(name), 24), look["title"]).add(" \N{BOX DRAWINGS LIGHT VERTICAL} ", look["rule"])
+            line.column(name, self._name_width, look["title"]).add(" \N{BOX DRAWINGS LIGHT VERTICAL} ", look["rule"])
         style = look["stderr"] if output.stream == "stderr" else look.text
         text = safe(output.text)[self._shift :]
         if not self.search:

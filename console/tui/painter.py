@@ -14,7 +14,6 @@ from ...widgets.diff_view import DiffView
 from ...widgets.filter_model import text_matcher
 from ...widgets.hint_line import HintLine
 from ...widgets.line_entry import FilterBar
-from ...widgets.node_list import NodeList
 from ...widgets.plot_view import PlotView
 from ...widgets.queue_view import QueueSnapshot, QueueView
 from ...widgets.runs_view import RunsView
@@ -207,6 +206,7 @@ class Painter:
             if b.binding.show and b.node is not screen and b.node is not screen.app
         ]
         common = [b for b in screen.active_bindings.values() if b.binding.show and b.node in (screen, screen.app)]
+        own.sort(key=lambda active: _place(active.binding.id or ""))
         keep = max(0, 7 - min(3, len(common)))
         for active in [*own[:keep], *common]:
             key = active.binding.key
@@ -220,6 +220,8 @@ class Painter:
         return ""
 
 
-def is_node_list(widget: Widget | None) -> bool:
-    """Whether a widget is the list of nodes."""
-    return isinstance(widget, NodeList)
+def _place(identifier: str) -> int:
+    """What is particular to a view is offered before what every view has."""
+    if identifier == "row.open":
+        return 0
+    return 2 if identifier.startswith("row.") else 1

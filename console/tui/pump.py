@@ -26,10 +26,17 @@ class Drained(Protocol):
 class Pump:
     """Calls `tick(now, events)` at `rate` per second, with what the session gave. UI thread only."""
 
-    def __init__(self, session: Drained, rate: float, tick: Callable[[float, Sequence[SessionEvent]], None]) -> None:
+    def __init__(
+        self,
+        session: Drained,
+        rate: float,
+        tick: Callable[[float, Sequence[SessionEvent]], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
         self._session = session
         self._interval = 1.0 / max(1.0, min(rate, 60.0))
         self._tick = tick
+        self._failed = failed
         self._handle: asyncio.TimerHandle | None = None
         self._context: contextvars.Context | None = None
         self.ticks = 0
@@ -51,8 +58,11 @@ class Pump:
             self._handle = loop.call_later(self._interval, self._once, context=self._context)
 
     def _once(self) -> None:
+        self.ticks += 1
         try:
-            self.ticks += 1
             self._tick(time.monotonic(), self._session.drain(BUDGET))
-        finally:
-            self._schedule()
+        except Exception as error:
+            # A tick that fails would fail thirty times a second, unseen behind the screen: end with the error told.
+            self._context = None
+            self._failed(error)
+        self._schedule()

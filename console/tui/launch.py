@@ -1,0 +1,75 @@
+"""Puts the full-screen console together around a session, and ends it properly whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+from .. import paths
+from ..commands.catalogue import default_registry
+from ..interpreter import Interpreter
+from ..repl.history import DeckHistory
+from ..repl.prompt import PromptParts, build_prompt
+from ..tui_frontend import TuiFrontEnd
+
+if TYPE_CHECKING:
+    from ..app import ClusterdeckApp
+    from ..session import Session
+
+#: Signals after which the terminal must be left as it was found, and the exit code says which it was.
+_ENDING = (signal.SIGHUP, signal.SIGTERM)
+
+
+def make_app(session: Session) -> ClusterdeckApp:
+    """The app with its interpreter and prompt."""
+    from ..app import ClusterdeckApp
+
+    front_end = TuiFrontEnd()
+    registry = default_registry()
+    interpreter = Interpreter(session, registry, front_end)
+    colour = session.settings.screen.color != "never"
+
+    def say(text: str) -> None:
+        app.call_soon(lambda: app.tell(text))
+
+    def stop_run() -> bool:
+        """Ctrl-C at the prompt: only if something runs; in the prompt's thread, so it hands over."""
+        if not session.runs.running:
+            return False
+        app.call_soon(app.action_interrupt)
+        return True
+
+    history = DeckHistory(paths.state_dir() / "history", session.settings.records.history_size, say)
+    parts = PromptParts(session, registry, history, stop_run, say, color=colour, hosted=True)
+
+    def make_prompt(input: Any, output: Any) -> Any:  # noqa: A002 - prompt_toolkit's own names
+        return build_prompt(parts, input, output)
+
+    app = ClusterdeckApp(session, front_end, registry, interpreter.execute, make_prompt, interrupt=interpreter.stop)
+    queue = interpreter.context.queue
+    app.queue = queue
+    return app
+
+
+async def _run(app: ClusterdeckApp) -> int | None:
+    loop = asyncio.get_running_loop()
+    if threading.current_thread() is threading.main_thread():
+        for number in _ENDING:
+            loop.add_signal_handler(number, app.end, 128 + number)
+    try:
+        return await app.run_async()
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number in _ENDING:
+                loop.remove_signal_handler(number)
+
+
+def run(session: Session) -> int:
+    """The full-screen console on a session; returns the exit code."""
+    app = make_app(session)
+    result = asyncio.run(_run(app))
+    if result is None:
+        result = app.return_code or 0
+    return result
