@@ -1,0 +1,259 @@
+"""`clusterdeck repl`: the same commands as the full-screen console, in a plain terminal or from a pipe.
+
+Threads: this one reads lines and runs them; the pump shows what runs give, above the prompt. When standard input is
+not a terminal its lines are played one after the other, and the exit code tells of the first that could not be done.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TextIO
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.document import Document
+from prompt_toolkit.input import create_input
+from prompt_toolkit.output import create_output
+from prompt_toolkit.utils import is_dumb_terminal
+
+from .. import paths
+from ..commands.catalogue import default_registry
+from ..events import Notice, QuestionAsked
+from ..exits import ExitCode
+from ..frontend import Question
+from ..interpreter import Interpreter
+from ..session import Session
+from .frontend import PlainFrontEnd, Sink
+from .history import DeckHistory
+from .printer import Paint, Printer
+from .prompt import PromptParts, build_prompt
+from .pump import Pump
+from .questions import Asker
+from .stopper import Stopper
+from .streams import StreamSink, TerminalSink
+from .style import wants_color
+from .terminal import Ended, Terminal
+
+
+def run(session: Session) -> int:
+    """The REPL on a session; returns the exit code. Uses standard input, output and error as they are."""
+    if sys.stdin is not None and sys.stdin.isatty() and (sys.stdout.isatty() or sys.stderr.isatty()):
+        return _Interactive(session).run()
+    return _Played(session, sys.stdin, sys.stdout, sys.stderr).run()
+
+
+class _Repl:
+    """What both kinds have in common: the interpreter, the pump, and the way to stop what runs."""
+
+    def __init__(self, session: Session, sink: Sink, paint: Paint, front_end: PlainFrontEnd) -> None:
+        self.session = session
+        self.sink = sink
+        self.front_end = front_end
+        self.registry = default_registry()
+        self.interpreter = Interpreter(session, self.registry, front_end)
+        self.stopper = Stopper(session, self.say)
+        self.pump = Pump(session, Printer(session.runs, paint), sink.show, self.asked, self.refresh)
+
+    def say(self, text: str, level: str = "info") -> None:
+        """Tell the operator a line; any thread, does not wait."""
+        self.session.tell(Notice(level, text))
+
+    def asked(self, question: QuestionAsked) -> None:
+        """A question of the engine, in the pump's thread."""
+        raise NotImplementedError
+
+    def refresh(self) -> None:
+        """The prompt's counts changed."""
+
+    def interrupted(self) -> None:
+        """Ctrl-C while a line is run: end its wait, and stop the current run."""
+        self.interpreter.stop()
+        self.stopper.stop_run()
+
+    def execute(self, line: str) -> int:
+        """Run a line; returns its code. Ctrl-C stops what runs, a second one breaks the line off."""
+        with _signals(self.interrupted):
+            try:
+                return self.interpreter.execute(line).code
+            except KeyboardInterrupt:
+                self.say("interrupted; what was gathered stays", "warning")
+                return ExitCode.INTERRUPTED
+
+
+class _Interactive(_Repl):
+    """An operator at a terminal."""
+
+    def __init__(self, session: Session) -> None:
+        screen = session.settings.screen
+        color = wants_color(screen.color, terminal=True)
+        paint = Paint(color)
+        dumb = is_dumb_terminal()
+        # Answers that go to a file leave the prompt on the terminal that is left.
+        terminal_out = sys.stdout if sys.stdout.isatty() else sys.stderr
+        self.terminal = Terminal(
+            create_input(sys.stdin),
+            None if dumb else create_output(terminal_out),
+            out=lambda text: _write(terminal_out, text),
+        )
+        self.asker = Asker(self.terminal, paint)
+        sink = TerminalSink(self.terminal, None if sys.stdout.isatty() else sys.stdout)
+        super().__init__(session, sink, paint, PlainFrontEnd(sink, paint, self.terminal, self.asker))
+        self._questions: list[QuestionAsked] = []
+        warn = lambda text: self.say(text, "warning")  # noqa: E731
+        history = DeckHistory(paths.history_file(), session.settings.records.history_size, warn)
+        recorder = self.interpreter.recorder
+        self.prompt: PromptSession[str] = build_prompt(
+            PromptParts(
+                session=session,
+                registry=self.registry,
+                history=history,
+                stop_run=self.stopper.stop_run,
+                say=self.say,
+                recording=lambda: recorder.name if recorder.active else "",
+                color=color,
+            ),
+            self.terminal.input,
+            self.terminal.output,
+        )
+
+    def run(self) -> int:
+        """Read and run lines until somebody leaves."""
+        self.pump.start()
+        try:
+            with _ends_by_signal():
+                self._loop()
+        finally:
+            self.pump.stop()
+        return self.front_end.code or ExitCode.OK
+
+    def _loop(self) -> None:
+        typed: Document | None = None
+        while self.front_end.code is None:
+            self._answer_questions()
+            try:
+                line = self.terminal.ask(self.prompt, typed)
+            except Ended as ended:  # a question came; what was typed stays
+                typed = ended.typed
+                continue
+            except EOFError:
+                line = ":quit"
+            except KeyboardInterrupt:
+                continue
+            typed = None
+            if line.strip():
+                self.execute(line)
+
+    def asked(self, question: QuestionAsked) -> None:
+        """The pump's thread: whoever has the keyboard asks."""
+        if self.terminal.keyboard.acquire(blocking=False):
+            try:
+                self._ask(question)
+            finally:
+                self.terminal.keyboard.release()
+        else:
+            self._questions.append(question)
+            self.terminal.end_prompt()
+
+    def _answer_questions(self) -> None:
+        while self._questions:
+            self._ask(self._questions.pop(0))
+
+    def _ask(self, question: QuestionAsked) -> None:
+        if not any(open_one.question == question.question for open_one in self.session.questions()):
+            return
+        secret = question.kind == "secret"
+        answer = self.asker.ask(Question(question.title, question.kind, question.rows, question.choices, secret=secret))
+        value: Any = None if answer is None else answer.text if secret or not question.choices else answer.choice
+        self.session.answer(question.question, value)
+
+    def refresh(self) -> None:
+        self.terminal.refresh()
+
+
+class _Played(_Repl):
+    """Lines of a pipe or a file, one after the other; nobody can be asked."""
+
+    def __init__(self, session: Session, lines: TextIO | None, out: TextIO, err: TextIO) -> None:
+        color = wants_color(session.settings.screen.color, terminal=out.isatty())
+        paint = Paint(color)
+        sink = StreamSink(out, err)
+        super().__init__(session, sink, paint, PlainFrontEnd(sink, paint))
+        self._lines = lines
+
+    def run(self) -> int:
+        """Play all lines; the first that cannot be done ends it, and its code is returned."""
+        self.pump.start()
+        code: int = ExitCode.OK
+        try:
+            with _ends_by_signal():
+                code = self._play()
+        except KeyboardInterrupt:
+            code = ExitCode.INTERRUPTED
+        finally:
+            self.pump.stop()
+        return self.front_end.code or code
+
+    def _play(self) -> int:
+        for line in self._lines or ():
+            code = self.execute(line.rstrip("\n"))
+            self._wait_for_runs()
+            if code != ExitCode.OK or self.front_end.code is not None:
+                return code
+            if self.interpreter.stopping:
+                return ExitCode.INTERRUPTED
+        return ExitCode.OK
+
+    def _wait_for_runs(self) -> None:
+        """The next line may use the results of this one."""
+        with _signals(self.interrupted):
+            for run_model in self.session.runs.running:
+                while not self.session.wait_run(run_model.id, 0.2):
+                    pass
+
+    def asked(self, question: QuestionAsked) -> None:
+        self.say(f"refused, nobody is there to ask: {question.title}", "error")
+        for row in question.rows:
+            self.say("  " + "  ".join(row), "error")
+        self.session.answer(question.question, None)
+
+
+@contextmanager
+def _signals(interrupted: Callable[[], None]) -> Iterator[None]:
+    """SIGINT calls `interrupted`; from the second one on it raises KeyboardInterrupt, as Python does by itself."""
+    count = 0
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        if count > 1:
+            raise KeyboardInterrupt
+        interrupted()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _ends_by_signal() -> Iterator[None]:
+    """SIGTERM and SIGHUP leave in order: the terminal is put back, the runs are stopped by whoever owns the session."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()

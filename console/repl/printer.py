@@ -1,0 +1,186 @@
+"""What the plain prompt shows of runs: live lines, gathered answers at the end, or both. Only text is made here.
+
+All of it passed the gate (the run model's text, `shown`, `clean_text_line`); the colours are our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ...engine.states import NodeState
+from ...engine.text import clean_text_line
+from .. import documents
+from ..events import (
+    STDERR,
+    NodesRestarted,
+    Notice,
+    OutputArrived,
+    RunFinished,
+    SessionEvent,
+    TimerEnded,
+    TimerFired,
+)
+from ..frontend import Document
+from ..runs import Run, RunStore, shown
+
+_RULE = "-" * 15
+
+
+@dataclass(frozen=True)
+class Paint:
+    """Colours of the terminal's own sixteen; without colours the text alone."""
+
+    color: bool
+
+    def _sgr(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.color and text else text
+
+    def node(self, text: str) -> str:
+        return self._sgr("36", text)
+
+    def bold(self, text: str) -> str:
+        return self._sgr("1", text)
+
+    def faint(self, text: str) -> str:
+        return self._sgr("90", text)
+
+    def good(self, text: str) -> str:
+        return self._sgr("32", text)
+
+    def bad(self, text: str) -> str:
+        return self._sgr("31", text)
+
+    def warn(self, text: str) -> str:
+        return self._sgr("33", text)
+
+    def level(self, level: str, text: str) -> str:
+        """A line of a document or a notice."""
+        return {"error": self.bad, "warning": self.warn}.get(level, lambda line: line)(text)
+
+
+@dataclass
+class Shown:
+    """Text to write: `data` are answers of nodes (stdout), `notes` are about them (stderr where that differs)."""
+
+    data: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    #: Both in the order they came in, for a terminal that shows both.
+    both: list[str] = field(default_factory=list)
+
+    def add_data(self, line: str) -> None:
+        self.data.append(line)
+        self.both.append(line)
+
+    def add_note(self, line: str) -> None:
+        self.notes.append(line)
+        self.both.append(line)
+
+
+class Printer:
+    """Makes text of what a session gave. The pump's thread only, under the run store's lock.
+
+    mode: the setting `screen.output`, asked each time because `:output` changes it.
+    """
+
+    def __init__(self, runs: RunStore, paint: Paint) -> None:
+        self._runs = runs
+        self._paint = paint
+        self._names: dict[int, list[str]] = {}
+
+    def take(self, events: Iterable[SessionEvent], mode: str) -> Shown:
+        """The text for these events."""
+        into = Shown()
+        for event in events:
+            match event:
+                case OutputArrived():
+                    if mode in ("live", "both"):
+                        self._lines(event, into)
+                case RunFinished(run=number):
+                    run = self._runs.get(number)
+                    if run is not None:
+                        self._end(run, mode, into)
+                        self._names.pop(number, None)
+                case NodesRestarted(run=number, nodes=nodes, attempt=attempt):
+                    run = self._runs.get(number)
+                    if run is not None:
+                        into.add_note(self._paint.warn(f"#{number} attempt {attempt} on {run.fold(nodes)}"))
+                case TimerFired(timer=number, round=rounds, run=run_id, missed=missed):
+                    self._timer(number, rounds, run_id, missed, into)
+                case TimerEnded(timer=number, reason=reason):
+                    into.add_note(self._paint.faint(clean_text_line(f"timer {number} ended: {reason}")))
+                case Notice(level=level, text=text):
+                    into.add_note(self._paint.level(level, clean_text_line(text)))
+                case _:
+                    pass
+        return into
+
+    def _timer(self, number: int, rounds: int, run: int | None, missed: int, into: Shown) -> None:
+        if run is None:
+            text = f"timer {number}: round {rounds} was missed, the one before still runs ({missed} missed)"
+            into.add_note(self._paint.warn(text))
+        else:
+            into.add_note(self._paint.faint(f"timer {number}: round {rounds} is #{run}"))
+
+    def _lines(self, event: OutputArrived, into: Shown) -> None:
+        """One line of text per line of output: the prefix cannot be forged, because a line never holds another."""
+        run = self._runs.get(event.run)
+        if run is None:
+            return
+        prefixes = self._names.get(run.id)
+        if prefixes is None:
+            prefixes = self._names[run.id] = [clean_text_line(name) for name in run.names]
+        # Only where it is needed to tell them apart: two runs at a time.
+        number = f"#{run.id} " if len(self._runs.running) > 1 else ""
+        for chunk in event.chunks:
+            local = run.kind == "local"
+            prefix = number if local else self._paint.node(f"{number}{prefixes[chunk.node]}:") + " "
+            lines = chunk.data.split(b"\n")
+            if not lines[-1]:
+                lines.pop()
+            for line in lines:
+                text = shown(line)
+                into.add_data(prefix + (self._paint.bad(text) if chunk.stream == STDERR else text))
+
+    def _end(self, run: Run, mode: str, into: Shown) -> None:
+        several = len(run.names) > 1 or mode == "gathered"
+        if mode in ("gathered", "both") and run.kind != "local" and several:
+            for line in documents.bounded(self._gathered(run)):
+                into.add_data(line)
+        elif mode == "gathered":
+            for row in run.lines(0, 0, min(run.line_count(0), documents.MAX_LINES)):
+                into.add_data(row.text)
+        if run.kind == "local" and run.count(NodeState.OK):
+            return
+        for line in self._summary(run):
+            into.add_note(line)
+
+    def _gathered(self, run: Run) -> Iterator[str]:
+        for group in run.groups():
+            if group.line_count:
+                yield self._paint.faint(_RULE)
+                yield f"{self._paint.node(group.folded)} ({len(group.members)})"
+                yield self._paint.faint(_RULE)
+                for start in range(0, group.line_count, 500):
+                    for line in group.lines(start, min(start + 500, group.line_count)):
+                        yield line.text
+
+    def _summary(self, run: Run) -> Iterator[str]:
+        well = run.count(NodeState.OK) == len(run.names)
+        line = documents.headline(run)
+        yield self._paint.good(line) if well else self._paint.bad(line)
+        for problem in documents.problems(run):
+            yield self._paint.bad(f"  {problem}")
+        if run.stopped:
+            yield self._paint.warn("  stopped early: the nodes that are left were not begun")
+
+
+def document_lines(document: Document, paint: Paint) -> list[str]:
+    """A document as lines to print: its title above, where the lines do not say the same."""
+    lines = [paint.level(document.level, clean_text_line(line)) for line in document.lines]
+    title = clean_text_line(document.title)
+    if not lines:
+        return [paint.level(document.level, title)]
+    if document.level == "error" or len(lines) == 1 or (document.lines[0].strip() == document.title.strip()):
+        return lines
+    return [paint.bold(title), *lines]

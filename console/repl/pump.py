@@ -1,0 +1,105 @@
+"""The pump of the plain REPL: one small thread that applies events to the runs and shows them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..events import QuestionAsked, SessionEvent
+from ..runs import RunStore
+from ..settings import Settings
+from .printer import Printer, Shown
+
+_LOG = logging.getLogger(__name__)
+
+#: Writes to the terminal per second, at most: output that arrives in between is written together.
+RATE = 25.0
+#: Seconds between two drawings of the prompt's counts while runs go on.
+_REFRESH = 0.2
+
+
+class Drained(Protocol):
+    """What the pump needs of a session."""
+
+    settings: Settings
+
+    @property
+    def runs(self) -> RunStore: ...
+
+    def drain(self, budget: float = ...) -> list[SessionEvent]: ...
+
+    def wait_batch(self, timeout: float | None) -> bool: ...
+
+
+class Pump:
+    """Drains `session` until `stop`.
+
+    show: writes text; may block, and then the nodes are held back. asked: a question of the engine; may wait for the
+    operator. refresh: the counts changed. All are called in the pump's thread.
+    """
+
+    def __init__(
+        self,
+        session: Drained,
+        printer: Printer,
+        show: Callable[[Shown], None],
+        asked: Callable[[QuestionAsked], None],
+        refresh: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._printer = printer
+        self._show = show
+        self._asked = asked
+        self._refresh = refresh
+        self._stop = threading.Event()
+        self._refreshed = 0.0
+        self._was_running = False
+        self._thread = threading.Thread(target=self._main, name="clusterdeck-pump", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> bool:
+        """Show what is there, then end; False if the thread did not within `timeout` seconds."""
+        self._stop.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _main(self) -> None:
+        while not self._stop.is_set():
+            if self._session.wait_batch(0.1):
+                begun = time.monotonic()
+                self._once()
+                self._stop.wait(max(0.0, begun + 1.0 / RATE - time.monotonic()))
+            self._refresh_counts()
+        self._once()
+
+    def _once(self) -> None:
+        try:
+            self._take(self._session.drain(0.05))
+        except Exception:  # the pump must live as long as the session: without it every run would stand still
+            _LOG.exception("an event could not be shown")
+
+    def _take(self, events: Sequence[SessionEvent]) -> None:
+        if not events:
+            return
+        mode = str(self._session.settings.screen.output)
+        with self._session.runs.lock:
+            shown = self._printer.take(events, mode)
+        if shown.both:
+            self._show(shown)
+        for event in events:
+            if isinstance(event, QuestionAsked):
+                self._asked(event)
+
+    def _refresh_counts(self) -> None:
+        """While runs go on, and once more when the last one has ended."""
+        running = bool(self._session.runs.running)
+        now = time.monotonic()
+        if running != self._was_running or (running and now - self._refreshed >= _REFRESH):
+            self._was_running, self._refreshed = running, now
+            self._refresh()

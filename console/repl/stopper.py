@@ -1,0 +1,38 @@
+"""What Ctrl-C does: stops runs, newest first, and never leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...engine.text import clean_text_line
+from ..service import Service
+
+_SHOWN = 40
+
+
+class Stopper:
+    """Any thread; does not wait. say: tells the operator one line."""
+
+    def __init__(self, session: Service, say: Callable[[str], None]) -> None:
+        self._session = session
+        self._say = say
+        self._stopped: set[int] = set()
+
+    def stop_run(self) -> bool:
+        """Stop the newest run that nobody has stopped yet; all of them again when that was done before.
+
+        False when nothing runs.
+        """
+        running = self._session.runs.running
+        if not running:
+            return False
+        for run in reversed(running):
+            if run.id not in self._stopped:
+                self._stopped.add(run.id)
+                self._session.abort(run.id)
+                line = clean_text_line(run.line)
+                self._say(f"stopping #{run.id} {line if len(line) <= _SHOWN else line[: _SHOWN - 3] + '...'}")
+                return True
+        self._session.abort()
+        self._say(f"still stopping {len(running)} runs: {', '.join(f'#{run.id}' for run in running[:10])}")
+        return True

@@ -1,0 +1,185 @@
+"""The plain terminal: text appears above the prompt while one is shown, at the cursor otherwise.
+
+prompt_toolkit's own way to print above a prompt gives the terminal back to its line discipline for each print: keys
+that arrive meanwhile are echoed, and a Ctrl-C becomes a signal. Here the terminal stays as it is; the prompt is
+erased, the text written and the prompt drawn again, all in the prompt's own loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.document import Document
+from prompt_toolkit.input.base import Input
+from prompt_toolkit.input.typeahead import clear_typeahead
+from prompt_toolkit.output.base import Output
+
+#: Characters written in one go: between two pieces the prompt takes keys.
+PIECE = 16 * 1024
+_LOOK = 0.05
+
+
+class Ended(Exception):  # noqa: N818 (not an error)
+    """The prompt was ended from outside by `end_prompt`; what was typed is the argument."""
+
+    def __init__(self, typed: Document) -> None:
+        super().__init__()
+        self.typed = typed
+
+
+class Terminal:
+    """Where an interactive REPL reads and writes. All text given must be clean but for our own colours.
+
+    `write` may be called from any thread but a running prompt's own. One thread at a time may read: `keyboard` is
+    the lock for that.
+    """
+
+    def __init__(self, input: Input | None, output: Output | None, *, out: Callable[[str], None] | None = None) -> None:  # noqa: A002
+        self.input = input
+        self.output = output
+        self.keyboard = threading.RLock()
+        self._plain = out or _to_stdout
+        self._writing = threading.RLock()
+        self._shown: PromptSession[str] | None = None
+        self._ending = False
+
+    # -- reading
+
+    def ask(self, session: PromptSession[str], default: Document | None = None) -> str:
+        """Show a prompt and return its line. Raises EOFError, KeyboardInterrupt and Ended."""
+        with self.keyboard:
+            self._ending = False
+            try:
+                line = session.prompt(
+                    default=default or Document(),
+                    pre_run=lambda: self._begin(session),
+                    set_exception_handler=False,
+                    handle_sigint=threading.current_thread() is threading.main_thread(),
+                )
+            finally:
+                self._shown = None
+            if self._ending:
+                raise Ended(session.default_buffer.document)
+            return line
+
+    def _begin(self, session: PromptSession[str]) -> None:
+        # Waits until what is being written at the cursor is complete; from now on text goes above the prompt.
+        with self._writing:
+            self._shown = session
+
+    def end_prompt(self) -> None:
+        """End the prompt that is shown, if there is one: `ask` raises Ended. Any thread."""
+        session = self._shown
+        loop = None if session is None else session.app.loop
+        if session is None or loop is None:
+            return
+        app = session.app
+
+        def end() -> None:
+            if app.is_running and not app.is_done:
+                self._ending = True
+                app.exit(result="")
+
+        with suppress(RuntimeError):  # the loop has been closed since
+            loop.call_soon_threadsafe(end)
+
+    def drop_typeahead(self) -> None:
+        """Forget what was typed before a question was to be seen."""
+        if self.input is None:
+            return
+        clear_typeahead(self.input)
+        with suppress(OSError, termios.error, NotImplementedError):
+            termios.tcflush(self.input.fileno(), termios.TCIFLUSH)
+
+    # -- writing
+
+    def write(self, text: str) -> None:
+        """Write whole lines; returns when the terminal has taken them."""
+        with self._writing:
+            for start in range(0, len(text), PIECE):
+                piece = text[start : start + PIECE]
+                while self._shown is not None and self.output is not None:
+                    if self._write_above(self._shown, piece):
+                        break
+                else:
+                    self._plain(piece)
+
+    def refresh(self) -> None:
+        """Draw the prompt again, because its counts changed. Any thread."""
+        session = self._shown
+        if session is not None:
+            session.app.invalidate()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is written meanwhile (an editor has the terminal); writers wait."""
+        with self.keyboard, self._writing:
+            yield
+
+    def _write_above(self, session: PromptSession[str], text: str) -> bool:
+        """Write in the prompt's loop; False if that prompt ended before it was written."""
+        loop = session.app.loop
+        if loop is None:
+            threading.Event().wait(0.001)  # the prompt is just ending, `ask` is about to say so
+            return False
+        piece = _Piece(session, text)
+        try:
+            loop.call_soon_threadsafe(piece.start)
+        except RuntimeError:
+            return False
+        while not piece.over.wait(_LOOK):
+            if loop.is_closed():
+                break
+        return piece.claim("lost") != "lost"
+
+
+class _Piece:
+    """A piece of text on its way above a prompt: written exactly once, or not at all."""
+
+    def __init__(self, session: PromptSession[str], text: str) -> None:
+        self._session = session
+        self._text = text
+        self._lock = threading.Lock()
+        self._claimed = ""
+        self.over = threading.Event()
+
+    def claim(self, who: str) -> str:
+        """The first to claim it decides; returns who that was."""
+        with self._lock:
+            self._claimed = self._claimed or who
+            return self._claimed
+
+    def start(self) -> None:
+        app = self._session.app
+        if app.is_running and not app.is_done:
+            # Ends with the prompt, so that nothing is written into the next one.
+            app.create_background_task(self._write())
+        else:
+            self.over.set()
+
+    async def _write(self) -> None:
+        app = self._session.app
+        try:
+            # A late answer about the cursor's row would be taken for the row after this text.
+            while app.renderer.waiting_for_cpr:
+                await asyncio.sleep(0.005)
+            if app.is_running and not app.is_done and self.claim("written") == "written":
+                output = app.output
+                app.renderer.erase()
+                output.write_raw(self._text.replace("\n", "\r\n"))
+                output.flush()
+                app.renderer.request_absolute_cursor_position()
+                app.invalidate()
+        finally:
+            self.over.set()
+
+
+def _to_stdout(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
