@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,8 +18,6 @@ from .selection import Selection
 MAX_DEPTH = 8
 #: Lines that look at the run before them, and so decide themselves what its failures mean.
 _JUDGES = frozenset({"macro.expect", "macro.if", "run.retry", "macro.on-failure"})
-#: Sets that are known only once the runs before have really been made.
-RESULT_WORDS = re.compile(r"@(?:ok|failed|timeout|unreachable|lost|aborted|bad|rc:|run:)")
 
 
 class _StopError(Exception):

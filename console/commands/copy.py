@@ -10,7 +10,19 @@ from ..safety import check
 from .context import CommandError, Context, Outcome
 from .shell import begun, preview
 from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
-from .targets import BACKGROUND, CONNECT, DRY_RUN, FANOUT, TARGETS, TIMEOUT, USER, WORKER, run_options, targets
+from .targets import (
+    BACKGROUND,
+    CONNECT,
+    DRY_RUN,
+    FANOUT,
+    TARGETS,
+    TIMEOUT,
+    USER,
+    WORKER,
+    foreseen,
+    run_options,
+    targets,
+)
 
 _PRESERVE = Option("preserve", ("-p", "--preserve"), Kind.FLAG, "keep times and modes")
 _FLAT = Option("flat", ("--flat",), Kind.FLAG, "write DEST/NAME.NODE instead of DEST/NODE/NAME")
@@ -22,8 +34,7 @@ def copy(context: Context, command: Command) -> Outcome:
     sources = [os.path.expanduser(path) for path in command.many("source")]
     dest = command.get("dest")
     if context.dry_run:
-        nodes_text = command.nodes("nodes") or str(context.selection.current)
-        return preview(context, "copy", nodes_text, None, f"{' '.join(sources)} -> {dest}")
+        return preview(context, "copy", foreseen(context, command), f"{' '.join(sources)} -> {dest}")
     for source in sources:
         if not Path(source).exists():
             message = f"there is no {source!a} on this host"
@@ -31,7 +42,7 @@ def copy(context: Context, command: Command) -> Outcome:
     nodes = targets(context, command)
     options = run_options(command)
     if options.dry_run:
-        return preview(context, "copy", str(nodes), len(nodes), f"{' '.join(sources)} -> {dest}")
+        return preview(context, "copy", f"{nodes} ({len(nodes)})", f"{' '.join(sources)} -> {dest}")
     check(context, f"copy {' '.join(sources)} to {dest} on", nodes)
     return begun(context, context.session.copy(sources, dest, nodes, options), background=command.has("background"))
 
@@ -40,12 +51,11 @@ def rcopy(context: Context, command: Command) -> Outcome:
     """`:rcopy SRC DEST`."""
     source, dest = command.get("source"), os.path.expanduser(command.get("dest"))
     if context.dry_run:
-        nodes_text = command.nodes("nodes") or str(context.selection.current)
-        return preview(context, "rcopy", nodes_text, None, f"{source} -> {dest}")
+        return preview(context, "rcopy", foreseen(context, command), f"{source} -> {dest}")
     nodes = targets(context, command)
     options = run_options(command)
     if options.dry_run:
-        return preview(context, "rcopy", str(nodes), len(nodes), f"{source} -> {dest}")
+        return preview(context, "rcopy", f"{nodes} ({len(nodes)})", f"{source} -> {dest}")
     check(context, f"copy {source} from", nodes)
     return begun(context, context.session.rcopy(source, dest, nodes, options), background=command.has("background"))
 

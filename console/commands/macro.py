@@ -18,7 +18,7 @@ from ..values import read_assignment, read_wait, show_duration
 from .context import CommandError, Context, Outcome
 from .shell import preview
 from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
-from .targets import CONNECT, FANOUT, OF_RUN, SUDO, TARGETS, TIMEOUT, USER, WORKER, run_options, targets
+from .targets import CONNECT, FANOUT, OF_RUN, SUDO, TARGETS, TIMEOUT, USER, WORKER, foreseen, run_options, targets
 
 _LIMIT = Option("limit", ("--timeout",), Kind.DURATION, "give up after that long", "DURATION")
 
@@ -163,7 +163,7 @@ def until(context: Context, command: Command) -> Outcome:
     every, limit = command.duration("every") or 5.0, command.duration("limit") or 600.0
     if context.dry_run:
         action = f"until ok, every {show_duration(every)}, at most {show_duration(limit)}"
-        return preview(context, action, command.nodes("nodes") or str(context.selection.current), None, text)
+        return preview(context, action, foreseen(context, command), text)
     left = targets(context, command)
     check(context, "run on", left, text)
     deadline = time.monotonic() + limit

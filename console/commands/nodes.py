@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+from ClusterShell.NodeSet import NodeSet
 
 from ...engine.text import sanitize_text
 from ..documents import bounded, table
@@ -11,7 +14,7 @@ from ..frontend import Document, View
 from ..paths import state_dir
 from .context import CommandError, Context, Outcome
 from .spec import Argument, Command, CommandSpec, Danger, Kind
-from .targets import resolve
+from .targets import only_known_later, resolve
 
 _EXPRESSION = Argument("expression", Kind.NODES, "node[1-4], @group, @failed, @run:12:timeout, a saved set")
 _SUBWORDS = ("add", "remove", "keep", "undo", "save", "forget", "saved", "show")
@@ -30,6 +33,8 @@ def select(context: Context, command: Command) -> Outcome:
     expression = command.nodes("expression")
     if expression is None:
         return show(context, command)
+    if _later(context, expression):
+        return context.tell(sanitize_text(f"would select {expression} (known when it plays)"))
     nodes = resolve(context, expression, "expression")
     if not nodes:
         message = f"{sanitize_text(expression)} stands for no node"
@@ -39,22 +44,40 @@ def select(context: Context, command: Command) -> Outcome:
     return _told(context)
 
 
+def _later(context: Context, expression: str) -> bool:
+    """In a dry run: whether the selection is from here on one that only the real run will know; remembers it."""
+    script = context.script
+    if script is None or not only_known_later(context, expression):
+        if script is not None:
+            script.unknown = ""
+        return False
+    script.unknown = expression
+    return True
+
+
+def _change(context: Context, command: Command, sign: str, change: Callable[[NodeSet], bool]) -> Outcome:
+    expression = command.nodes("expression") or ""
+    script = context.script
+    if script is not None and (script.unknown or only_known_later(context, expression)):
+        script.unknown = f"{script.unknown or context.selection.label} {sign} {expression}"
+        return context.tell(sanitize_text(f"would select {script.unknown} (known when it plays)"))
+    change(resolve(context, expression, "expression"))
+    return _told(context)
+
+
 def add(context: Context, command: Command) -> Outcome:
     """`+EXPR`."""
-    context.selection.add(resolve(context, command.nodes("expression") or "", "expression"))
-    return _told(context)
+    return _change(context, command, "+", context.selection.add)
 
 
 def remove(context: Context, command: Command) -> Outcome:
     """`-EXPR`."""
-    context.selection.remove(resolve(context, command.nodes("expression") or "", "expression"))
-    return _told(context)
+    return _change(context, command, "-", context.selection.remove)
 
 
 def keep(context: Context, command: Command) -> Outcome:
     """`&EXPR`."""
-    context.selection.keep(resolve(context, command.nodes("expression") or "", "expression"))
-    return _told(context)
+    return _change(context, command, "&", context.selection.keep)
 
 
 def undo(context: Context, _command: Command) -> Outcome:
@@ -88,6 +111,8 @@ def save(context: Context, command: Command) -> Outcome:
     name = command.get("name")
     expression = command.nodes("expression")
     selection = context.selection
+    if context.dry_run:
+        return context.tell(f"would save @{name}")
     nodes = selection.current if expression is None else resolve(context, expression, "expression")
     if not nodes:
         raise CommandError("an empty set is not saved", "select nodes first", code=ExitCode.REFUSED)
@@ -99,6 +124,8 @@ def save(context: Context, command: Command) -> Outcome:
 def forget(context: Context, command: Command) -> Outcome:
     """`:nodes forget NAME`."""
     name = command.get("name")
+    if context.dry_run:
+        return context.tell(f"would forget @{name}")
     if not context.selection.forget(name):
         message = f"there is no saved set {name!a}"
         raise CommandError(message, ":nodes saved lists them", code=ExitCode.USAGE, argument="name")

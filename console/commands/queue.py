@@ -120,6 +120,8 @@ def retry(context: Context, command: Command) -> Outcome:
 
 def results(context: Context, command: Command) -> Outcome:
     """`:queue results`: take what is finished."""
+    if context.dry_run:
+        return context.tell("would show results")
     found = context.queue.collect(command.number("limit") or 1000)
     if not found:
         return context.show(Document.of("no results are waiting", data=True))

@@ -13,7 +13,7 @@ from ..runs import Run
 from ..safety import check
 from .context import CommandError, Context, Outcome
 from .spec import Argument, Command, CommandSpec, Danger, Kind
-from .targets import BACKGROUND, DRY_RUN, NODES, OF_RUN, RUN_OPTIONS, resolve, run_options, targets
+from .targets import BACKGROUND, DRY_RUN, NODES, OF_RUN, RUN_OPTIONS, foreseen, resolve, run_options, targets
 
 #: Words of `:retry` and the states they stand for.
 RETRY_STATES: dict[str, tuple[NodeState, ...]] = {
@@ -33,10 +33,9 @@ def begun(context: Context, run: Run, *, background: bool = False) -> Outcome:
     return Outcome(runs=(run.id,))
 
 
-def preview(context: Context, action: str, nodes: str, count: int | None, lines: str) -> Outcome:
-    """What `--dry-run` shows instead of doing it."""
-    shown = f"{nodes} ({count})" if count is not None else nodes
-    rows = [f"nodes    {shown}", *(f"{action:8} {line}" for line in lines.splitlines())]
+def preview(context: Context, action: str, nodes: str, lines: str) -> Outcome:
+    """What `--dry-run` shows instead of doing it. nodes: the folded set with its count."""
+    rows = [f"nodes    {nodes}", *(f"{action:8} {line}" for line in lines.splitlines())]
     return context.show(Document("dry run", tuple(sanitize_text(row) for row in rows), data=True))
 
 
@@ -45,10 +44,10 @@ def shell(context: Context, command: Command) -> Outcome:
     text = command.get("command")
     options = run_options(command)
     if context.dry_run:
-        return preview(context, "run", command.nodes("nodes") or str(context.selection.current), None, text)
+        return preview(context, "run", foreseen(context, command), text)
     nodes = targets(context, command)
     if options.dry_run:
-        return preview(context, "run", str(nodes), len(nodes), text)
+        return preview(context, "run", f"{nodes} ({len(nodes)})", text)
     check(context, "run on", nodes, text)
     return begun(context, context.session.shell(text, nodes, options), background=command.has("background"))
 
@@ -57,7 +56,7 @@ def local(context: Context, command: Command) -> Outcome:
     """`!CMD`."""
     text = command.get("command")
     if context.dry_run:
-        return preview(context, "local", "this host", None, text)
+        return preview(context, "local", "this host", text)
     return begun(context, context.session.local(text))
 
 
@@ -74,8 +73,10 @@ def find_run(context: Context, number: int | None, argument: str = "run") -> Run
 
 def retry(context: Context, command: Command) -> Outcome:
     """`:retry [failed|timeout|unreachable|...]`."""
-    run = find_run(context, command.number("run"))
     words = command.many("states") or ["bad"]
+    if context.dry_run:
+        return preview(context, "retry", "(known when it plays)", ", ".join(words))
+    run = find_run(context, command.number("run"))
     states = tuple(dict.fromkeys(state for word in words for state in RETRY_STATES[word]))
     if run.kind == "local":
         raise CommandError(f"#{run.id} ran on this host", "type the line again")
@@ -85,20 +86,20 @@ def retry(context: Context, command: Command) -> Outcome:
         nodes = run.node_set(*states)
     if not nodes:
         return context.tell(f"#{run.id}: no node to retry ({', '.join(words)})")
-    if context.dry_run or command.has("dry_run"):
-        return preview(context, "retry", str(nodes), len(nodes), run.line)
+    if command.has("dry_run"):
+        return preview(context, "retry", f"{nodes} ({len(nodes)})", run.line)
     check(context, "retry on", nodes, run.command if run.kind in ("shell", "timer") else "")
     return begun(context, context.session.retry(run.id, states), background=command.has("background"))
 
 
 def again(context: Context, command: Command) -> Outcome:
     """`:again [RUN]`: the same command on the same nodes."""
+    if context.dry_run:
+        return context.tell(f"would run {'the last run' if not command.has('run') else command.get('run')} again")
     run = find_run(context, command.number("run"))
     expression = command.nodes("nodes")
     nodes: NodeSet = run.nodes.copy() if expression is None else resolve(context, expression, "nodes")
     options: RunOptions = run.options
-    if context.dry_run:
-        return preview(context, "run", str(nodes), len(nodes), run.line)
     if run.kind == "local":
         return begun(context, context.session.local(run.command.removeprefix("!")))
     if not nodes:

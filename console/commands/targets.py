@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ClusterShell.NodeSet import NodeSet
 
 from ...engine.text import sanitize_text
@@ -64,6 +66,26 @@ def targets(context: Context, command: Command) -> NodeSet:
         if not nodes:
             raise CommandError("-x leaves no node", "widen the selection", code=ExitCode.REFUSED, argument="exclude")
     return nodes
+
+
+#: Sets that are known only once the runs before have really been made.
+_RESULTS = re.compile(r"@(?:ok|failed|timeout|unreachable|lost|aborted|bad|rc:|run:)")
+
+
+def foreseen(context: Context, command: Command) -> str:
+    """The nodes that a command would be for, as a dry run of a macro can know them: a folded set with its count, or
+    the expression where only the real run will tell. Raises CommandError where it can never be right."""
+    expression = command.nodes("nodes")
+    unknown = context.script.unknown if context.script is not None else ""
+    if (expression is None and unknown) or (expression is not None and _RESULTS.search(expression)):
+        return sanitize_text(f"{unknown if expression is None else expression} (known when it plays)")
+    nodes = targets(context, command)
+    return sanitize_text(f"{nodes} ({len(nodes)})")
+
+
+def only_known_later(context: Context, expression: str) -> bool:
+    """Whether a dry run cannot know what an expression stands for."""
+    return context.dry_run and _RESULTS.search(expression) is not None
 
 
 def run_options(command: Command) -> RunOptions:

@@ -11,7 +11,7 @@ from ..values import show_duration
 from .context import CommandError, Context, Outcome
 from .shell import preview
 from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
-from .targets import CONNECT, FANOUT, SUDO, TARGETS, TIMEOUT, USER, WORKER, run_options, targets
+from .targets import CONNECT, FANOUT, SUDO, TARGETS, TIMEOUT, USER, WORKER, foreseen, run_options, targets
 
 _ONCE = Option("once", ("--once",), Kind.FLAG, "run once, that much later")
 _COUNT = Option("count", ("-n", "--count"), Kind.COUNT, "stop after that many rounds", "N")
@@ -34,8 +34,7 @@ def timer(context: Context, command: Command) -> Outcome:
         raise CommandError("--once says it all", "leave --count and --until out", code=ExitCode.USAGE, argument="once")
     when = f"in {show_duration(interval)}" if once else f"every {show_duration(interval)}"
     if context.dry_run:
-        nodes_text = command.nodes("nodes") or str(context.selection.current)
-        return preview(context, when, nodes_text, None, text)
+        return preview(context, when, foreseen(context, command), text)
     nodes = targets(context, command)
     check(context, f"run {when} on", nodes, text)
     delay, repeat = (interval, None) if once else (0.0, interval)
@@ -63,9 +62,10 @@ def timers(context: Context, _command: Command) -> Outcome:
 
 def cancel(context: Context, command: Command) -> Outcome:
     """`:timer cancel N`."""
-    number = command.number("timer")
+    if context.dry_run:
+        return context.tell(f"would cancel timer {command.get('timer')}")
     known = {info.id: info for info in context.session.timers() if info.active}
-    wanted = sorted(known) if command.get("timer") == "all" else [number or 0]
+    wanted = sorted(known) if command.get("timer") == "all" else [command.number("timer") or 0]
     for one in wanted:
         if one not in known:
             message = f"there is no active timer {one}"

@@ -66,7 +66,7 @@ class _Groups:
         return [self.groups[group]] if group in self.groups else []
 
     def all_nodes(self, _namespace: str | None = None) -> list[str]:
-        return [text for text in self.groups.values()]
+        return list(self.groups.values())
 
     def grouplist(self, _namespace: str | None = None) -> list[str]:
         return list(self.groups)
