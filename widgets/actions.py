@@ -43,8 +43,8 @@ _TABLE = (
     Action("app.help", "f1", "help", "Help", "What the keys do here.", priority=True),
     Action("app.theme", "f9", "next_theme", "Theme", "Change to the next colour theme.", priority=True),
     # in any view
-    Action("view.help", "question_mark", "help", "Help", "What the keys do here.", show=True),
-    Action("view.quit", "q", "leave", "Quit", "Leave; asks first if runs are alive."),
+    Action("view.help", "question_mark", "app.help", "Help", "What the keys do here.", show=True),
+    Action("view.quit", "q", "app.leave", "Quit", "Leave; asks first if runs are alive."),
     Action("view.prompt", "colon", "prompt(':')", "Command", "Type a console command.", show=False),
     Action("view.escape", "escape", "back", "Back", "Close what is open, clear the filter, go to the prompt."),
     Action("view.filter", "slash", "filter", "Filter", "Narrow every view to some nodes.", show=True),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
@@ -123,7 +124,7 @@ class LineView(ScrollView, can_focus=True):
         strip = line.strip()
         over = self.row_style(row, look)
         if over is not None:
-            strip = strip.apply_style(over)
+            strip = lay_over(strip, over)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(row)) is not None:
             strip = self._highlight(strip, *span)
@@ -135,7 +136,7 @@ class LineView(ScrollView, can_focus=True):
         if start >= end:
             return strip
         style = self.screen.get_component_rich_style("screen--selection")
-        parts = [strip.crop(0, start), strip.crop(start, end).apply_style(style), strip.crop(end, width)]
+        parts = [strip.crop(0, start), lay_over(strip.crop(start, end), style), strip.crop(end, width)]
         return Strip.join(parts)
 
     def _empty_rows(self, width: int) -> list[tuple[str, bool]]:
@@ -249,6 +250,13 @@ class LineView(ScrollView, can_focus=True):
 
     def action_editor(self) -> None:
         self.post_message(PagerRequested(self.TITLE_WORD, lambda: list(self.all_text()), "editor"))
+
+
+def lay_over(strip: Strip, style: Style) -> Strip:
+    """The row with another background and weight; the colours of its pieces keep their meaning."""
+    over = Style(bgcolor=style.bgcolor, bold=style.bold, underline=style.underline, reverse=style.reverse)
+    pieces = [Segment(text, (own or style) + over) for text, own, _ in strip]
+    return Strip(pieces, strip.cell_length)
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -77,6 +77,11 @@ class FakeSession:
         done, self._events = self._events[:taken], self._events[taken:]
         return done
 
+    @property
+    def waiting(self) -> int:
+        """Events that no drain took yet."""
+        return len(self._events)
+
     def abort(self, run: int | None = None, nodes: NodeSet | None = None) -> list[int]:
         """Remembers what was asked."""
         self.aborted.append((run, nodes))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.input.base import Input
 from prompt_toolkit.output.base import Output
+from textual.pilot import Pilot
 
 from clusterdeck.console.app import ClusterdeckApp
 from clusterdeck.console.commands.registry import Registry
@@ -33,9 +35,41 @@ class Deck:
         self.registry = Registry(specs) if specs is not None else _registry()
         self.app = ClusterdeckApp(self.session, self.front_end, self.registry, self._execute, plain_prompt)
 
+    async def wait_line(self, pilot: Pilot[int], line: str) -> None:
+        """Wait until a line reached the command language."""
+        await until(pilot, lambda: line in self.lines, lambda: f"{line!r} not in {self.lines!r}")
+
+    async def wait_prompt(self, pilot: Pilot[int], text: str) -> None:
+        """Wait until this stands in the prompt."""
+        prompt = self.app.main.prompt
+        await until(pilot, lambda: prompt.text == text, lambda: f"{prompt.text!r} is not {text!r}")
+
+    def screen_text(self) -> str:
+        """What is on the screen, row by row."""
+        strips = self.app.main._compositor.render_strips(self.app.main.size)
+        return "\n".join(strip.text for strip in strips)
+
     def _execute(self, line: str) -> None:
         self.lines.append(line)
         self.on_line(line)
+
+
+async def until(pilot: Pilot[int], true: Callable[[], bool], told: Callable[[], str] = str, limit: float = 5.0) -> None:
+    """Let the app go on until something is true."""
+    end = time.monotonic() + limit
+    while not true():
+        if time.monotonic() > end:
+            raise AssertionError(told())
+        await pilot.pause(0.01)
+
+
+async def settled(deck: Deck, pilot: Pilot[int]) -> None:
+    """Everything that was pushed is applied and told to the widgets on show."""
+    await until(pilot, lambda: bool(deck.app.main.query("#hints")))
+    await until(pilot, lambda: not deck.session.waiting)
+    deck.app.main.painter.touch()
+    deck.app.main.painter.tick(time.monotonic() + 10)
+    await pilot.pause()
 
 
 def _registry() -> Registry:

@@ -1,0 +1,446 @@
+"""Every key of every view, on a run that ended in every way, through Pilot."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.pilot import Pilot
+
+from clusterdeck.engine.states import NodeState
+from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
+from clusterdeck.tests.support.tui import Deck, settled
+from clusterdeck.widgets.cells import safe
+from clusterdeck.widgets.diff_view import DiffView
+from clusterdeck.widgets.document_view import DocumentView
+from clusterdeck.widgets.failures import FailuresView
+from clusterdeck.widgets.gather_view import GatherView
+from clusterdeck.widgets.log_view import LogView
+from clusterdeck.widgets.plot_view import PlotView
+from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueView
+from clusterdeck.widgets.runs_view import RunsView
+
+WIDE = (140, 40)
+SMALL = (80, 24)
+
+
+@asynccontextmanager
+async def opened(
+    size: tuple[int, int] = WIDE, *, session: FakeSession | None = None, run: bool = True
+) -> AsyncIterator[tuple[Deck, Pilot[int]]]:
+    deck = Deck(session)
+    if run:
+        mixed(deck.session)
+    async with deck.app.run_test(size=size) as pilot:
+        await settled(deck, pilot)
+        yield deck, pilot
+    deck.session.close()
+
+
+async def test_prompt_has_the_focus_and_lines_reach_the_language() -> None:
+    async with opened() as (deck, pilot):
+        assert deck.app.focused is deck.app.main.prompt
+        await pilot.press(*"uptime", "enter")
+        await deck.wait_line(pilot, "uptime")
+
+
+async def test_one_key_moves_between_prompt_and_view() -> None:
+    async with opened() as (deck, pilot):
+        main = deck.app.main
+        await pilot.press("ctrl+o")
+        assert main.focused is main.panes.panes[0]
+        await pilot.press("ctrl+o")
+        assert main.focused is main.prompt
+        await pilot.press("f6")
+        assert main.focused is not main.prompt
+
+
+async def test_a_letter_without_a_use_goes_to_the_prompt() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", "l", "s", "enter")
+        await deck.wait_line(pilot, "ls")
+        assert deck.app.focused is deck.app.main.prompt
+
+
+@pytest.mark.parametrize(
+    ("key", "view"),
+    [("1", "panes"), ("2", "gathered"), ("g", "gathered"), ("3", "failures"), ("4", "queue"), ("5", "runs"),
+     ("6", "log"), ("d", "diff"), ("p", "plot")],
+)  # fmt: skip
+async def test_views_by_key(key: str, view: str) -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", key)
+        main = deck.app.main
+        assert main.view == view
+        assert main.focused is main.focus_target()
+        assert main.query_one(f"#{view}").display
+
+
+async def test_escape_goes_back_step_by_step() -> None:
+    async with opened() as (deck, pilot):
+        main = deck.app.main
+        await pilot.press("ctrl+o", "3", "question_mark")
+        assert main.view == "document"
+        await pilot.press("escape")
+        assert main.view == "failures"
+        await pilot.press("escape")
+        assert main.focused is main.prompt
+
+
+# -- node list
+
+
+async def test_node_list_orders_and_keeps_the_cursor_on_its_node() -> None:
+    async with opened() as (deck, pilot):
+        nodes = deck.app.main.nodes
+        await pilot.press("ctrl+o", "0")
+        assert nodes.has_focus
+        await pilot.press("down", "down")
+        name = nodes.cursor_name
+        assert name == "node3"
+        await pilot.press("o")
+        assert nodes.order == "state"
+        assert nodes.cursor_name == name
+        listed = [nodes.board.state(node) for node in nodes.listed]
+        assert listed[0] == NodeState.FAILED
+        assert listed[-1] == NodeState.OK
+        await pilot.press("o")
+        assert nodes.order == "name"
+        assert [nodes.board.names[node] for node in nodes.listed][:3] == ["node1", "node2", "node3"]
+        await pilot.press("o", "o")
+        assert nodes.order == "given"
+
+
+async def test_node_list_movement() -> None:
+    async with opened(SMALL, session=FakeSession("node[1-200]")) as (deck, pilot):
+        nodes = deck.app.main.nodes
+        await pilot.press("ctrl+o", "0", "end")
+        assert nodes.cursor_name == "node200"
+        assert nodes.scroll_offset.y == 200 - nodes.size.height
+        await pilot.press("home", "pagedown")
+        assert nodes.cursor_row == nodes.size.height - 1
+        await pilot.press("pageup", "down", "up")
+        assert nodes.cursor_row == 0
+
+
+async def test_marked_nodes_become_the_selection() -> None:
+    async with opened() as (deck, pilot):
+        nodes = deck.app.main.nodes
+        await pilot.press("ctrl+o", "0", "space", "space", "down", "space")
+        assert nodes.marks == {"node1", "node2", "node4"}
+        await pilot.press("s")
+        await deck.wait_line(pilot, ":nodes node[1-2,4]")
+        assert not nodes.marks
+
+
+async def test_ctrl_click_marks_and_double_click_opens() -> None:
+    async with opened() as (deck, pilot):
+        nodes = deck.app.main.nodes
+        await pilot.click("#nodes", offset=(5, 2), control=True)
+        assert nodes.marks == {"node3"}
+        await pilot.click("#nodes", offset=(5, 4), times=2)
+        await pilot.pause()
+        assert deck.app.main.panes.zoomed
+        assert deck.app.main.panes.panes[0].source.title == "node5"  # type: ignore[union-attr]
+
+
+async def test_enter_on_a_node_opens_its_pane_and_escape_leaves_it() -> None:
+    async with opened() as (deck, pilot):
+        main = deck.app.main
+        await pilot.press("ctrl+o", "0", "down", "enter")
+        await pilot.pause()
+        assert main.view == "panes"
+        assert [pane.source.title for pane in main.panes.panes if pane.source] == ["node2"]
+        await pilot.press("escape")
+        assert not main.panes.zoomed
+
+
+async def test_copy_row_and_node_set() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", "0", "y")
+        await pilot.pause()
+        assert deck.app.clipboard.startswith("node1  ok")
+        await pilot.press("Y")
+        await pilot.pause()
+        assert deck.app.clipboard == "node[1-24]"
+
+
+async def test_abort_one_node_only_while_it_runs() -> None:
+    session = FakeSession()
+    run = session.make_run("sleep 100")
+    session.push(states(run, range(24), NodeState.RUNNING))
+    async with opened(session=session, run=False) as (deck, pilot):
+        await pilot.press("ctrl+o", "0", "k")
+        await deck.wait_line(pilot, ":abort 1 -w node1")
+        session.push(finish(run))
+        await settled(deck, pilot)
+        await pilot.press("k")
+        await pilot.pause()
+        assert deck.lines == [":abort 1 -w node1"]
+
+
+async def test_tree_by_group() -> None:
+    async with opened() as (deck, pilot):
+        nodes = deck.app.main.nodes
+        nodes.groups = {"web": ["node1", "node3"], "db": ["node2"]}
+        await pilot.press("ctrl+o", "0", "t")
+        assert [nodes.row_text(row).split("  ")[0] for row in range(6)] == [
+            "web", "node1", "node3", "db", "node2", "in no group",
+        ]  # fmt: skip
+        await pilot.press("home", "enter")  # a heading opens nothing
+        assert not deck.app.main.panes.zoomed
+        await pilot.press("t")
+        assert nodes.row_text(0).startswith("node1")
+
+
+async def test_selected_nodes_outside_the_run_are_listed() -> None:
+    async with opened() as (deck, pilot):
+        deck.session.selection.replace(deck.session.resolve("node1,other[1-2]"))
+        await settled(deck, pilot)
+        board = deck.app.main.nodes.board
+        assert board.names[-2:] == ["other1", "other2"]
+        assert board.selected[0]
+        assert not board.selected[1]
+
+
+# -- gathered
+
+
+async def test_gathered_folds_and_unfolds() -> None:
+    session = FakeSession("node[1-4]")
+    run = session.make_run("seq 30")
+    session.push(*(out(run, node, *(str(number) for number in range(30))) for node in range(3)))
+    session.push(out(run, 3, "different"), states(run, range(4), NodeState.OK, 0), finish(run))
+    async with opened(session=session, run=False) as (deck, pilot):
+        await pilot.press("ctrl+o", "2")
+        view = deck.app.main.query_one("#gathered", GatherView)
+        await settled(deck, pilot)
+        assert view.row_text(0) == "node[1-3] (3)"
+        folded = view.row_count()
+        await pilot.press("enter")
+        assert view.row_count() == folded + 30 - 10 - 1
+        await pilot.press("enter")
+        assert view.row_count() == folded
+        await pilot.press("m")
+        assert [view.row_text(row) for row in (1, 2, 3)] == ["node1", "node2", "node3"]
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert deck.app.main.panes.panes[0].source.title == "node1"  # type: ignore[union-attr]
+
+
+async def test_outliers_first_and_select() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", "2", "o")
+        view = deck.app.main.query_one("#gathered", GatherView)
+        assert view.row_text(0) == "node[2,11] (2)"
+        await pilot.press("s")
+        await deck.wait_line(pilot, ":nodes node[2,11]")
+
+
+# -- failures
+
+
+async def test_failures_by_reason() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", "3")
+        view = deck.app.main.query_one("#failures", FailuresView)
+        assert view.row_text(0) == "failed rc 2 (2): node[2,11]"
+        assert view.row_text(1) == "node2: uname: cannot open /proc/version"
+        await pilot.press("r")
+        await deck.wait_line(pilot, ":retry --run 1")
+        await pilot.press("x")
+        await deck.wait_line(pilot, ":nodes remove node[2,11]")
+        await pilot.press("down", "s")
+        await deck.wait_line(pilot, ":nodes node2")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert deck.app.main.panes.panes[0].source.title == "node2"  # type: ignore[union-attr]
+
+
+async def test_filtered_failures_retry_exactly_those() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", "3", "slash", *"rc:2", "tab")
+        deck.app.main.query_one("#failures").focus()
+        await pilot.press("r")
+        await deck.wait_line(pilot, ":again 1 -w node[2,11]")
+
+
+async def test_failures_abort_while_running() -> None:
+    session = FakeSession("node[1-4]")
+    run = session.make_run("x")
+    session.push(states(run, [0, 1], NodeState.FAILED, 1))
+    async with opened(session=session, run=False) as (deck, pilot):
+        await pilot.press("ctrl+o", "3", "k")
+        await deck.wait_line(pilot, ":abort 1 -w node[1-2]")
+
+
+# -- runs, log, queue, documents
+
+
+async def test_runs_view_keys() -> None:
+    session = FakeSession()
+    mixed(session, "first")
+    mixed(session, "second", seed=2)
+    async with opened(session=session, run=False) as (deck, pilot):
+        await pilot.press("ctrl+o", "5")
+        view = deck.app.main.query_one("#runs", RunsView)
+        assert [run.id for run in view.listed] == [2, 1]
+        await pilot.press("down", "r")
+        await deck.wait_line(pilot, ":again 1")
+        await pilot.press("c")
+        await deck.wait_line(pilot, ":diff 1 2")
+        await pilot.press("enter")
+        await settled(deck, pilot)
+        assert deck.app.deck.run is session.runs.get(1)
+        assert deck.app.main.view == "gathered"
+        await pilot.press("5", "e")
+        assert deck.app.focused is deck.app.main.prompt
+        await deck.wait_prompt(pilot, ":save --run 1 ")
+
+
+async def test_log_has_starts_and_ends() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", "6")
+        await settled(deck, pilot)
+        view = deck.app.main.query_one("#log", LogView)
+        texts = [view.row_text(row) for row in range(view.row_count())]
+        assert any("#1 uname -r  on 24 nodes" in text for text in texts)
+        assert any("#1 ended" in text and "failed 2" in text for text in texts)
+
+
+async def test_queue_view_keys() -> None:
+    async with opened() as (deck, pilot):
+        task = QueueTask("t1", "job", "failed", "node1", 3.0, 2, "make -j4", ("leased by 3", "lost"))
+        waiting = QueueTask("t2", "job", "waiting")
+        deck.app.main.painter.queue = QueueSnapshot(
+            1, (waiting, task), (QueueProcess("p1", "node1", 45.0, "2/4"),), {"job": {"waiting": 1, "failed": 1}}
+        )
+        await pilot.press("ctrl+o", "4")
+        await settled(deck, pilot)
+        view = deck.app.main.query_one("#queue", QueueView)
+        assert view.row_text(0) == "job: . waiting 1  x failed 1"
+        await pilot.press("down", "down", "r")
+        await deck.wait_line(pilot, ":queue retry t1")
+        await pilot.press("enter")
+        assert "leased by 3" in view.row_text(3)
+        await pilot.press("x")
+        await deck.wait_line(pilot, ":queue cancel t1")
+
+
+async def test_document_scrolls_and_searches() -> None:
+    async with opened() as (deck, pilot):
+        deck.app.main.show_document("a text", [f"line {number}" for number in range(100)], "info")
+        view = deck.app.main.query_one("#document", DocumentView)
+        view.focus()
+        await pilot.press("down", "down")
+        assert view.scroll_offset.y == 2
+        await pilot.press("ctrl+f", *"line 77", "enter")
+        await pilot.pause()
+        assert view.cursor_row == 77
+        assert view.has_focus
+        await pilot.press("n")
+        assert view.cursor_row == 77
+
+
+# -- diff and plot
+
+
+async def test_diff_against_the_majority_another_base_and_the_run_before() -> None:
+    session = FakeSession()
+    mixed(session)
+    mixed(session, seed=3)
+    async with opened(session=session, run=False) as (deck, pilot):
+        await pilot.press("ctrl+o", "d")
+        await settled(deck, pilot)
+        view = deck.app.main.query_one("#diff", DiffView)
+        text = [view.row_text(row) for row in range(view.row_count())]
+        assert text[0].startswith("base: ")
+        assert "- 6.1.0-18-amd64" in text
+        assert "+ 5.10.0-8-amd64" in text
+        row = next(row for row in range(view.row_count()) if "5.10" in view.row_text(row))
+        view.move_cursor(row)
+        await pilot.press("b")
+        assert "- 5.10.0-8-amd64" in [view.row_text(row) for row in range(view.row_count())]
+        await pilot.press("c")
+        assert view.row_text(0) == "base: #1 uname -r"
+        await pilot.press("c", "i")
+        assert view.normalising
+        rows = [view.row_text(row) for row in range(view.row_count())]
+        assert "= no difference but names and numbers" in rows
+        view.move_cursor(0)
+        await pilot.press("s")
+        await pilot.pause()
+        assert deck.lines[-1].startswith(":nodes node[")
+
+
+async def test_plot_pictures() -> None:
+    session = FakeSession("node[1-8]")
+    run = session.make_run("cat /proc/loadavg")
+    session.push(*(out(run, node, f"{node}.5 1 1") for node in range(8)), states(run, range(8), NodeState.OK, 0))
+    session.push(finish(run))
+    async with opened(session=session, run=False) as (deck, pilot):
+        await pilot.press("ctrl+o", "p")
+        await settled(deck, pilot)
+        view = deck.app.main.query_one("#plot", PlotView)
+        assert "8 of 8 nodes" in view.row_text(0)
+        assert "min 0.5  median 4" in view.row_text(0)
+        assert "# node8" in "".join(view.row_text(row) for row in range(view.row_count()))
+        await pilot.press("space")
+        assert view.picture == "histogram"
+        assert "##" in view.row_text(1)
+        await pilot.press("space")
+        assert "need a timer" in view.row_text(1)
+        assert view.set_pattern("(") != ""
+        await pilot.press("space", "down", "down", "enter")
+        await pilot.pause()
+        assert deck.app.main.view == "panes"
+
+
+# -- help, footer, hostile names
+
+
+async def test_help_names_the_keys_of_the_focus() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", "3", "question_mark")
+        view = deck.app.main.query_one("#document", DocumentView)
+        text = "\n".join(view.lines)
+        assert "Run again on exactly these nodes." in text
+        assert ":shell" in text
+        assert "state:failed" in text
+
+
+@pytest.mark.parametrize("view", ["panes", "gathered", "failures", "queue", "runs", "log", "diff", "plot"])
+async def test_footer_has_at_most_seven_keys(view: str) -> None:
+    async with opened(SMALL) as (deck, pilot):
+        main = deck.app.main
+        main.open_view(view, focus=True)
+        await settled(deck, pilot)
+        hints = main.query_one("#hints").hints  # type: ignore[attr-defined]
+        assert 3 <= len(hints) <= 7
+        assert sum(len(shown) + len(word) + 3 for shown, word, _ in hints) <= 80
+
+
+async def test_names_and_output_are_never_markup() -> None:
+    session = FakeSession("rack[1-2]")
+    run = session.make_run("echo '[red]x[/red]' [@click=app.quit]y[/]")
+    session.push(
+        out(run, 0, "[bold]not bold[/bold] [/] [@click=app.quit]z[/]"), out(run, 1, b"a\x1b]52;c;AA\x07b\x9b2Jc")
+    )
+    session.push(states(run, [0, 1], NodeState.OK, 0), finish(run))
+    async with opened(session=session, run=False) as (deck, pilot):
+        for view in ("panes", "gathered", "runs", "log"):
+            deck.app.main.open_view(view, focus=True)
+            await settled(deck, pilot)
+            shown = deck.screen_text()
+            assert "\x1b" not in shown
+            assert "\x9b" not in shown
+        deck.app.main.open_view("gathered")
+        await settled(deck, pilot)
+        assert "[bold]not bold[/bold] [/] [@click=app.quit]z[/]" in deck.screen_text()
+
+
+def test_safe_leaves_nothing_that_a_terminal_obeys() -> None:
+    text = safe("".join(map(chr, range(0x250))) + "\u202e\u200b")
+    assert not [character for character in text if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs")]
