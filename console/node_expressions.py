@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,18 @@ STATE_WORDS: dict[str, tuple[NodeState, ...]] = {
 
 #: More nodes than this are a slip of the keyboard, and would take the memory of the machine.
 MAX_NODES = 1_000_000
+_FIRST_USE = threading.Lock()
+
+
+def loaded_groups() -> Any:
+    """ClusterShell's group resolver, with its configuration read.
+
+    It reads that at its first use, and calls itself ready before it has: a second thread would find no group source.
+    """
+    with _FIRST_USE:
+        resolver = std_group_resolver()
+        resolver.sources()
+    return resolver
 
 
 class NodeExpressionError(ValueError):
@@ -48,7 +61,7 @@ class DeckResolver:
         runs: RunStore,
         saved: Callable[[str], NodeSet | None],
         own: Callable[[str], str | None],
-        groups: Callable[[], Any] = std_group_resolver,
+        groups: Callable[[], Any] = loaded_groups,
     ) -> None:
         self._runs = runs
         self._saved = saved
