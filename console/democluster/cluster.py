@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .plan import fold, make_groups, make_plan
+from .plan import CONNECT_TIMEOUT, fold, make_groups, make_plan
 from .sweep import kill_strays
 
 _READY_TIMEOUT = 30.0
@@ -75,6 +75,8 @@ class DemoCluster:
             "CLUSTERDECK_SSH_KNOWN_HOSTS": str(self.known_hosts),
             "CLUSTERDECK_SSH_OPTIONS": f"-F {self.ssh_config}",
             "CLUSTERDECK_SSH_SCP_OPTIONS": f"-F {self.ssh_config}",
+            # One of the nodes never answers: a demo should not make anybody wait ten seconds for that.
+            "CLUSTERDECK_RUN_CONNECT_TIMEOUT": str(CONNECT_TIMEOUT),
             "CLUSTERDECK_GROUPS_DEFAULT": self.nodes,
         }
 

@@ -17,10 +17,7 @@ import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from .plan import NodePlan, make_groups
-
-#: Seconds a client waits for one of the demo's nodes; short, because one of them never answers.
-_CONNECT_TIMEOUT = 4
+from .plan import CONNECT_TIMEOUT, NodePlan, make_groups
 
 _HOSTNAME = """#!/bin/sh
 echo "$DEMO_NODE"
@@ -76,7 +73,7 @@ def write_client_files(folder: Path, key_text: str, ports: Mapping[str, int], ho
     UserKnownHostsFile {folder / "known_hosts"}
     GlobalKnownHostsFile /dev/null
     StrictHostKeyChecking yes
-    ConnectTimeout {_CONNECT_TIMEOUT}
+    ConnectTimeout {CONNECT_TIMEOUT}
     BatchMode yes
 """
     )

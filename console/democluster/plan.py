@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 #: More than this and one Python process becomes the bottleneck, which says nothing about clusterdeck.
 MAX_NODES = 500
+#: Seconds a client waits for one of the nodes; short, because one of them never answers.
+CONNECT_TIMEOUT = 4
 _COMMON_KERNEL = "6.1.0-18-amd64"
 _OLD_KERNEL = "5.10.0-28-amd64"
 _SLOW_SECONDS = 0.6
