@@ -40,6 +40,10 @@ def _is_note(text: str) -> bool:
     return text.startswith("#") and "\n" not in text and text == text.strip(BLANKS)
 
 
+def _shown(word: str) -> str:
+    return word if word.isprintable() else ascii(word)
+
+
 def parse(line: str, registry: Registry, placeholders: Collection[str] = ()) -> Command:
     """What the line says. placeholders: parameter names that are filled in later (`{name}`), not checked now.
 
@@ -136,7 +140,7 @@ class _Parser:
         if found is None:
             nearest = self.registry.nearest(first.text)
             remedy = "did you mean " + " or ".join(f":{word}" for word in nearest) + "?" if nearest else "see :help"
-            raise LanguageError(f"there is no command :{first.text}", first.start, remedy)
+            raise LanguageError(f"there is no command :{_shown(first.text)}", first.start, remedy)
         spec, used = found
         return spec, words[used - 1].end
 
@@ -213,7 +217,7 @@ class _Parser:
             remedy = f"it knows {', '.join(flags)}"
         else:
             remedy = "it has no options; -- ends options"
-        raise LanguageError(f":{spec.word} has no option {flag}", token.start, remedy)
+        raise LanguageError(f":{spec.word} has no option {_shown(flag)}", token.start, remedy)
 
     def _assign(self, spec: CommandSpec) -> Pairs:
         """Give the words to the arguments: one each, the rest to the one that repeats."""

@@ -11,6 +11,7 @@ from .commands.context import CommandError, Context, Outcome, Script
 from .conditions import NotEmpty, judge, read_condition
 from .exits import ExitCode
 from .frontend import Document
+from .language import render
 from .macros import Macro, MacroError, Step
 from .selection import Selection
 
@@ -18,6 +19,17 @@ from .selection import Selection
 MAX_DEPTH = 8
 #: Lines that look at the run before them, and so decide themselves what its failures mean.
 _JUDGES = frozenset({"macro.expect", "macro.if", "run.retry", "macro.on-failure"})
+
+
+#: Commands that know how to be shown in a dry run. Any other one is only named: what is not known to be harmless
+#: must not be done.
+_FORESEEABLE = frozenset(
+    {
+        "run.shell", "run.local", "run.retry", "run.again", "run.abort", "copy.out", "copy.back", "timer.start",
+        "nodes.select", "nodes.add", "nodes.remove", "nodes.keep", "nodes.undo", "nodes.save", "macro.play",
+        "macro.wait", "macro.until", "macro.expect", "macro.confirm", "macro.on-failure",
+    }
+)  # fmt: skip
 
 
 class _StopError(Exception):
@@ -100,6 +112,9 @@ class Player:
             self._branch(step, command.get("condition"))
             return
         self._narrate(step)
+        if self._script.dry_run and command.spec.id not in _FORESEEABLE:
+            self._context.front_end.show(Document.of(sanitize_text(f"would do {render(command)}")))
+            return
         try:
             outcome = self._context.executor.perform(command)
         except CommandError as error:
