@@ -55,7 +55,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = sorted(_HOMES)
+#: A star import leaves the one out that would import paramiko.
+__all__ = sorted(set(_HOMES) - {"WorkerParamiko"})
 
 
 def __getattr__(name: str) -> Any:

@@ -300,8 +300,13 @@ class MsgTree:
         stack = [(child, 1) for child in reversed(self._root.children)]
         while stack:
             elem, depth = stack.pop()
+            depth += len(elem._rest or ())
             yield elem, depth
             stack.extend((child, depth + 1) for child in reversed(elem.children))
+
+    def _depth(self) -> int:
+        """Lines of the longest message."""
+        return max((depth for _, depth in self._descend()), default=0)
 
     # -- forgetting
 

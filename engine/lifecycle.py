@@ -87,7 +87,7 @@ class RunState:
     def want(self, timeout: float | None) -> bool:
         """Ask for a run by the Task's own thread; a paused run goes on. False: a run is under way and will do."""
         with self.changed:
-            if self.running and not self.closing:
+            if self.dead or (self.running and not self.closing):
                 return False
             self.wanted = (timeout,)
             self.changed.notify_all()

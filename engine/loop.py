@@ -250,14 +250,25 @@ class Engine:
 
     # -- timers
 
-    def add_timer(self, timer: EngineTimer, due: float) -> None:
-        """Take up a timer that is to fire at `due`, seconds of the monotonic clock."""
-        if not timer.is_valid() or timer.attached:
+    def add_timer(self, timer: EngineTimer, due: float | None = None) -> None:
+        """Take up a timer that is to fire at `due`, seconds of the monotonic clock (default: by its delay from now).
+
+        Raises EngineIllegalOperationError for one that was taken up before. An invalidated one is left alone.
+        """
+        if timer.attached:
+            raise EngineIllegalOperationError(f"{timer!r} was added to an engine before")
+        if not timer.is_valid():
             return
+        if due is None:
+            due = time.monotonic() + timer.fire_delay
         self._timers[timer] = None
         if not timer.autoclose:
             self._keepers += 1
         timer.attach(self, due)
+
+    def remove_timer(self, timer: EngineTimer) -> None:
+        """Let a timer go: it never fires again."""
+        timer.invalidate()
 
     def arm(self, when: float, callback: Callable[[], None]) -> Deadline:
         """For EngineTimer: call back at `when`."""

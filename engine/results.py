@@ -84,14 +84,11 @@ class Results:
     # -- messages
 
     def _tree(self, sname: str) -> MsgTree | None:
-        """The tree of a stream, None if it has no message. Raises TaskMsgTreeError if it is not recorded."""
-        if not self._records(sname):
+        """The tree of a stream, None if it has no message. Raises TaskMsgTreeError if it was not recorded."""
+        tree = self._trees.get(sname)
+        if tree is None and not self._records(sname):
             raise TaskMsgTreeError(f"{sname} is not recorded: the default '{sname}_msgtree' is not set")
-        return self._trees.get(sname)
-
-    def check_recorded(self, sname: str) -> None:
-        """Raise TaskMsgTreeError if the stream is not recorded now."""
-        self._tree(sname)
+        return tree
 
     def message(self, worker: Any, key: Any, sname: str) -> MsgTreeElem | None:
         """The message of one source."""

@@ -249,9 +249,9 @@ class Task(TaskSettings, TaskResults, TopologyUser):
         with everything killed and results kept. Raises AlreadyRunningError in a handler of this Task.
         """
         limit = _check_limit(timeout)
-        if self._state.dead:
-            raise TaskError(f"{self!r} was terminated: it cannot run again")
         if self.in_own_thread():
+            if self._state.dead:
+                raise TaskError(f"{self!r} was terminated: it cannot run again")
             if self.engine.running:
                 raise AlreadyRunningError(f"{self!r} is running: resume() was called in one of its handlers")
             self._run(limit)

@@ -72,6 +72,10 @@ class EngineTimer:
         if self._host is not None:
             self._arm(self._host)
 
+    def __repr__(self) -> str:
+        state = "valid" if self._valid else "invalid"
+        return f"<EngineTimer of {self.fire_delay} s, interval {self.interval} s, {state}>"
+
     # -- for the loop
 
     def attach(self, host: TimerHost, due: float) -> None:

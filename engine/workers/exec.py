@@ -151,6 +151,8 @@ class ExecWorker(DistantWorker):
         """Raise ValueError if the copy cannot be done as asked."""
         if self.dest is None:
             raise WorkerBadArgumentError(f"copy of {self.source!r} needs a destination")
+        if self.reverse and not os.path.isdir(self.dest):
+            raise WorkerBadArgumentError(f"reverse copy of {self.source!r}: {self.dest!r} is not an existing directory")
 
     def _for_all_nodes(self) -> bool:
         """Whether one process serves all nodes."""

@@ -13,13 +13,17 @@ from ClusterShell.NodeSet import NodeSet
 
 from ..client import ClientState, EngineClient
 from ..errors import WorkerBadArgumentError
-from ..names import NameRefusedError, check_node
+from ..names import NameRefusedError, check_node, file_name
 from ..ssh.command import Command, CommandListener, CommandOptions, Terminal
 from ..ssh.config import ConfigError
+from ..ssh.copies import CopyBack, CopyOut, Source
+from ..ssh.download import DownloadOptions
 from ..ssh.peer import Lease, Peer
 from ..ssh.pool import Pool
+from ..ssh.remote_kill import RemoteKill
 from ..ssh.settings import SshSettings
 from ..ssh.taskinfo import settings_from
+from ..ssh.upload import UploadOptions
 from ..states import Failure, FailureKind, NodeEnd, NodeState
 from ..streams import LineBuffer
 from .base import DistantWorker
@@ -131,6 +135,7 @@ class CommandClient(NodeClient):
         self._command = command
         self._early: list[bytes | None] = []
         self._session: Command | None = None
+        self._killing: RemoteKill | None = None
         self._lines: dict[bool, LineBuffer] = {}
         self._unwritten: list[int] = []
 
@@ -181,11 +186,29 @@ class CommandClient(NodeClient):
             self._session.hold(flag)
 
     def stop(self, timed_out: bool) -> bool:
-        """See NodeClient."""
-        return False
+        """See NodeClient: end the remote process, and see whether it ended."""
+        session, peer = self._session, self.peer
+        if session is None or peer is None or not session.requested or session.finished or peer.connection is None:
+            return False
+
+        def done(confirmed: bool) -> None:
+            self._killing = None
+            self.drop()
+            end = self.killed(timed_out)
+            if not confirmed:
+                kind = FailureKind.COMMAND_TIMEOUT if timed_out else FailureKind.INTERNAL
+                reason = f"{self.key}: stopped here, but it is not confirmed that the remote process has ended"
+                end = NodeEnd(end.state, None, Failure(kind, reason))
+            self.finish(end)
+
+        session.hold(False)
+        self._killing = RemoteKill(peer, session, done)
+        return True
 
     def drop(self) -> None:
         """See NodeClient."""
+        if self._killing is not None:
+            self._killing.cancel()
         if self._session is not None:
             self._session.cancel()
 
@@ -214,13 +237,69 @@ class CommandClient(NodeClient):
         self.ended(rc, failure)
 
 
+class CopyClient(NodeClient):
+    """A copy to or from one node."""
+
+    def __init__(self, worker: WorkerParamiko, node: str) -> None:
+        super().__init__(worker, node)
+        self._copy: CopyOut | CopyBack | None = None
+
+    def begin(self, peer: Peer) -> None:
+        """See NodeClient."""
+        worker = self.worker
+        assert worker.source is not None
+        assert worker.dest is not None
+        if worker.reverse:
+            try:
+                dest, name = worker.place_of(self.key)
+            except OSError as error:
+                self._over(Failure(FailureKind.COPY, f"{self.key}: here: {worker.dest!a}: {error.strerror}"))
+                return
+            back = DownloadOptions(worker.source, name, worker.preserve, worker.overwrite)
+            self._copy = CopyBack(peer, dest, back, self._tell, self._over)
+        else:
+            out = UploadOptions(worker.dest, worker.preserve)
+            self._copy = CopyOut(peer, worker.shared_source(), out, self._tell, self._over)
+        self.loop.debug(f"PARAMIKO: {self.key}: copy {worker.source} to {worker.dest}")
+        self._copy.begin()
+
+    def _tell(self, done: int, total: int) -> None:
+        if not self._stopping:
+            self.worker._on_progress(self.key, done, total)
+
+    def _over(self, failure: Failure | None) -> None:
+        if self._stopping:
+            end = self.killed(self._timed_out)
+            self.finish(NodeEnd(end.state, None, failure) if failure is not None else end)
+        elif failure is None:
+            self.ended(0, None)
+        elif failure.kind is FailureKind.COPY:
+            self.ended(1, failure)
+        else:
+            self.ended(None, failure)
+
+    def stop(self, timed_out: bool) -> bool:
+        """See NodeClient."""
+        self._timed_out = timed_out
+        return self._copy is not None and self._copy.stop()
+
+    def drop(self) -> None:
+        """See NodeClient."""
+        if self._copy is not None:
+            self._copy.drop()
+
+    _timed_out = False
+
+
 class WorkerParamiko(DistantWorker):
     """Runs a command on nodes, or copies files and folders, over the Task's kept SSH connections.
 
     nodes, handler, timeout (seconds from the start of the command; connecting has its own limit) as ExecWorker.
     Keywords: command, or source and dest with preserve and reverse; stderr (keep it apart), autoclose; user (over
-    ssh_user and the configuration), environment (a mapping), pty (True: a terminal for the command). Raises ValueError
-    if there is neither a command nor a source, and for a reverse copy whose `dest` is no directory.
+    ssh_user and the configuration), environment (a mapping), pty (True: a terminal for the command), per_node (a
+    reverse copy goes to DEST/NODE/name, not DEST/name.NODE), overwrite (True: plain files of an earlier reverse copy
+    give way). Raises ValueError if there is neither a command nor a source, and for a reverse copy whose `dest` is no
+    directory.
     """
 
     def __init__(self, nodes: Any, handler: Any | None = None, timeout: float | None = None, **kwargs: Any) -> None:
@@ -239,7 +318,11 @@ class WorkerParamiko(DistantWorker):
         self.environment: Mapping[str, str] = dict(kwargs.get("environment") or {})
         if self.command is None:
             self._check_copy()
+        #: Reverse copies: DEST/NODE/name instead of DEST/name.NODE; plain files that are there give way.
+        self.per_node = bool(kwargs.get("per_node", False))
+        self.overwrite = bool(kwargs.get("overwrite", True))
         self._early: list[bytes | None] = []
+        self._source: Source | None = None
 
     def _check_copy(self) -> None:
         if self.source is None:
@@ -256,7 +339,7 @@ class WorkerParamiko(DistantWorker):
     def make_clients(self) -> Iterable[EngineClient]:
         """See Worker."""
         if self.command is None:
-            raise NotImplementedError("copies are on their way")
+            return [CopyClient(self, node) for node in self.nodes]
         clients = [CommandClient(self, node, self.command) for node in self.nodes]
         early, self._early = self._early, []
         for client in clients:
@@ -266,6 +349,31 @@ class WorkerParamiko(DistantWorker):
                 else:
                     client.write(data)
         return clients
+
+    def shared_source(self) -> Source:
+        """What is copied out, listed and read once for all nodes."""
+        if self._source is None:
+            assert self.source is not None
+            self._source = Source(self.pool(), self.source)
+        return self._source
+
+    def place_of(self, node: str) -> tuple[str, bytes]:
+        """Folder and name of what comes back from a node. Raises OSError."""
+        assert self.source is not None
+        assert self.dest is not None
+        base = os.path.basename(self.source.rstrip("/")) or "root"
+        base = "home" if base in (".", "..", "~") else base
+        if not self.per_node:
+            return self.dest, os.fsencode(f"{base}.{file_name(node)}")
+        folder = os.path.join(self.dest, file_name(node))
+        os.makedirs(folder, exist_ok=True)
+        return folder, os.fsencode(base)
+
+    def _on_close(self) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+        super()._on_close()
 
     def write(self, buf: bytes, sname: str | None = None) -> None:
         """Write bytes to the input of every command; kept until its start, dropped after its end."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from ..errors import WorkerBadArgumentError
 from ..states import NodeEnd
 from .exec import CopyClient, ExecClient, ExecWorker
 from .ssh import program, words
@@ -77,11 +76,6 @@ class WorkerRsh(ExecWorker):
 
     def _for_all_nodes(self) -> bool:
         return False
-
-    def _check_copy(self) -> None:
-        super()._check_copy()
-        if self.reverse and not os.path.isdir(self.dest or ""):
-            raise WorkerBadArgumentError(f"reverse copy of {self.source!r}: {self.dest!r} is not an existing directory")
 
 
 WORKER_CLASS = WorkerRsh

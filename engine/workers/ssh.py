@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import WorkerBadArgumentError
 from ..states import Failure, FailureKind, NodeEnd, NodeState
 from .exec import CopyClient, ExecClient, ExecWorker
 
@@ -76,11 +75,6 @@ class WorkerSsh(ExecWorker):
 
     def _for_all_nodes(self) -> bool:
         return False
-
-    def _check_copy(self) -> None:
-        super()._check_copy()
-        if self.reverse and not os.path.isdir(self.dest or ""):
-            raise WorkerBadArgumentError(f"reverse copy of {self.source!r}: {self.dest!r} is not an existing directory")
 
 
 def _connect_timeout(seconds: Any) -> list[str]:

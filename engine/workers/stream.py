@@ -218,7 +218,9 @@ class WorkerSimple(StreamWorker):
         if file_error is not None:
             self.set_reader(self.SNAME_STDERR, file_error, closefd=closefd)
         if file_writer is not None:
-            self.set_writer(self.SNAME_STDIN, file_writer, retain=False, closefd=closefd)
+            # With something to read, the end of that is the end; a lone writer ends with its own.
+            alone = file_reader is None and file_error is None
+            self.set_writer(self.SNAME_STDIN, file_writer, retain=alone, closefd=closefd)
 
     def _fileno(self, index: int) -> int | None:
         file = self._files[index]
