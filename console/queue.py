@@ -7,10 +7,11 @@ with `slots`, so that queues can be filled and looked at before any node takes p
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..engine.taskmanager.errors import UnknownTask
 from ..engine.taskmanager.manager import QueueStatus, TaskManager
 from ..engine.taskmanager.stores.base import Claim
 from ..engine.taskmanager.tasks import Outcome, TaskInfo, TaskOptions, TaskState
@@ -79,8 +80,17 @@ class QueueService:
         return [TaskRow(info, self._commands.get(info.id, "")) for info in self.manager.tasks(states, limit)]
 
     def cancel(self, task: str) -> bool:
-        """Cancel a task that waits; False when it is not there any more."""
-        return self.manager.cancel(task)
+        """Cancel a task that waits; False when it runs or is finished. Raises QueueError where there is none."""
+        return self._known(task, self.manager.cancel)
+
+    def _known(self, task: str, act: Callable[[str], bool]) -> bool:
+        try:
+            done = act(task)
+        except UnknownTask:
+            done = False
+        if not done and all(row.info.id != task for row in self.tasks(limit=MAX_ITEMS)):
+            raise QueueError(f"there is no task {task!a}: :queue lists them")
+        return done
 
     def cancel_all(self) -> int:
         """Cancel all tasks that wait; how many."""
@@ -88,7 +98,7 @@ class QueueService:
 
     def retry(self, task: str) -> bool:
         """Queue a failed, lost or cancelled task once more; False when it is none of these."""
-        return self.manager.retry(task)
+        return self._known(task, self.manager.retry)
 
     def retry_all(self, states: Sequence[TaskState]) -> int:
         """Queue all tasks in these states once more; how many."""

@@ -6,7 +6,6 @@ import os
 import time
 from pathlib import Path
 
-from ...engine.taskmanager.errors import UnknownTask
 from ...engine.taskmanager.tasks import TaskState
 from ...engine.text import sanitize_text
 from ..documents import bounded, table
@@ -86,21 +85,12 @@ def cancel(context: Context, command: Command) -> Outcome:
         return context.tell(f"would cancel {' '.join(wanted)}")
     if wanted == ["all"]:
         return context.tell(f"{context.queue.cancel_all()} tasks cancelled")
-    done = [task for task in wanted if _try(context, task, context.queue.cancel)]
+    done = [task for task in wanted if context.queue.cancel(task)]
     left = [task for task in wanted if task not in done]
     text = f"cancelled: {' '.join(done) or 'none'}"
     if left:
         text += f"; not any more: {' '.join(left)}"
     return context.tell(sanitize_text(text), level="warning" if left else "info")
-
-
-def _try(context: Context, task: str, action: object) -> bool:
-    assert callable(action)
-    try:
-        return bool(action(task))
-    except UnknownTask:
-        message = f"there is no task {task!a}"
-        raise CommandError(message, ":queue lists them", code=ExitCode.USAGE, argument="task") from None
 
 
 def retry(context: Context, command: Command) -> Outcome:
@@ -114,7 +104,7 @@ def retry(context: Context, command: Command) -> Outcome:
         if word in words:
             count += context.queue.retry_all(words[word])
         else:
-            count += _try(context, word, context.queue.retry)
+            count += context.queue.retry(word)
     return context.tell(f"{count} tasks queued once more")
 
 
