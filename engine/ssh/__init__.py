@@ -12,7 +12,7 @@ counts for connections that are dialled afterwards):
     task.set_info("ssh_user", "root")        # over User of the configuration; a worker's keyword `user` goes before it
     task.set_info("connect_timeout", 10)     # seconds from the first packet to the end of authentication
     task.set_info("ssh_window", 64)          # handshakes at once, apart from the fanout of commands
-    task.set_info("ssh_host_keys", "ask")    # or "accept-new", "refuse"; None: StrictHostKeyChecking of the configuration
+    task.set_info("ssh_host_keys", "ask")    # or "accept-new", "refuse"; None: StrictHostKeyChecking
     task.set_info("ssh_ask", ask)            # a callable, see below; None: nobody to ask (batch)
     task.set_info("ssh_notice", tell)        # a callable that is given one line of text
     task.set_info("ssh_keepalive", 60); task.set_info("ssh_idle", 1800)          # seconds; 0 switches off
@@ -21,16 +21,17 @@ counts for connections that are dialled afterwards):
     task.set_info("ssh_match_exec", True)    # let `Match exec` of the configuration run its programs
 
 `ask(question)` is called in the Task's thread and returns at once. A question is one of
- - questions.HostKeyQuestion: `.keys` (UnknownKey: node, name, address, type, fingerprint, note); answer with `.accept()`,
-   `.accept(some_of_the_keys)` or `.refuse()`;
+ - questions.HostKeyQuestion: `.keys` (UnknownKey: node, name, address, type, fingerprint, note); answer with
+   `.accept()`, `.accept(some_of_the_keys)` or `.refuse()`;
  - questions.SecretQuestion: `.kind` ("passphrase", "password", "prompts"), `.subject` (key file or account), `.prompts`
    ((text, visible), ...), `.nodes`, `.again`; answer with `.answer(text, ...)` or `.refuse()`.
 Answers may come from any thread and at any time; meanwhile the nodes concerned are held back and the others go on. A
 changed or revoked key is never asked about: the node ends as UNREACHABLE with FailureKind.HOST_KEY_CHANGED or _REVOKED.
 
-In the Task's thread `workers.paramiko.pool_of(task)` gives the pool: `.live_count` connections stand, `.connecting_count`
-are being made, `.changed` names the nodes whose key has changed, `.descriptor_limit` is the limit of open files,
-`.config.explain(node)` lists each value of a node's configuration and where it came from (config.SshConfig can be used
+In the Task's thread `workers.paramiko.pool_of(task)` gives the pool: `.live_count` connections stand,
+`.connecting_count` are being made, `.changed` names the nodes whose key has changed, `.descriptor_limit` is the limit of
+open files,
+`.config.explain(node)` lists each value of a node's configuration and where it came from (config.SshConfig works
 without a pool as well), `.forget_config()` reads configuration and keys again, `.vault.put(account, (Secret(text),))`
 gives a password beforehand. Killing the Task closes the pool.
 """

@@ -71,8 +71,12 @@ class CommandListener:
 class Command(Session):
     """One command. Input may be written before it has started."""
 
-    def __init__(self, peer: Peer, command: str, options: CommandOptions, listener: CommandListener) -> None:
+    def __init__(
+        self, peer: Peer, command: str, options: CommandOptions, listener: CommandListener, *, counted: bool = True
+    ) -> None:
+        """counted: whether it stands among the commands that run on the node (see remote_kill.py)."""
         super().__init__(peer)
+        self._counted = counted
         self.order = 0
         self._command = command
         self._options = options
@@ -146,7 +150,9 @@ class Command(Session):
             sets = " ".join(f"{name}={shlex.quote(values[name])}" for name in self._refused)
             command = f"export {sets}; {command}"
         self.requested = True
-        self.order = self.peer.next_order()
+        if self._counted:
+            self.order = self.peer.next_order()
+            self.peer.running.add(self)
         channel.request("exec", wire.string(command.encode("utf-8", "surrogateescape")), want_reply=True)
         early, self._early = self._early, []
         for data in early:
@@ -190,8 +196,14 @@ class Command(Session):
         elif name == "exit-signal":
             self._rc = 128 + SIGNALS.get(fields.text(), 0)
 
+    def cancel(self) -> None:
+        """See Session."""
+        self.peer.running.discard(self)
+        super().cancel()
+
     def over(self, failure: Failure | None) -> None:
         """See Session."""
+        self.peer.running.discard(self)
         if self._rc is not None:
             self._listener.ended(self._rc, None)
         elif failure is not None:

@@ -26,6 +26,7 @@ from .stream import Stream
 from .vault import Need
 
 if TYPE_CHECKING:
+    from .command import Command
     from .pool import Pool
 
 #: A handshake that takes longer than this lends its place in the window to another.
@@ -98,6 +99,8 @@ class Peer:
         #: Sessions that the server admits at once, once it refused one; None: not known.
         self.session_limit: int | None = None
         self.session_waiters: list[Callable[[], None]] = []
+        #: Commands that were started on the connection and have not ended.
+        self.running: set[Command] = set()
         self._leases: list[Lease] = []
         self._via_lease: Lease | None = None
         self._dial: TcpDial | CommandDial | ChannelStream | None = None
@@ -382,6 +385,8 @@ class Peer:
 
     def _gone(self) -> None:
         self.connection = None
+        self.running.clear()
+        self._orders = 0
         self.session_limit = None
         self.state = PeerState.IDLE
         self.pool.disconnected(self)
@@ -393,6 +398,11 @@ class Peer:
         if connection is not None:
             self._gone()
             connection.close()
+
+    @property
+    def had_sessions(self) -> bool:
+        """Whether the server has admitted a session on this connection."""
+        return self._orders > 0
 
     def touch(self) -> None:
         """The connection is used now."""

@@ -44,6 +44,7 @@ class Pool:
         self.settings = settings or SshSettings()
         self.resolver = Background(reactor, "resolve", 8)
         self.signers = Background(reactor, "sign", 2)
+        self.disk = Background(reactor, "disk", 2)
         self._loader = Background(reactor, "keys", 1)
         self.vault = Vault(can_ask=lambda: self.settings.ask is not None)
         #: Nodes whose key has changed since the pool was made.
@@ -154,7 +155,7 @@ class Pool:
         for peer in list(self._peers.values()):
             peer.refuse(gone)
             peer.disconnect()
-        for background in (self.resolver, self.signers, self._loader):
+        for background in (self.resolver, self.signers, self.disk, self._loader):
             background.close()
         self.vault.clear()
 

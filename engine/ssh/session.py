@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from .peer import Lease, Peer
 
 
+#: How often, and after how many seconds, a session is asked for again where others have been admitted before.
+_TRIES = 20
+_AGAIN = 0.1
+
+
 class Session(ChannelUser):
     """Subclasses give `established`, and hear of the end through `over(failure)`, once: None = closed in order."""
 
@@ -109,8 +114,12 @@ class Session(ChannelUser):
         """See ChannelUser: wait for another session to end, if there is one."""
         self.channel = None
         self._tries += 1
-        if self.peer.session_refused() and self._tries < 1000:
+        if self.peer.session_refused():
             self.peer.session_waiters.append(self._try_again)
+            return
+        if self.peer.had_sessions and self._tries < _TRIES:
+            # The server may not have noticed yet that the last one has ended.
+            self.peer.pool.reactor.call_later(_AGAIN, self._try_again)
             return
         words = reason or f"code {code}"
         reason = f"{self.peer.label}: the server refused a session ({words}): see MaxSessions"

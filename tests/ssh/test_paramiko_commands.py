@@ -1,0 +1,225 @@
+"""Commands of the paramiko worker against a real sshd."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from ClusterShell.NodeSet import NodeSet
+
+from clusterdeck.engine.states import FailureKind, NodeState
+from clusterdeck.engine.task import Task
+from clusterdeck.engine.workers.paramiko import pool_of
+from clusterdeck.tests.ssh.conftest import Recorder
+from clusterdeck.tests.support.sshd import Sshd
+
+
+def test_status_output_and_kept_connections(ssh_task: Task, recorder: Recorder) -> None:
+    worker = ssh_task.run("echo out; echo err >&2; exit 3", nodes="node[1-4]", handler=recorder)
+    assert {rc: str(nodes) for rc, nodes in worker.iter_retcodes()} == {3: "node[1-4]"}
+    assert recorder.states() == {NodeState.FAILED}
+    assert sorted(recorder.lines["node2"]) == [b"err", b"out"]
+    assert sorted(recorder.connects) == ["node1", "node2", "node3", "node4"]
+    assert pool_of(ssh_task).live_count == 4
+    second = Recorder()
+    ssh_task.run("echo $SSH_CONNECTION", nodes="node[1-4]", handler=second)
+    third = Recorder()
+    ssh_task.run("echo $SSH_CONNECTION", nodes="node[1-4]", handler=third)
+    assert second.connects == []
+    assert second.lines == third.lines, "the connection was not kept"
+    assert len({line[0] for line in second.lines.values()}) == 4, "nodes share a connection"
+
+
+def test_stderr_apart(ssh_task: Task, recorder: Recorder) -> None:
+    ssh_task.run("echo out; echo err >&2", nodes="node1", handler=recorder, stderr=True)
+    assert (recorder.lines["node1"], recorder.errors["node1"]) == ([b"out"], [b"err"])
+
+
+def test_signal_of_the_command_is_128_plus_its_number(ssh_task: Task) -> None:
+    worker = ssh_task.run("kill -TERM $$", nodes="node1")
+    assert worker.node_retcode("node1") == 143
+
+
+def test_input_is_broadcast_and_ends(ssh_task: Task, recorder: Recorder) -> None:
+    worker = ssh_task.shell("cat; echo done", nodes="node[1-3]", handler=recorder)
+    worker.write(b"one\n")
+    worker.write(b"x" * 300_000 + b"\n")
+    worker.set_write_eof()
+    ssh_task.resume()
+    for node in ("node1", "node2", "node3"):
+        assert recorder.lines[node] == [b"one", b"x" * 300_000, b"done"]
+
+
+def test_a_large_output_arrives_whole(ssh_task: Task) -> None:
+    worker = ssh_task.run("seq 1 400000", nodes="node[1-2]", timeout=60)
+    expected = b"\n".join(b"%d" % n for n in range(1, 400001))
+    assert worker.node_buffer("node1") == worker.node_buffer("node2") == expected
+
+
+def test_environment_and_terminal(ssh_task: Task, make_sshd: Callable[..., Sshd]) -> None:
+    from clusterdeck.engine.workers.paramiko import WorkerParamiko
+
+    worker = WorkerParamiko("node1", command='echo "$A-$B"; tty', environment={"A": "x y", "B": "$(id)"}, pty=True)
+    ssh_task.schedule(worker)
+    ssh_task.resume()
+    lines = (worker.read("node1") or b"").split(b"\n")
+    assert lines[0] == b"x y-$(id)"
+    assert lines[1].startswith(b"/dev/")
+    strict = make_sshd(AcceptEnv="LANG")
+    ssh_task.set_info("ssh_config", str(strict.config))
+    worker = WorkerParamiko("node9", command='echo "$A-$B"', environment={"A": "x y", "B": "it's"})
+    ssh_task.schedule(worker)
+    ssh_task.resume()
+    assert worker.read("node9") == b"x y-it's", "what the server refuses has to go with the command"
+
+
+def _alive(marker: str) -> list[psutil.Process]:
+    return [
+        p for p in psutil.process_iter(["cmdline"]) if marker in (p.info["cmdline"] or []) and p.status() != "zombie"
+    ]
+
+
+@pytest.mark.parametrize("command", ["sleep {}", "sleep {} & wait", "trap '' TERM; sleep {}; sleep {}"])
+def test_timeout_ends_the_remote_process(ssh_task: Task, recorder: Recorder, command: str) -> None:
+    marker = f"98{time.monotonic_ns() % 10**9}"
+    worker = ssh_task.run(command.replace("{}", marker), nodes="node[1-3]", handler=recorder, timeout=1.0)
+    assert worker.num_timeout() == 3
+    assert recorder.states() == {NodeState.TIMEOUT}
+    assert {end.failure for end in recorder.ends.values()} == {None}, "each end was to be confirmed"
+    assert not _alive(marker)
+
+
+def test_abort_ends_only_its_own_command(ssh_task: Task, recorder: Recorder) -> None:
+    marker = f"97{time.monotonic_ns() % 10**9}"
+    other = Recorder()
+    keep = ssh_task.shell("echo ready; sleep 1.2; echo kept", nodes="node[1-2]", handler=other)
+    doomed = ssh_task.shell(f"echo started; sleep {marker}", nodes="node[1-2]", handler=recorder)
+    recorder.on_lines = lambda worker, node: doomed.abort() if len(recorder.lines) == 2 else None
+    ssh_task.resume()
+    assert recorder.states() == {NodeState.ABORTED}
+    assert not _alive(marker)
+    assert {end.failure for end in recorder.ends.values()} == {None}
+    assert other.states() == {NodeState.OK}
+    assert keep.read("node1") == b"ready\nkept"
+
+
+def test_a_connection_lost_while_running(make_sshd: Callable[..., Sshd], task: Task, recorder: Recorder) -> None:
+    server = make_sshd()
+    task.set_info("ssh_config", str(server.config))
+    recorder.on_lines = lambda worker, node: server.kill_connections() if len(recorder.lines) == 2 else None
+    task.run("echo started; sleep 100", nodes="node[1-2]", handler=recorder, timeout=20)
+    assert recorder.states() == {NodeState.LOST}
+    assert recorder.kind("node1") is FailureKind.CONNECTION_LOST
+    assert recorder.ends["node1"].rc is None
+
+
+def test_dead_connections_are_redialled_before_a_command(
+    make_sshd: Callable[..., Sshd], task: Task, recorder: Recorder
+) -> None:
+    server = make_sshd()
+    task.set_info("ssh_config", str(server.config))
+    task.run("true", nodes="node[1-3]")
+    server.kill_connections()
+    worker = task.run("echo again", nodes="node[1-3]", handler=recorder)
+    assert recorder.states() == {NodeState.OK}
+    assert worker.read("node3") == b"again"
+
+
+def test_one_session_at_a_time(make_sshd: Callable[..., Sshd], task: Task) -> None:
+    server = make_sshd(MaxSessions="1")
+    task.set_info("ssh_config", str(server.config))
+    workers = [task.shell(f"sleep 0.1; echo {number}", nodes="node[1-2]") for number in range(4)]
+    task.resume()
+    assert [worker.read("node2") for worker in workers] == [b"0", b"1", b"2", b"3"]
+    assert pool_of(task).live_count == 2
+
+
+def test_a_server_that_admits_no_session(make_sshd: Callable[..., Sshd], task: Task, recorder: Recorder) -> None:
+    server = make_sshd(MaxSessions="0")
+    task.set_info("ssh_config", str(server.config))
+    task.run("true", nodes="node1", handler=recorder)
+    assert recorder.kind("node1") is FailureKind.CHANNEL_REFUSED
+    assert recorder.ends["node1"].state is NodeState.UNREACHABLE
+
+
+def test_many_starts_at_a_server_with_few_places(
+    make_sshd: Callable[..., Sshd], task: Task, recorder: Recorder
+) -> None:
+    server = make_sshd(MaxStartups="4:80:8")
+    task.set_info("ssh_config", str(server.config))
+    task.set_info("connect_timeout", 30)
+    task.run("true", nodes="node[1-32]", handler=recorder)
+    assert recorder.states() == {NodeState.OK}
+
+
+def test_dead_nodes_do_not_hold_up_the_others(ssh_task: Task, sshd: Sshd, tmp_path: Path, recorder: Recorder) -> None:
+    import socket
+
+    silent = socket.socket()
+    silent.bind(("127.0.0.1", 0))
+    silent.listen(64)
+    config = tmp_path / "config"
+    config.write_text(f"Host dead*\n HostName 127.0.0.1\n Port {silent.getsockname()[1]}\n" + sshd.config.read_text())
+    ssh_task.set_info("ssh_config", str(config))
+    ssh_task.set_info("connect_timeout", 1.5)
+    ssh_task.set_info("ssh_window", 4)
+    finished: dict[str, float] = {}
+    started = time.monotonic()
+    recorder_end = recorder.ev_end
+
+    def ev_end(worker: object, node: str, end: object) -> None:
+        finished[node] = time.monotonic() - started
+        recorder_end(worker, node, end)  # type: ignore[arg-type]
+
+    recorder.ev_end = ev_end  # type: ignore[method-assign]
+    ssh_task.run("true", nodes="dead[1-12],node[1-12]", handler=recorder)
+    silent.close()
+    assert {recorder.kind(node) for node in NodeSet("dead[1-12]")} == {FailureKind.BANNER}
+    assert {recorder.ends[node].state for node in NodeSet("node[1-12]")} == {NodeState.OK}
+    assert finished["dead1"] < 1.5 + 2
+
+
+def test_names_that_are_no_names(ssh_task: Task, recorder: Recorder) -> None:
+    from clusterdeck.engine.workers.paramiko import WorkerParamiko
+
+    worker = WorkerParamiko("node1", handler=recorder, command="true")
+    worker.nodes = NodeSet.fromlist(["-oProxyCommand=x", "a;b"])
+    ssh_task.schedule(worker)
+    ssh_task.resume()
+    assert {end.state for end in recorder.ends.values()} == {NodeState.UNREACHABLE}
+    assert {recorder.kind(node) for node in recorder.ends} == {FailureKind.CONFIGURATION}
+
+
+def test_a_refused_connection_and_an_unknown_name(ssh_task: Task, tmp_path: Path, recorder: Recorder) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host refused\n HostName 127.0.0.1\n Port 1\nHost *\n IdentityAgent none\n")
+    ssh_task.set_info("ssh_config", str(config))
+    worker = ssh_task.run("true", nodes="refused,name.invalid", handler=recorder)
+    assert recorder.kind("refused") is FailureKind.REFUSED
+    assert recorder.kind("name.invalid") is FailureKind.DNS
+    assert worker.node_retcode("refused") == 255
+
+
+@pytest.mark.parametrize("engine", ["select", "poll"])
+def test_other_backends(sshd: Sshd, engine: str) -> None:
+    import threading
+
+    found: list[bytes | None] = []
+
+    def work() -> None:
+        from clusterdeck.engine.task import task_self
+
+        task = task_self()
+        task.set_info("ssh_config", str(sshd.config))
+        task.set_default("distant_workername", "paramiko")
+        task.set_default("engine", engine)
+        found.append(task.run("seq 1 1000", nodes="node1").read("node1"))
+        task.abort(kill=True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(30)
+    assert found == [b"\n".join(b"%d" % n for n in range(1, 1001))]
