@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TextIO
@@ -55,6 +55,7 @@ class _Repl:
         self.registry = default_registry()
         self.interpreter = Interpreter(session, self.registry, front_end)
         self.stopper = Stopper(session, self.say)
+        self._interrupts = 0
         self.pump = Pump(session, Printer(session.runs, paint), sink.show, self.asked, self.refresh)
 
     def say(self, text: str, level: str = "info") -> None:
@@ -68,19 +69,41 @@ class _Repl:
     def refresh(self) -> None:
         """The prompt's counts changed."""
 
-    def interrupted(self) -> None:
-        """Ctrl-C while a line is run: end its wait, and stop the current run."""
-        self.interpreter.stop()
-        self.stopper.stop_run()
-
     def execute(self, line: str) -> int:
         """Run a line; returns its code. Ctrl-C stops what runs, a second one breaks the line off."""
-        with _signals(self.interrupted):
-            try:
-                return self.interpreter.execute(line).code
-            except KeyboardInterrupt:
-                self.say("interrupted; what was gathered stays", "warning")
-                return ExitCode.INTERRUPTED
+        self._interrupts = 0
+        try:
+            return self.interpreter.execute(line).code
+        except KeyboardInterrupt:
+            self.say("interrupted; what was gathered stays", "warning")
+            return ExitCode.INTERRUPTED
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Signals for as long as lines are read and run.
+
+        One handler for all of that time: a Ctrl-C between the end of a prompt and the start of its line must not get
+        lost, and must not take the line with it. SIGTERM and SIGHUP leave in order, so that the terminal is put back
+        and the runs are stopped by whoever owns the session.
+        """
+
+        def interrupted(_number: int, _frame: FrameType | None) -> None:
+            self._interrupts += 1
+            if self._interrupts > 1:
+                raise KeyboardInterrupt
+            self.interpreter.stop()
+            self.stopper.stop_run()
+
+        def ended(number: int, _frame: FrameType | None) -> None:
+            raise SystemExit(128 + number)
+
+        handlers = {signal.SIGINT: interrupted, signal.SIGTERM: ended, signal.SIGHUP: ended}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class _Interactive(_Repl):
@@ -123,7 +146,7 @@ class _Interactive(_Repl):
         """Read and run lines until somebody leaves."""
         self.pump.start()
         try:
-            with _ends_by_signal():
+            with self.signals():
                 self._loop()
         finally:
             self.pump.stop()
@@ -188,7 +211,7 @@ class _Played(_Repl):
         self.pump.start()
         code: int = ExitCode.OK
         try:
-            with _ends_by_signal():
+            with self.signals():
                 code = self._play()
         except KeyboardInterrupt:
             code = ExitCode.INTERRUPTED
@@ -208,50 +231,15 @@ class _Played(_Repl):
 
     def _wait_for_runs(self) -> None:
         """The next line may use the results of this one."""
-        with _signals(self.interrupted):
-            for run_model in self.session.runs.running:
-                while not self.session.wait_run(run_model.id, 0.2):
-                    pass
+        for running in self.session.runs.running:
+            while not self.session.wait_run(running.id, 0.2):
+                pass
 
     def asked(self, question: QuestionAsked) -> None:
         self.say(f"refused, nobody is there to ask: {question.title}", "error")
         for row in question.rows:
             self.say("  " + "  ".join(row), "error")
         self.session.answer(question.question, None)
-
-
-@contextmanager
-def _signals(interrupted: Callable[[], None]) -> Iterator[None]:
-    """SIGINT calls `interrupted`; from the second one on it raises KeyboardInterrupt, as Python does by itself."""
-    count = 0
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
-        if count > 1:
-            raise KeyboardInterrupt
-        interrupted()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _ends_by_signal() -> Iterator[None]:
-    """SIGTERM and SIGHUP leave in order: the terminal is put back, the runs are stopped by whoever owns the session."""
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -5,7 +5,7 @@ All of it passed the gate (the run model's text, `shown`, `clean_text_line`); th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...engine.states import NodeState
@@ -88,14 +88,17 @@ class Printer:
         self._paint = paint
         self._names: dict[int, list[str]] = {}
 
-    def take(self, events: Iterable[SessionEvent], mode: str) -> Shown:
+    def take(self, events: Sequence[SessionEvent], mode: str) -> Shown:
         """The text for these events."""
         into = Shown()
+        # Where runs overlap, their lines are told apart by number; one that just ended still counts.
+        together = {run.id for run in self._runs.running}
+        together |= {event.run for event in events if isinstance(event, OutputArrived)}
         for event in events:
             match event:
                 case OutputArrived():
                     if mode in ("live", "both"):
-                        self._lines(event, into)
+                        self._lines(event, into, numbered=len(together) > 1)
                 case RunFinished(run=number):
                     run = self._runs.get(number)
                     if run is not None:
@@ -122,7 +125,7 @@ class Printer:
         else:
             into.add_note(self._paint.faint(f"timer {number}: round {rounds} is #{run}"))
 
-    def _lines(self, event: OutputArrived, into: Shown) -> None:
+    def _lines(self, event: OutputArrived, into: Shown, *, numbered: bool) -> None:
         """One line of text per line of output: the prefix cannot be forged, because a line never holds another."""
         run = self._runs.get(event.run)
         if run is None:
@@ -130,8 +133,7 @@ class Printer:
         prefixes = self._names.get(run.id)
         if prefixes is None:
             prefixes = self._names[run.id] = [clean_text_line(name) for name in run.names]
-        # Only where it is needed to tell them apart: two runs at a time.
-        number = f"#{run.id} " if len(self._runs.running) > 1 else ""
+        number = f"#{run.id} " if numbered else ""
         for chunk in event.chunks:
             local = run.kind == "local"
             prefix = number if local else self._paint.node(f"{number}{prefixes[chunk.node]}:") + " "

@@ -92,7 +92,7 @@ def _completion(parts: PromptParts) -> Callable[[str, int], Sequence[Suggested]]
 
 
 def prompt_text(parts: PromptParts) -> StyleAndTextTuples:
-    """`deck @web[128] 2 running 96/128 x3> `: selection, count, running runs with their progress, bad nodes."""
+    """`deck @web[128] 2 running 96/256 x3> `: selection, count, running runs with their progress, bad nodes."""
     selection = parts.session.selection
     fragments: StyleAndTextTuples = [("class:prompt.name", "deck ")]
     count = len(selection)
@@ -100,7 +100,9 @@ def prompt_text(parts: PromptParts) -> StyleAndTextTuples:
         label = clean_text_line(selection.label)
         if len(label) > LABEL_WIDTH:
             label = label[: LABEL_WIDTH - 3] + "..."
-        fragments += [("class:prompt.nodes", label), ("class:prompt.count", f"[{count}]")]
+        # `@web[128]`; behind a folded set another bracket would be read as a part of it.
+        counted = f" ({count})" if "[" in label else f"[{count}]"
+        fragments += [("class:prompt.nodes", label), ("class:prompt.count", counted)]
     else:
         fragments.append(("class:prompt.none", "no nodes"))
     fragments += _runs_text(parts)
