@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -110,6 +111,24 @@ class Launcher:
             "scp_options": ssh.scp_options or None,
         }
         infos["rsh_user"] = infos["scp_user"] = infos["ssh_user"]
+        infos |= self._connection_infos()
         infos.update(options.infos)
         for key, value in infos.items():
             self._task.set_info(key, value)
+
+    def _connection_infos(self) -> dict[str, Any]:
+        """What kept connections are made with. A setting that nobody has touched leaves ssh_config its say."""
+        ssh = self._settings.ssh
+
+        def given(key: str) -> Any:
+            return getattr(ssh, key) if self._settings.source(f"ssh.{key}") != "default" else None
+
+        config, known_hosts = given("config"), given("known_hosts")
+        return {
+            "ssh_config": config and os.path.expanduser(config),
+            "ssh_known_hosts": known_hosts and (os.path.expanduser(known_hosts),),
+            "ssh_host_keys": given("host_keys"),
+            "ssh_window": ssh.connecting,
+            "ssh_keepalive": ssh.keepalive,
+            "ssh_overrides": {} if ssh.agent else {"IdentityAgent": "none"},
+        }
