@@ -8,7 +8,6 @@ Whether that authority is trusted for the host is decided by hostkeys.py.
 from __future__ import annotations
 
 import fnmatch
-import re
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -63,7 +62,8 @@ class HostCertificate:
             raise CertificateError("it is not valid yet")
         if moment >= self.valid_before:
             raise CertificateError("it has expired")
-        if self.principals and not any(_wildcard(principal).match(name) for principal in self.principals):
+        # Principals of host certificates are names, not patterns: OpenSSH compares them as they are.
+        if self.principals and name not in self.principals:
             raise CertificateError("no principal of it names this host")
         if self.critical:
             raise CertificateError("it has critical options that are not understood")
@@ -135,11 +135,6 @@ def _strings(data: bytes) -> tuple[str, ...]:
     while reader.rest:
         found.append(reader.text())
     return tuple(found)
-
-
-@lru_cache(maxsize=1024)
-def _wildcard(pattern: str) -> re.Pattern[str]:
-    return re.compile(wildcard_regex(pattern))
 
 
 def wildcard_regex(pattern: str) -> str:

@@ -109,9 +109,7 @@ def test_back_into_a_folder_per_node(ssh_task: Task, tmp_path: Path) -> None:
         assert recorder.states() == {NodeState.OK}
     for node in ("node1", "node2", "node3"):
         assert (tmp_path / "back" / node / "source").read_bytes() == b"x" * 500_000
-    refused = _copy(
-        ssh_task, tmp_path / "source", tmp_path / "back", reverse=True, per_node=True, overwrite=False
-    )
+    refused = _copy(ssh_task, tmp_path / "source", tmp_path / "back", reverse=True, per_node=True, overwrite=False)
     assert refused.kind("node1") is FailureKind.COPY
 
 
