@@ -18,9 +18,14 @@ class Block:
 
     group: GroupView
     members: Sequence[int]
-    folded: str
+    fold: Callable[[Sequence[int]], str]
     shown: int
     opened_members: bool
+
+    @property
+    def folded(self) -> str:
+        """The node set of the members. Folding costs, so only headings that are painted ask for it."""
+        return self.group.folded if len(self.members) == len(self.group.members) else self.fold(self.members)
 
     @property
     def hidden(self) -> int:
@@ -97,17 +102,14 @@ def blocks_of(
     blocks: list[Block] = []
     for group in groups:
         members: Sequence[int] = group.members
-        folded = group.folded
         if wanted is not None:
             members = [node for node in members if node in wanted]
             if not members:
                 continue
-            if len(members) != len(group.members):
-                folded = fold(members)
         key = group.members[0]
         count = group.line_count
         shown = count if key in opened or count <= FOLDED_LINES else FOLDED_LINES - 2
-        blocks.append(Block(group, members, folded, shown, key in with_members))
+        blocks.append(Block(group, members, fold, shown, key in with_members))
     if wanted is not None or outliers:
         blocks.sort(key=lambda block: len(block.members) if outliers else -len(block.members))
     return blocks

@@ -73,7 +73,9 @@ class Board:
 
     def reason(self, node: int) -> str:
         """Why the node failed; empty where there is nothing to say."""
-        return self.run.reason(node) if self.run is not None and node < self.size else ""
+        if self.run is None or node >= self.size:
+            return ""
+        return self.run.reason(node).removeprefix(f"{self.names[node]}: ")
 
     def elapsed(self, node: int, now: float) -> float | None:
         """Seconds the node ran in the run."""

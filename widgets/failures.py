@@ -51,6 +51,11 @@ def _kind(reason: str, name: str) -> str:
     return safe(reason).replace(name, "node")
 
 
+def without_name(reason: str, name: str) -> str:
+    """A reason without the node's name in front, for places where the name stands anyway."""
+    return reason.removeprefix(f"{name}: ")
+
+
 class FailuresView(LineView):
     """One block per reason: heading, then its nodes with their last words."""
 
@@ -126,7 +131,7 @@ class FailuresView(LineView):
         for output in reversed(run.lines(node, max(0, count - 5), count)):
             if output.stream == "stderr":
                 return output.text
-        return run.reason(node) or run.last_line(node)
+        return run.last_line(node) or without_name(run.reason(node), run.names[node])
 
     def row_text(self, row: int) -> str:
         reason, node = self._rows_list[row]

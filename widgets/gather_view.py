@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -18,6 +19,8 @@ from .views import RunView
 
 #: Seconds between two regroupings while a run goes on.
 REGROUP_INTERVAL = 0.25
+#: Grouping takes at most one part in this many of the time, however many different answers there are.
+GROUPING_SHARE = 15.0
 _LINES_PER_READ = 500
 
 
@@ -41,6 +44,7 @@ class GatherView(LineView):
         self._answers = AnswerRows(())
         self._seen = (-1, -1)
         self._grouped_at = 0.0
+        self._cost = 0.0
         self._shift = 0
 
     # -- the model
@@ -64,9 +68,11 @@ class GatherView(LineView):
         if self.run is None:
             return
         seen = (self.run.output_version, self.run.version)
-        if seen != self._seen and now - self._grouped_at >= REGROUP_INTERVAL:
+        if seen != self._seen and now - self._grouped_at >= max(REGROUP_INTERVAL, GROUPING_SHARE * self._cost):
             self._grouped_at = now
+            begun = time.perf_counter()
             self._regroup()
+            self._cost = time.perf_counter() - begun
 
     def _regroup(self) -> None:
         run = self.run

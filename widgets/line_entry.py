@@ -10,13 +10,15 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input
 
-from .cells import Row
+from .cells import Row, width_of
 from .look import Look
 from .messages import FilterChanged, FilterClosed, SearchChanged, SearchClosed
 from .title_line import PaintedLine
 
 #: Lines that Up brings back.
 REMEMBERED = 50
+#: Cells for the count or the error behind the line.
+NOTE_WIDTH = 34
 
 
 class EntryLabel(PaintedLine):
@@ -36,14 +38,14 @@ class EntryLabel(PaintedLine):
         """Show a text in the style of a role."""
         if (text, role) != (self._text, self._role):
             self._text, self._role = text, role
-            self.styles.width = len(text) + 1
             self.refresh()
 
     def on_mount(self) -> None:
-        self.styles.width = len(self._text) + 1
+        # A width that followed the text would lay the whole screen out anew at every key.
+        self.styles.width = len(self._text) + 1 if self._text else NOTE_WIDTH
 
     def paint(self, line: Row, look: Look, row: int) -> None:
-        line.add(self._text, look[self._role])
+        line.add(" " * max(0, line.left - width_of(self._text) - 1)).add(self._text, look[self._role])
 
 
 class LineEntry(Horizontal):

@@ -19,6 +19,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
+from textual.widget import Widget
 
 from .actions import bindings
 from .cells import Row, safe
@@ -87,8 +88,21 @@ class LineView(ScrollView, can_focus=True):
         if rows != self._rows or self.virtual_size.width != self.size.width:
             self._rows = rows
             self.cursor_row = max(0, min(self.cursor_row, rows - 1))
-            self.virtual_size = Size(self.size.width, rows)
+            self._resize_content(rows)
         self.refresh()
+
+    def _resize_content(self, rows: int) -> None:
+        """Textual lays the screen out anew for every virtual size; needed only when the scrollbar comes or goes."""
+        old, new = self.virtual_size, Size(self.size.width, rows)
+        height = self.container_size.height
+        if old.width == new.width and (old.height > height) == (rows > height) == self.show_vertical_scrollbar:
+            self.set_reactive(Widget.virtual_size, new)
+            if self.show_vertical_scrollbar:
+                self.vertical_scrollbar.window_virtual_size = rows
+            if self.scroll_offset.y > self.max_scroll_y:
+                self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+        else:
+            self.virtual_size = new
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Paint the visible rows; see the module's text for why this and not `render_line`."""
@@ -128,7 +142,8 @@ class LineView(ScrollView, can_focus=True):
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(row)) is not None:
             strip = self._highlight(strip, *span)
-        return strip.apply_offsets(0, row)
+        # Offsets are what the mouse selects text by; they cost as much as the rest of the row.
+        return strip.apply_offsets(0, row) if self.mouse_hover else strip
 
     def _highlight(self, strip: Strip, start: int, end: int) -> Strip:
         width = strip.cell_length
@@ -150,6 +165,9 @@ class LineView(ScrollView, can_focus=True):
 
     def watch_has_focus(self, _has_focus: bool) -> None:
         super().watch_has_focus(_has_focus)
+        self.refresh()
+
+    def on_enter(self, _event: events.Enter) -> None:
         self.refresh()
 
     def on_resize(self, _event: events.Resize) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ MAX_PANES = 12
 #: A pane smaller than this shows nothing that can be read.
 MIN_WIDTH = 34
 MIN_HEIGHT = 5
+#: Seconds without a key in the filter line after which panes are laid out anew.
+PAUSE = 0.15
 
 
 class PaneFrame(Vertical):
@@ -69,7 +72,8 @@ class PaneGrid(Container):
         self._merged: bool | None = None
         self._zoomed: int | None = None
         self._frames: list[PaneFrame] = []
-        self._shape: tuple[int, int] = (1, 1)
+        self._stale_since = 0.0
+        self._settled = False
 
     def compose(self) -> ComposeResult:
         frame = PaneFrame()
@@ -87,9 +91,11 @@ class PaneGrid(Container):
             self.rearrange()
 
     def set_filter(self, nodes: Sequence[int] | None) -> None:
-        """Show only these node numbers (None: all)."""
+        """Show only these node numbers (None: all); panes follow when the typing pauses."""
         self._filter = nodes
-        self.rearrange()
+        self._stale_since = time.monotonic() if self._settled else 0.0
+        if not self._settled:
+            self.rearrange()
 
     def choose(self, nodes: Sequence[int], *, zoom: bool = False) -> None:
         """Show panes for exactly these nodes; zoom: the first one alone."""
@@ -130,6 +136,8 @@ class PaneGrid(Container):
 
     def rearrange(self) -> None:
         """Give every pane its source and lay the grid; panes are kept and used again."""
+        self._stale_since = 0.0
+        self._settled = self.run is not None
         sources = self._sources()
         if self._zoomed is not None and self._zoomed >= len(sources):
             self._zoomed = None
@@ -149,7 +157,6 @@ class PaneGrid(Container):
         columns = max(1, min(count, self.size.width // MIN_WIDTH))
         rows = -(-count // columns)
         columns = -(-count // rows)
-        self._shape = (columns, rows)
         self.styles.grid_size_columns = columns
         self.styles.grid_size_rows = rows
 
@@ -158,6 +165,8 @@ class PaneGrid(Container):
 
     def tick(self, now: float) -> None:
         """Bring the visible panes up to date."""
+        if self._stale_since and now - self._stale_since >= PAUSE:
+            self.rearrange()
         for frame in self._frames:
             if frame.display:
                 frame.tick(now)

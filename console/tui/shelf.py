@@ -93,7 +93,7 @@ class Shelf:
     def run_began(self) -> None:
         """A new run is on show: live output first, unless the operator looks at something else on purpose."""
         main = self._app.main
-        if main.view == "gathered" and self._folded_run and main.focused is main.prompt:
+        if main.view in ("gathered", "failures") and self._folded_run and main.focused is main.prompt:
             main.open_view("panes")
         self._folded_run = 0
 
