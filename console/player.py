@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..engine.states import NodeState
 from ..engine.text import sanitize_text
 from .commands.context import CommandError, Context, Outcome, Script
+from .commands.targets import resolve
 from .conditions import NotEmpty, judge, read_condition
 from .exits import ExitCode
 from .frontend import Document
@@ -27,7 +28,8 @@ _FORESEEABLE = frozenset(
     {
         "run.shell", "run.local", "run.retry", "run.again", "run.abort", "copy.out", "copy.back", "timer.start",
         "nodes.select", "nodes.add", "nodes.remove", "nodes.keep", "nodes.undo", "nodes.save", "macro.play",
-        "macro.wait", "macro.until", "macro.expect", "macro.confirm", "macro.on-failure",
+        "macro.wait", "macro.until", "macro.expect", "macro.confirm", "macro.on-failure", "macro.say",
+        "macro.fail",
     }
 )  # fmt: skip
 
@@ -211,10 +213,7 @@ def judge_now(context: Context, condition: str, run: int | None = None) -> tuple
     model = runs.last if number is None else runs.get(number)
 
     def empty(expression: str) -> bool:
-        try:
-            return not context.session.resolve(expression)
-        except (ValueError, LookupError, OSError) as error:
-            raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE) from error
+        return not resolve(context, expression)
 
     compared = any(not isinstance(part, NotEmpty) for part in read_condition(condition))
     if model is not None and model.ended is None and compared:

@@ -216,6 +216,19 @@ def confirm(context: Context, command: Command) -> Outcome:
     return Outcome()
 
 
+def say(context: Context, command: Command) -> Outcome:
+    """`:say TEXT`."""
+    return context.tell(sanitize_text(command.get("text")))
+
+
+def fail(context: Context, command: Command) -> Outcome:
+    """`:fail TEXT`: the macro's own judgement, whatever `:on-failure` says."""
+    text = sanitize_text(command.get("text"))
+    if context.dry_run:
+        return context.tell(f"would fail: {text}")
+    raise CommandError(text, code=ExitCode.EXPECTATION_FAILED)
+
+
 def structure(_context: Context, _command: Command) -> Outcome:
     """`:param`, `:if`, `:else`, `:end`: read when the macro is loaded; the player goes by them."""
     return Outcome()
@@ -288,6 +301,16 @@ SPECS = (
         "macro.confirm", "confirm", "macro: Confirm", "ask before going on", confirm,
         arguments=(Argument("text", Kind.LINE, "what to ask", required=False, raw=True),),
         examples=((":confirm reboot these nodes?", "a No ends the macro"),),
+    ),
+    CommandSpec(
+        "macro.say", "say", "macro: Say", "show a line of text", say,
+        arguments=(Argument("text", Kind.LINE, "what to show", raw=True),),
+        examples=((":say all nodes are back", ""),),
+    ),
+    CommandSpec(
+        "macro.fail", "fail", "macro: Fail", "end the macro as failed", fail,
+        arguments=(Argument("text", Kind.LINE, "why", raw=True),), macro_only=True,
+        examples=((":fail the check failed on some nodes", "the exit code is that of a failed :expect"),),
     ),
     CommandSpec(
         "macro.param", "param", "macro: Parameter", "declare a parameter, used as {name}", structure,

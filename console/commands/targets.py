@@ -41,7 +41,12 @@ RUN_OPTIONS = (
 
 
 def resolve(context: Context, expression: str, argument: str = "") -> NodeSet:
-    """The nodes of an expression; `argument` gets the caret if it is wrong. Raises CommandError."""
+    """The nodes of an expression; `argument` gets the caret if it is wrong. Raises CommandError.
+
+    In a macro the results of "the last run" are those of its own last run, whatever timers ran since.
+    """
+    if context.script is not None and context.script.last is not None:
+        expression = _LAST_RUN.sub(rf"@run:{context.script.last}:\1", expression)
     try:
         return context.session.resolve(expression)
     except CommandError:
@@ -68,6 +73,7 @@ def targets(context: Context, command: Command) -> NodeSet:
     return nodes
 
 
+_LAST_RUN = re.compile(r"@(ok|failed|timeout|unreachable|lost|aborted|bad|rc:\d+)(?![A-Za-z0-9_:.-])")
 #: Sets that are known only once the runs before have really been made.
 _RESULTS = re.compile(r"@(?:ok|failed|timeout|unreachable|lost|aborted|bad|rc:|run:)")
 

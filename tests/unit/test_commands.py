@@ -6,13 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+from ClusterShell.NodeSet import NodeSet
 
 from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.commands.registry import Registry
-from clusterdeck.console.commands.spec import CommandSpec, Danger
+from clusterdeck.console.commands.spec import Argument, CommandSpec, Danger, Option
 from clusterdeck.console.exits import ExitCode
 from clusterdeck.console.interpreter import Interpreter
 from clusterdeck.console.language import parse
+from clusterdeck.console.options import RunOptions
+from clusterdeck.console.runs import Run
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeFrontEnd, FakeSession
 
@@ -52,8 +55,8 @@ def test_every_command_is_complete(spec: CommandSpec) -> None:
     assert not spec.summary.endswith(".")
     assert spec.title.count(": ") == 1
     assert spec.id.count(".") == 1
-    for part in (*spec.arguments, *spec.options):
-        assert part.help, part.name
+    parts: list[Argument | Option] = [*spec.arguments, *spec.options]
+    assert all(part.help for part in parts)
     for option in spec.options:
         # A value of `--` can only be written with a long flag.
         assert any(flag.startswith("--") for flag in option.flags)
@@ -70,7 +73,7 @@ def test_flags_and_keys_are_given_out_once() -> None:
     for spec in REGISTRY:
         flags = [flag for option in spec.options for flag in option.flags]
         assert len(flags) == len(set(flags)), spec.id
-        names = [part.name for part in (*spec.options, *spec.arguments)]
+        names = [option.name for option in spec.options] + [argument.name for argument in spec.arguments]
         assert len(names) == len(set(names)), spec.id
 
 
@@ -445,12 +448,12 @@ def test_wait_and_until(console: Console) -> None:
     console = Console(FakeSession(answer))
     original = console.session.shell
 
-    def shell(*arguments: object) -> object:
+    def shell(command: str, nodes: NodeSet, options: RunOptions) -> Run:
         bad.clear()
         bad.update(next(tries))
-        return original(*arguments)  # type: ignore[arg-type]
+        return original(command, nodes, options)
 
-    console.session.shell = shell  # type: ignore[method-assign, assignment]
+    console.session.shell = shell  # type: ignore[method-assign]
     console(":until -w @web --every 10ms -- probe")
     assert [call[2] for call in console.session.calls] == ["web[1-4]", "web[1-2]", "web2"]
     console(":wait")

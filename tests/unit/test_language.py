@@ -195,7 +195,7 @@ def test_how_commands_are_written(line: str, written: str) -> None:
 
 # -- properties
 
-_CHARACTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
+_CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 _TEXT = st.text(_CHARACTERS, max_size=20)
 _AWKWARD = st.sampled_from(
     ["", "-", "--", "-x", "undo", "add", "cancel", "'", '"', "\\", "a b", "\n", "#", ":x", "--x=y", "$(x)", "`"]
