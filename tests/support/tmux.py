@@ -126,6 +126,11 @@ class Tmux:
         dead, status, number = self._ask("#{pane_dead};#{pane_dead_status};#{pane_dead_signal}").split(";")
         if dead != "1":
             return None
+        if not (status or number):
+            # The terminal is closed, but tmux has not waited for the process yet; tmux 3.3 now and then misses its
+            # signal altogether. The end of any other child makes it look again.
+            self._tmux("run-shell", "true")
+            return None
         return int(status) if status else 128 + int(number or 0)
 
     def _ask(self, question: str) -> str:
