@@ -29,9 +29,8 @@ Answers may come from any thread and at any time; meanwhile the nodes concerned 
 changed or revoked key is never asked about: the node ends as UNREACHABLE with FailureKind.HOST_KEY_CHANGED or _REVOKED.
 
 In the Task's thread `workers.paramiko.pool_of(task)` gives the pool: `.live_count` connections stand,
-`.connecting_count` are being made, `.changed` names the nodes whose key has changed, `.descriptor_limit` is the limit of
-open files,
-`.config.explain(node)` lists each value of a node's configuration and where it came from (config.SshConfig works
+`.connecting_count` are being made, `.changed` names the nodes whose key has changed, `.descriptor_limit` is the limit
+of open files, `.config.explain(node)` lists each value of a node's configuration and where it came from (config.SshConfig works
 without a pool as well), `.forget_config()` reads configuration and keys again, `.vault.put(account, (Secret(text),))`
 gives a password beforehand. Killing the Task closes the pool.
 """

@@ -20,7 +20,7 @@ from .config_values import HostConfig, build, expand_tokens
 
 SYSTEM_FILE = "/etc/ssh/ssh_config"
 #: Keywords of which every value counts.
-_REPEATED = frozenset(("identityfile", "certificatefile", "sendenv", "setenv"))
+_REPEATED = frozenset(("identityfile", "certificatefile", "sendenv"))
 _EXEC_TIMEOUT = 10.0
 
 

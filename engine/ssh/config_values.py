@@ -125,7 +125,7 @@ def build(looked: Looked, config: SshConfig) -> HostConfig:
         identities_given=bool(files),
         certificate_files=paths([o.value for o in looked.repeated.get("certificatefile", ())]),
         identities_only=take.flag("identitiesonly", False),
-        identity_agent=None if agent is None else expand_tokens(agent, tokens),
+        identity_agent=None if agent is None else _path(agent, tokens, config.home),
         proxy_jump=jump,
         proxy_command=command,
         connect_timeout=take.seconds("connecttimeout"),
@@ -274,7 +274,7 @@ def _tokens(node: str, hostname: str, port: int, user: str, alias: str | None, c
         "l": config.local_host,
         "L": short,
         "i": str(os.getuid()),
-        "k": alias or node,
+        "k": _alias(alias) or node,
         "C": digest,
         "j": "",
     }
@@ -286,6 +286,8 @@ def _proxy(looked: Looked, tokens: Mapping[str, str]) -> tuple[tuple[Jump, ...],
     command = looked.single.get("proxycommand")
     if jump is not None and command is not None:
         first = next(key for key in looked.single if key in ("proxyjump", "proxycommand"))
+        if first == "proxyjump" and jump.value.lower() == "none":
+            first = "proxycommand"
         jump, command = (jump, None) if first == "proxyjump" else (None, command)
     if jump is not None and jump.value.lower() != "none":
         return tuple(parse_jump(word, jump.where) for word in jump.value.split(",")), None
@@ -327,10 +329,10 @@ def _methods(take: _Values) -> tuple[str, ...]:
 
 def _environment(looked: Looked) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
-    for option in looked.repeated.get("setenv", ()):
-        for word in option.words:
-            name, _equals, value = word.partition("=")
-            found.setdefault(name, value)
+    setenv = looked.single.get("setenv")
+    for word in setenv.words if setenv is not None else ():
+        name, _equals, value = word.partition("=")
+        found.setdefault(name, value)
     for option in looked.repeated.get("sendenv", ()):
         for name in option.words:
             if name in os.environ:

@@ -32,7 +32,8 @@ at=$1; all=$2; shift 2
 if [ "$#" -eq 0 ]; then echo gone; exit; fi
 if [ "$#" -ne "$all" ]; then echo lost; exit; fi
 shift $((at - 1)); group=$1
-alive() { kill -0 -"$group" 2>/dev/null || list | while read p q g; do [ "$g" = "$group" ] && echo x; done | grep -q x; }
+seen() { list | while read p q g; do [ "$g" = "$group" ] && echo x; done | grep -q x; }
+alive() { kill -0 -"$group" 2>/dev/null || seen; }
 for signal in TERM KILL; do
   kill -$signal -"$group" 2>/dev/null
   for wait in 1 2 3 4 5 6 7 8; do
