@@ -46,6 +46,11 @@ class TaskManager(OriginalNames):
         self._store: Store = open_store(store, **options) if store is None or isinstance(store, str) else store
         self._waits = Waits(self._store)
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes use the same queue."""
+        return self._store.shared
+
     # -- processes
 
     def register_process(self, watchdog_period: float | None = None, info: Any = None) -> int:
@@ -174,6 +179,10 @@ class TaskManager(OriginalNames):
         """
         taken = self._store.take(tags, process_id, node, nodes)
         return None if taken is None else (taken[0], taken[1], self._store.loads(taken[2]))
+
+    def has_task(self, tags: Sequence[str] | None = None) -> bool:
+        """Whether a task (of these tags) waits to be handed out now; cheap."""
+        return self._store.may_take(tags)
 
     def _take_or_end(self, tags: Sequence[str] | None, process_id: int | None) -> tuple[TaskId, str, Any] | None:
         ended = self._store.termination() is not None  # asked first: what comes in between must not be missed

@@ -1,0 +1,74 @@
+"""A note on the node of what a slot runs and how it ended, so that a result can be had after the connection was lost.
+
+A small `sh` wrapper writes a file per slot: a token and its process id before the command, the exit status after it.
+Whoever comes back asks: the token of another job (or none) means "surely not started"; a status is the result; a live
+process is waited for.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,120}", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9]{8,64}", re.ASCII)
+#: Where the notes are; on a home that many nodes share, the node is part of the file's name.
+_FOLDER = '"${XDG_RUNTIME_DIR:-$HOME/.cache}/clusterdeck"'
+
+
+def marker_name(pool: str, node: str, slot: int) -> str:
+    """The file's name for one slot of one pool on one node."""
+    safe = "".join(c if (c.isalnum() and c.isascii()) or c in ".-" else "_" for c in node)[:60]
+    return f"slot-{pool}-{safe}-{slot}"
+
+
+def _checked(name: str, token: str) -> None:
+    if _NAME.fullmatch(name) is None or _TOKEN.fullmatch(token) is None:
+        raise ValueError("bad name or token of a marker")
+
+
+def wrapped(command: str, name: str, token: str) -> str:
+    """`command` with the note around it; its exit status stays. ValueError for a bad name or token."""
+    _checked(name, token)
+    script = (
+        f'umask 077; d={_FOLDER}; [ -d "$d" ] || mkdir -p "$d"; m=$d/{name}; echo {token} $$ >"$m" || exit 255;'
+        # The status is appended: whoever reads in between still sees whose job it is.
+        f" trap '' HUP; sh -c {shlex.quote(command)}; r=$?; echo $r >>\"$m\"; exit $r"
+    )
+    return f"exec sh -c {shlex.quote(script)}"  # whatever the login shell is
+
+
+def question(name: str, token: str, patience: int = 3600) -> str:
+    """What to run on the node to learn how it ended; waits for a process that still runs, at most `patience` seconds.
+
+    Prints one line: `none`, `ended STATUS`, `gone` (died without a status) or `runs` (patience over).
+    """
+    _checked(name, token)
+    script = (
+        f'm={_FOLDER}/{name}; n=0; look() {{ t=; p=; r=; [ -f "$m" ] && {{ read -r t p; read -r r; }} <"$m"; }};'
+        # Looks twice before it says none: the wrapper may be just starting.
+        f' look; [ "$t" = {token} ] || {{ sleep 1; look; }};'
+        f' while :; do if [ "$t" != {token} ]; then echo none; exit; fi;'
+        ' if [ -n "$r" ]; then echo "ended $r"; exit; fi;'
+        ' if ! kill -0 "$p" 2>/dev/null; then look; if [ -n "$r" ]; then echo "ended $r"; else echo gone; fi; exit; fi;'
+        f" n=$((n+1)); if [ $n -gt {patience * 5} ]; then echo runs; exit; fi; sleep 0.2; look; done"
+    )
+    return f"exec sh -c {shlex.quote(script)}"
+
+
+def answer(output: bytes) -> tuple[str, int | None]:
+    """The meaning of the question's output: ("none" | "ended" | "gone" | "runs", status); "gone" for nonsense."""
+    words = output.decode("ascii", "replace").split()
+    if len(words) == 1 and words[0] in ("none", "gone", "runs"):
+        return words[0], None
+    if len(words) == 2 and words[0] == "ended" and words[1].isdigit() and int(words[1]) < 256:
+        return "ended", int(words[1])
+    return "gone", None
+
+
+def cleaning(pool: str) -> str:
+    """What to run on a node to forget all notes of a pool."""
+    if _NAME.fullmatch(pool) is None:
+        raise ValueError("bad name of a pool")
+    script = f"rm -f {_FOLDER}/slot-{pool}-*"
+    return f"exec sh -c {shlex.quote(script)}"

@@ -1,0 +1,170 @@
+"""Runs the commands of node slots with the workers of a Task, over the connections that it keeps anyway."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ClusterShell.NodeSet import NodeSet
+
+from ..defaults import load_worker_class
+from ..loop import FANOUT_UNLIMITED
+from ..results import Results
+from ..states import NodeEnd, NodeState
+from ..task import Task
+from ..workers.stream import write_or_leave
+from . import markers
+from .jobs import OUTPUT_LIMIT, CommandEnd
+
+
+class _NoResults(Results):
+    """Keeps nothing: a queue runs for days, and each job's output goes out with its end."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _sname: False)
+
+    def add_lines(self, worker: Any, key: Any, sname: str, lines: list[bytes]) -> None:
+        """Not kept."""
+
+    def set_retcode(self, worker: Any, key: Any, rc: int) -> None:
+        """Not kept."""
+
+    def add_timeout(self, worker: Any, key: Any) -> None:
+        """Not kept."""
+
+
+class _QuietTask:
+    """A Task as its workers see it, but without results."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self.results = _NoResults()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+
+class _Collector:
+    """The handler of one command."""
+
+    def __init__(self, on_done: Callable[[CommandEnd], None]) -> None:
+        self._on_done: Callable[[CommandEnd], None] | None = on_done
+        self._parts: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+        self._room = {"stdout": OUTPUT_LIMIT, "stderr": OUTPUT_LIMIT}
+
+    def ev_lines(self, _worker: Any, _node: str, sname: str, lines: list[bytes]) -> None:
+        """Output: the first OUTPUT_LIMIT bytes of each stream are kept."""
+        room = self._room.get(sname, 0)
+        for line in lines:
+            if room <= 0:
+                break
+            self._parts[sname].append(line[:room])
+            room -= len(line) + 1
+        if sname in self._room:
+            self._room[sname] = room
+
+    def ev_end(self, _worker: Any, _node: str, end: NodeEnd) -> None:
+        """The one end."""
+        self.finish(end.state, end.rc, "" if end.failure is None else end.failure.reason)
+
+    def finish(self, state: NodeState, rc: int | None = None, reason: str = "") -> None:
+        """Tell it, once."""
+        on_done, self._on_done = self._on_done, None
+        if on_done is not None:
+            output, error = (b"".join(line + b"\n" for line in self._parts[name]) for name in ("stdout", "stderr"))
+            on_done(CommandEnd(state, rc, output, error, reason))
+
+
+class TaskRunner:
+    """A Runner over a running Task. pool: name for the notes on nodes, 1 to 20 letters and digits.
+
+    worker: "paramiko", "ssh", "exec", ...; None: the Task's default distant worker at the time. The Task must keep
+    running; `lost` ends what is under way when it does not. Methods from any thread.
+    """
+
+    def __init__(self, task: Task, *, pool: str, worker: str | None = None) -> None:
+        markers.marker_name(pool, "", 0)
+        self._task = task
+        self._quiet: Any = _QuietTask(task)
+        self._pool = pool
+        self._worker = worker
+        self._running: dict[int, tuple[Any, _Collector]] = {}
+        self._handles = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def run(
+        self, node: str, slot: int, command: str, on_done: Callable[[CommandEnd], None], *, token: str | None = None
+    ) -> Any:
+        """See Runner."""
+        if token is not None:
+            command = markers.wrapped(command, markers.marker_name(self._pool, node, slot), token)
+        handle = next(self._handles)
+
+        def done(end: CommandEnd) -> None:
+            with self._lock:
+                self._running.pop(handle, None)
+            on_done(end)
+
+        collector = _Collector(done)
+        worker = self._make(node, command, collector)
+        with self._lock:
+            self._running[handle] = (worker, collector)
+        self._task.engine.submit(lambda: self._begin(worker, collector))
+        return handle
+
+    def adopt(self, node: str, slot: int, token: str, on_done: Callable[[CommandEnd | None], None]) -> Any:
+        """See Runner."""
+
+        def answered(end: CommandEnd) -> None:
+            if end.state is not NodeState.OK:
+                on_done(CommandEnd(NodeState.LOST, reason=end.reason or "the node does not tell"))
+                return
+            word, status = markers.answer(end.output)
+            if word == "none":
+                on_done(None)
+            elif status is None:
+                on_done(CommandEnd(NodeState.FAILED, reason="it died with the connection"))
+            else:
+                on_done(CommandEnd(NodeState.FAILED if status else NodeState.OK, status, reason=""))
+
+        return self.run(node, slot, markers.question(markers.marker_name(self._pool, node, slot), token), answered)
+
+    def cancel(self, handle: Any) -> None:
+        """See Runner."""
+        with self._lock:
+            entry = self._running.get(handle)
+        if entry is not None:
+            entry[0].abort()
+
+    def clean(self, nodes: str) -> None:
+        """Remove this pool's notes from nodes; nobody waits for it."""
+        command = markers.cleaning(self._pool)
+        worker = self._make(nodes, command, None)
+        self._task.engine.submit(lambda: self._begin(worker, None))
+
+    def lost(self, reason: str = "the engine ended") -> None:
+        """The Task will tell no more ends: end everything as LOST."""
+        with self._lock:
+            running, self._running = self._running, {}
+        for _, collector in running.values():
+            collector.finish(NodeState.LOST, None, reason)
+
+    def _make(self, nodes: str, command: str, handler: Any) -> Any:
+        worker_class = self._task.default("distant_worker") if self._worker is None else load_worker_class(self._worker)
+        if self._worker == "exec":
+            command = command.replace("%", "%%")
+        worker = worker_class(NodeSet(nodes), handler=handler, timeout=None, command=command, stderr=True)
+        # Slots are the limit here; the Task's fanout is that of the operator's own commands.
+        worker._fanout = FANOUT_UNLIMITED
+        return worker
+
+    def _begin(self, worker: Any, collector: _Collector | None) -> None:
+        try:
+            worker._set_task(self._quiet)
+            worker._schedule()
+            write_or_leave(worker)
+        except Exception as error:
+            if collector is not None:
+                collector.finish(NodeState.FAILED, None, f"{type(error).__name__}: {error}")
