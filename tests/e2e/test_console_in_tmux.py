@@ -30,7 +30,7 @@ def open_console(tmp_path: Path) -> Iterator[Open]:
     (tmp_path / "tmp").mkdir()
 
     def start(columns: int, rows: int) -> Tmux:
-        argv = [sys.executable, "-m", "clusterdeck", "demo", "-n", "24"]
+        argv = [sys.executable, "-X", "faulthandler", "-m", "clusterdeck", "demo", "-n", "24"]
         terminal = Tmux(argv, columns=columns, rows=rows, environment=environment, cwd=tmp_path)
         terminals.append(terminal)
         terminal.wait_for("deck demo[1-24]", _FIRST_PROMPT)
@@ -78,10 +78,13 @@ def test_a_session(open_console: Open, tmp_path: Path, columns: int, rows: int) 
     terminal.line(":gather")
     terminal.wait_for(lambda screen: "copied-for-certain" in screen and "demo[1-12] (12)" in screen)
 
-    # A timer: two rounds, then no more.
+    # A timer: two rounds, then no more; what was on show stays on show.
     terminal.line(":timer 1s echo tick-$(hostname)")
-    terminal.wait_for(re.compile(r"#[5-9] "), 20)
+    terminal.line(":runs")
+    terminal.wait_for(lambda screen: screen.count("timer: echo tick") >= 2, 20)
     terminal.line(":timer cancel 1")
+    terminal.wait_for("timer 1 ended: cancelled")
+    terminal.wait_for(lambda screen: not re.search(r"Runs >\d", screen))
 
     # A stop: the run ends, the console does not.
     terminal.line("sleep 300")
@@ -99,8 +102,7 @@ def test_kill_9_leaves_nothing_behind(open_console: Open, tmp_path: Path) -> Non
     terminal = open_console(80, 24)
     terminal.line("@web sleep 300")
     terminal.wait_for("running 12", 20)
+    terminal.wait_for(lambda _screen: sum("sleep" in process.name() for process in _family(terminal)) >= 12)
     processes = _family(terminal)
-    sleepers = [process for process in processes if "sleep" in process.name()]
-    assert len(sleepers) >= 12
     processes[0].kill()
     _nothing_left(tmp_path, processes)

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -157,9 +158,18 @@ class Tmux:
         deadline = time.monotonic() + timeout
         while (status := self.exit_status) is None:
             if time.monotonic() > deadline:
-                raise AssertionError(f"still running after {timeout:g} s; the screen was:\n{self.screen()}")
+                raise AssertionError(f"still running after {timeout:g} s; the screen was:\n{self._last_words()}")
             time.sleep(_POLL)
         return status
+
+    def _last_words(self) -> str:
+        """The screen; then, of a Python program started with `-X faulthandler`, where its threads are."""
+        shown = self.screen()
+        os.kill(self.pid, signal.SIGABRT)
+        deadline = time.monotonic() + 5
+        while self.exit_status is None and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        return f"{shown}\n{self._tmux('capture-pane', '-p', '-S', '-500').strip()}"
 
 
 def _matches(wanted: str | re.Pattern[str] | Callable[[str], object], shown: str) -> bool:
