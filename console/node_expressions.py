@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +46,10 @@ def loaded_groups() -> Any:
     return resolver
 
 
+_BRACKETS = re.compile(r"\[([^\]]*)\]|[,!&^\s]")
+_RANGE = re.compile(r"\s*(\d+)-(\d+)(?:/(\d+))?", re.ASCII)
+
+
 class NodeExpressionError(ValueError):
     """An expression that gives no node set. position: column of the wrong part, from 0, or None."""
 
@@ -70,6 +75,9 @@ class DeckResolver:
 
     def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
         """Node names, or expressions of nodes, of one group."""
+        return _checked(self._group_nodes(group, namespace))
+
+    def _group_nodes(self, group: str, namespace: str | None) -> list[str]:
         if namespace == "run":
             return self._of_run(group)
         if namespace == "rc":
@@ -87,7 +95,7 @@ class DeckResolver:
 
     def all_nodes(self, namespace: str | None = None) -> list[str]:
         """What `@*` means."""
-        return list(self._groups().all_nodes(namespace))
+        return _checked(list(self._groups().all_nodes(namespace)))
 
     def grouplist(self, namespace: str | None = None) -> list[str]:
         """Names of the groups of a source."""
@@ -133,9 +141,38 @@ class DeckResolver:
             return [str(found)] if len(found) else []
 
 
+def _checked(expressions: list[str]) -> list[str]:
+    """What a group gave, unless it is far too large: a group program may say anything."""
+    for expression in expressions:
+        check_size(expression)
+    return expressions
+
+
+def check_size(expression: str) -> None:
+    """Raise NodeExpressionError for ranges of too many nodes, which the parser would expand and the machine die of."""
+    total, product = 0, 1
+    for match in _BRACKETS.finditer(expression):
+        if match[1] is None:
+            total, product = total + product, 1
+            continue
+        product *= max(1, sum(_range_size(part) for part in match[1].split(",")))
+        if total + product > MAX_NODES:
+            raise NodeExpressionError(f"too many nodes: at most {MAX_NODES}", match.start())
+
+
+def _range_size(part: str) -> int:
+    match = _RANGE.match(part)
+    if match is None:
+        return 1
+    if max(map(len, match.groups(default=""))) > 18:
+        return MAX_NODES + 1
+    return max(0, int(match[2]) - int(match[1])) // max(1, int(match[3] or 1)) + 1
+
+
 def parse_nodes(expression: str, resolver: Any) -> NodeSet:
     """The node set of an expression, every name checked. Raises NodeExpressionError; may wait for group programs."""
     try:
+        check_size(expression)
         nodes = NodeSet(expression, resolver=resolver)
         if len(nodes) > MAX_NODES:
             raise NodeExpressionError(f"{len(nodes)} nodes are too many: at most {MAX_NODES}")

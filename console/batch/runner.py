@@ -49,8 +49,8 @@ class BatchRunner:
         self._writer = writer
         self._session = session
         self._host_keys: dict[str, list[str]] = {}
-        self._timed_out: list[int] = []
         self._progress_due = 0.0
+        self._failed = False
 
     def execute(self) -> int:
         """Run it. Raises NodeExpressionError, RefusedError, ValueError and OSError for what cannot be run."""
@@ -161,6 +161,7 @@ class BatchRunner:
                     if change.failure is not None and change.state is not NodeState.TIMEOUT:
                         self._writer.narrate(f"{name}: {run.reason(change.node) or change.failure.reason}")
             case Notice(level=level, text=text) if level != "info" or self._request.verbose:
+                self._failed = self._failed or level == "error"
                 self._writer.narrate(text)
             case QuestionAsked(question=number, title=title):
                 # Nobody is there to answer: refuse, and name it at the end.
@@ -234,6 +235,8 @@ class BatchRunner:
     def _exit_code(self, run: Run) -> int:
         if self._host_keys:
             return ExitCode.UNKNOWN_HOST_KEYS
+        if self._failed:
+            return ExitCode.ERROR
         if run.stopped:
             return ExitCode.STOPPED
         if not self._request.max_rc:
