@@ -86,8 +86,11 @@ class ClusterdeckApp(App[int]):
         interrupt: Callable[[], None] = lambda: None,
         groups: Callable[[], dict[str, Sequence[str]]] = dict,
     ) -> None:
+        colour = session.settings.screen.color
+        self._colourless = colour == "never" or (colour == "auto" and bool(os.environ.get("NO_COLOR")))
         with resources.as_file(resources.files("clusterdeck.themes") / "layout.tcss") as layout:
-            super().__init__(css_path=layout)
+            # Without colours, the terminal's own two are used as they are: no shade is computed from them.
+            super().__init__(css_path=layout, ansi_color=True if self._colourless else None)
         self.session = session
         self.registry = registry
         self.book = LogBook()
@@ -117,7 +120,7 @@ class ClusterdeckApp(App[int]):
 
     def on_mount(self) -> None:
         screen = self.session.settings.screen
-        self._load_themes(screen.theme, screen.color)
+        self._load_themes(screen.theme)
         if screen.animation == "none" or (screen.animation == "auto" and "SSH_CONNECTION" in os.environ):
             self.animation_level = "none"
         keymap = load_keymap(screen.keymap, paths.config_dir() / "keys.toml")
@@ -149,14 +152,13 @@ class ClusterdeckApp(App[int]):
         self._front_end.detach()
         self._resolver.close()
 
-    def _load_themes(self, wanted: str, colour: str) -> None:
+    def _load_themes(self, wanted: str) -> None:
         loaded = load_themes(paths.config_dir() / "themes")
         for theme in loaded.themes.values():
             self.register_theme(theme)
         self._theme_names = list(loaded.themes)
-        colourless = colour == "never" or (colour == "auto" and bool(os.environ.get("NO_COLOR")))
         known = [*loaded.themes, *(name for name in self.available_themes if name not in loaded.themes)]
-        self.theme, problem = choose(wanted, known, colour=not colourless)
+        self.theme, problem = choose(wanted, known, colour=not self._colourless)
         for line in (*loaded.problems, *([problem] if problem else [])):
             self.tell(line, "warning")
 

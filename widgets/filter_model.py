@@ -119,12 +119,12 @@ class FilterModel:
         if not self.terms:
             return False
         until = time.perf_counter() + budget
-        for scan in self._scans.values():
-            if scan.pending:
-                scan.step(until)
+        searching = [scan for scan in self._scans.values() if scan.pending]
+        for scan in searching:
+            scan.step(until)
         before = self.result
         stale = self._depends_on_run() and self._board.version != self._seen_version()
-        if not (stale or before.pending or any(scan.pending for scan in self._scans.values())):
+        if not (stale or before.pending or searching):
             return False
         self.evaluate()
         return self.result != before

@@ -141,9 +141,11 @@ class MainScreen(Screen[None]):
             self._view_before = self.view if self.view != "document" else self._view_before
         self.view = view
         self.remove_class("-list")
-        self.query_one("#views", ContentSwitcher).current = view
+        views = self.query_one("#views", ContentSwitcher)
+        views.current = view
         self.painter.touch()
-        if focus or self.focused is not self.prompt:
+        # Whoever types at the prompt or in the filter line stays there; a view that is gone cannot keep the keys.
+        if focus or (self.focused is not None and views in self.focused.ancestors):
             self.focus_target().focus()
 
     def show_document(self, title: str, lines: Sequence[str], level: str) -> None:

@@ -27,6 +27,22 @@ MAX_BYTES = 64 * 1024
 
 _BASE = ("primary", "secondary", "accent", "foreground", "background", "surface", "panel", "boost")
 _COLOURS = (*_BASE, "success", "warning", "error")
+#: What Textual's own stylesheets ask for in themes of the terminal's colours; nothing here names a colour of its own.
+_ANSI_VARIABLES = {
+    "ansi-background": "ansi_default",
+    "ansi-foreground": "ansi_default",
+    "border-blurred": "ansi_default",
+    "block-cursor-foreground": "ansi_default",
+    "block-cursor-background": "ansi_default",
+    "block-cursor-text-style": "reverse",
+    "input-cursor-background": "ansi_default",
+    "input-cursor-foreground": "ansi_default",
+    "input-cursor-text-style": "reverse",
+    "input-selection-background": "ansi_default",
+    "input-selection-foreground": "ansi_default",
+    "screen-selection-background": "ansi_default",
+    "screen-selection-foreground": "ansi_default",
+}
 _WORDS = frozenset(["bold", "dim", "italic", "underline", "reverse", "none"])
 _TABLES = {"title", "dark", "ansi", "colours", "roles", "backgrounds", "styles", "foregrounds"}
 
@@ -92,10 +108,9 @@ def read_theme(name: str, text: str) -> Theme:
     colours = _colours(_table(data, "colours"), "colours", _COLOURS)
     if "primary" not in colours:
         raise ThemeError("colours.primary is missing")
-    variables = _variables(data)
-    return Theme(
-        name=name, dark=_flag(data, "dark", True), ansi=_flag(data, "ansi", False), variables=variables, **colours
-    )
+    ansi = _flag(data, "ansi", False)
+    variables = (_ANSI_VARIABLES if ansi else {}) | _variables(data)
+    return Theme(name=name, dark=_flag(data, "dark", True), ansi=ansi, variables=variables, **colours)
 
 
 def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -131,6 +131,8 @@ def child(**options: Any) -> Iterator[tuple[Terminal, Path]]:
         terminal = Terminal(command, environment)
         try:
             terminal.wait_for(b"deck>")
+            while not notes.exists() or "begun" not in notes.read_text():
+                time.sleep(0.1)
             yield terminal, notes
         finally:
             terminal.close()
@@ -360,6 +362,7 @@ def console(options: dict[str, Any]) -> None:
         )
         session._outbox.put(Batch((NodesChanged(run.id, changes),), 0))
         main.open_view(options["view"])
+        notes.write("begun\n")
         if options["rate"]:
             feeder.start()
             deck.app.set_interval(1.0, report)

@@ -10,6 +10,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.input.base import Input
 from prompt_toolkit.output.base import Output
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from clusterdeck.console.app import ClusterdeckApp
 from clusterdeck.console.commands.registry import Registry
@@ -44,9 +45,13 @@ class Deck:
         prompt = self.app.main.prompt
         await until(pilot, lambda: prompt.text == text, lambda: f"{prompt.text!r} is not {text!r}")
 
+    def strips(self) -> list[Strip]:
+        """What is on the screen, as painted."""
+        return self.app.screen._compositor.render_strips(self.app.screen.size)
+
     def screen_text(self) -> str:
         """What is on the screen, row by row."""
-        strips = self.app.main._compositor.render_strips(self.app.main.size)
+        strips = self.strips()
         return "\n".join(strip.text for strip in strips)
 
     def _execute(self, line: str) -> None:

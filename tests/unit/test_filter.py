@@ -1,0 +1,190 @@
+"""The filter's language and its evaluation, without a screen."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from clusterdeck.engine.states import NodeState
+from clusterdeck.tests.support.fake_run import FakeSession, out, states
+from clusterdeck.widgets.board import Board
+from clusterdeck.widgets.filter_model import FilterModel, Resolution, text_matcher
+from clusterdeck.widgets.filter_terms import parse_filter
+
+NAMES = [f"node{number}" for number in range(1, 21)] + ["web1", "web2", "db-main"]
+GROUPS = {"@web": {"web1", "web2"}, "@low": {f"node{number}" for number in range(1, 11)}}
+
+
+def resolve(expression: str) -> Resolution:
+    from ClusterShell.NodeSet import NodeSet
+
+    if expression == "@slow":
+        return Resolution(None, pending=True)
+    if expression == "@wrong":
+        return Resolution(None, error="no such group")
+    for group, members in GROUPS.items():
+        expression = expression.replace(group, ",".join(members))
+    return Resolution(frozenset(str(node) for node in NodeSet(expression, resolver=None)))
+
+
+@pytest.fixture
+def board() -> Board:
+    session = FakeSession(",".join(NAMES))
+    run = session.make_run()
+    names = list(run.names)
+    session.push(states(run, range(len(names)), NodeState.OK, 0))
+    session.push(states(run, [names.index("node3")], NodeState.FAILED, 2))
+    session.push(states(run, [names.index("node4")], NodeState.FAILED, 3))
+    session.push(states(run, [names.index("node5")], NodeState.TIMEOUT))
+    session.push(out(run, names.index("node6"), "kernel panic at 0x12", "more"), out(run, names.index("web1"), "fine"))
+    session.drain(10)
+    return Board(run, NAMES)
+
+
+def passing(board: Board, text: str) -> list[str]:
+    model = FilterModel(resolve)
+    model.set_board(board)
+    model.set_text(text)
+    for _ in range(100):
+        if not model.update(0.05):
+            break
+    nodes = model.result.nodes
+    return [] if nodes is None else [board.names[node] for node in nodes]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("node[3-5]", ["node3", "node4", "node5"]),
+        ("node3,web1", ["node3", "web1"]),
+        ("@web", ["web1", "web2"]),
+        ("@web!web1", ["web2"]),
+        ("@web ! web1", ["web2"]),
+        ("@low & node[9-12]", ["node10", "node9"]),
+        ("!@web !node* ", ["db-main"]),
+        ("node*9", ["node19", "node9"]),
+        ("node1?", [f"node{number}" for number in range(10, 20)]),
+        ("state:failed", ["node3", "node4"]),
+        ("state:timeout,failed", ["node3", "node4", "node5"]),
+        ("state:f", ["node3", "node4"]),
+        ("state:bad !rc:3", ["node3", "node5"]),
+        ("rc:2", ["node3"]),
+        ("rc:>1", ["node3", "node4"]),
+        ("rc:>=3", ["node4"]),
+        ("rc:<3 rc:!0", ["node3"]),
+        ("out:panic", ["node6"]),
+        ("out:/0x[0-9]+$/", ["node6"]),
+        ("!out:/./ web", ["web2"]),
+        ("/^db/", ["db-main"]),
+        ("/b1$", ["web1"]),
+        ("web1", ["web1"]),
+        ("eb", ["web1", "web2"]),
+        ("dmn", ["db-main"]),
+        ("WEB1", ["web1"]),
+        ("nothing-like-it", []),
+    ],
+)
+def test_what_passes(board: Board, text: str, expected: list[str]) -> None:
+    assert sorted(passing(board, text)) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("state:nonsense", "no state begins"),
+        ("rc:x", "rc: wants a number"),
+        ("/(a+)+/", "for ever"),
+        ("/(/", "missing"),
+        ("node[1-", "not finished"),
+        ("@wrong", "no such group"),
+        ("node[1-999999999]", "too many nodes"),
+        ("a[1-9999]b[1-9999]", "too many nodes"),
+    ],
+)
+def test_what_cannot_be_used_is_told_and_lets_everything_pass(board: Board, text: str, told: str) -> None:
+    model = FilterModel(resolve)
+    model.set_board(board)
+    result = model.set_text(text)
+    assert told in result.error
+    assert len(result.nodes or ()) == len(NAMES)
+
+
+def test_no_text_is_no_filter(board: Board) -> None:
+    model = FilterModel(resolve)
+    model.set_board(board)
+    assert model.set_text("   ").nodes is None
+
+
+def test_a_group_that_is_being_asked_keeps_the_last_good_answer(board: Board) -> None:
+    answers = {"@x": Resolution(frozenset({"node1"}))}
+    model = FilterModel(lambda expression: answers[expression])
+    model.set_board(board)
+    assert [board.names[node] for node in model.set_text("@x").nodes or ()] == ["node1"]
+    answers["@x"] = Resolution(None, pending=True)
+    result = model.evaluate()
+    assert result.pending
+    assert [board.names[node] for node in result.nodes or ()] == ["node1"]
+
+
+def test_pending_counts_are_marked(board: Board) -> None:
+    model = FilterModel(resolve)
+    model.set_board(board)
+    assert model.set_text("@slow").told.endswith("...")
+
+
+def test_a_state_filter_follows_the_run(board: Board) -> None:
+    model = FilterModel(resolve)
+    model.set_board(board)
+    model.set_text("state:failed")
+    run = board.run
+    assert run is not None
+    before = len(model.result.nodes or ())
+    run.apply(states(run, [0], NodeState.FAILED, 1))  # type: ignore[attr-defined, arg-type]
+    assert model.update()
+    assert len(model.result.nodes or ()) == before + 1
+
+
+def test_an_output_filter_follows_the_output(board: Board) -> None:
+    model = FilterModel(resolve)
+    model.set_board(board)
+    model.set_text("out:late")
+    while model.update(0.05):
+        pass
+    assert list(model.result.nodes or ()) == []
+    run = board.run
+    run.apply(out(run, 2, "it came late"))  # type: ignore[union-attr, arg-type]
+    assert model.update(0.05)
+    assert list(model.result.nodes or ()) == [2]
+
+
+def test_slashes_keep_blanks_together() -> None:
+    (term,) = parse_filter("out:/a b/")
+    assert term.search is not None
+    assert term.search.found_in("xa by")
+
+
+def test_every_prefix_of_a_filter_can_be_typed() -> None:
+    text = "@web!node[1-3],x&@db state:failed rc:>2 out:/a|b/ !/^n/ *x* free"
+    for length in range(len(text)):
+        parse_filter(text[:length])
+
+
+def test_views_without_nodes_use_the_words() -> None:
+    assert text_matcher("state:failed") is None
+    matches = text_matcher("uname state:ok")
+    assert matches is not None
+    assert matches("#3 UNAME -r")
+    assert not matches("uptime")
+
+
+def test_ten_thousand_nodes_pass_in_milliseconds() -> None:
+    session = FakeSession("node[00001-10000]")
+    board = Board(session.make_run(), [])
+    model = FilterModel(resolve)
+    model.set_board(board)
+    _ = board.index
+    for text in ("node0", "n99", "node*7", "state:pending", "/7$/", "node[00100-00200]"):
+        begun = time.process_time()
+        model.set_text(text)
+        assert time.process_time() - begun < 0.25, text

@@ -1,0 +1,192 @@
+"""What the widgets stand on, without a screen: boards, answers as rows, diffs, plots, searching, measuring."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.style import Style
+
+from clusterdeck.engine.states import NodeState
+from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
+from clusterdeck.widgets.actions import ACTIONS
+from clusterdeck.widgets.answers import AnswerRows, blocks_of
+from clusterdeck.widgets.board import IDLE, Board, ordered
+from clusterdeck.widgets.cells import Row, clock, fit, quantity, safe, width_of
+from clusterdeck.widgets.diff import compare, normalise
+from clusterdeck.widgets.failures import reasons_of
+from clusterdeck.widgets.plot import Summary, histogram, levels, number_in, sparkline, told
+from clusterdeck.widgets.search import Search
+from clusterdeck.widgets.status_bar import eta, slowest
+
+
+@given(st.text(), st.integers(0, 60))
+def test_fit_is_exact(text: str, width: int) -> None:
+    assert width_of(fit(safe(text), width)) == width
+
+
+@given(st.lists(st.text(max_size=30), max_size=6), st.integers(0, 50))
+def test_a_row_is_never_wider_than_it_may_be(texts: list[str], width: int) -> None:
+    row = Row(width, Style.null())
+    for text in texts:
+        row.add(text)
+    strip = row.strip()
+    assert sum(width_of(segment.text) for segment in strip) == width
+    assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 for character in strip.text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0s"), (9.94, "9.9s"), (41, "41s"), (125, "2:05"), (3725, "1:02:05"), (None, "")]
+)
+def test_clock(seconds: float | None, text: str) -> None:
+    assert clock(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(820, "820 B"), (1500, "1.5 kB"), (123_000_000, "123 MB"), (5e12, "5.0 TB")]
+)
+def test_quantity(count: float, text: str) -> None:
+    assert quantity(count) == text
+
+
+def test_board_orders() -> None:
+    session = FakeSession("node[1-12]")
+    run = mixed(session)
+    session.drain(10)
+    board = Board(run, ["node1", "extra9"])
+    names = [board.names[node] for node in ordered(board, range(13), "name", 0.0)]
+    assert names == ["extra9", *(f"node{number}" for number in range(1, 13))]
+    ranks = [board.state(node) for node in ordered(board, range(13), "state", 0.0)]
+    assert ranks[-1] == IDLE
+    assert ranks.index(NodeState.FAILED) < ranks.index(NodeState.OK)
+    assert list(ordered(board, range(13), "given", 0.0)) == list(range(13))
+    assert len(ordered(board, range(13), "time", 0.0)) == 13
+
+
+def test_answers_find_every_row() -> None:
+    session = FakeSession("node[1-5]")
+    run = session.make_run()
+    session.push(*(out(run, node, *map(str, range(40))) for node in (0, 1, 2)), out(run, 3, "x"), out(run, 4, "y", "z"))
+    session.push(finish(run))
+    session.drain(10)
+    blocks = blocks_of(run.groups(), None, run.fold, {4}, {0})
+    rows = AnswerRows(blocks)
+    kinds = [rows.place(row).kind for row in range(rows.total)]
+    assert kinds[:5] == ["heading", "member", "member", "member", "line"]
+    assert kinds.count("heading") == 3
+    assert kinds.count("more") == 1
+    assert rows.total == sum(block.rows for block in blocks)
+    for number in range(3):
+        assert rows.block_at(rows.start_of(number)) == number
+    narrowed = blocks_of(run.groups(), frozenset({1, 3}), run.fold, set(), set())
+    assert [(block.folded, len(block.members)) for block in narrowed] == [("node2", 1), ("node4", 1)]
+    rare = blocks_of(run.groups(), None, run.fold, set(), set(), outliers=True)
+    assert [len(block.members) for block in rare] == [1, 1, 3]
+
+
+def test_reasons_meet_though_the_node_is_named_in_them() -> None:
+    session = FakeSession("node[1-4]")
+    run = session.make_run()
+    session.push(*(states(run, [n], NodeState.UNREACHABLE, 255, f"node{n + 1}: no route") for n in (0, 1)))
+    session.push(states(run, [2], NodeState.FAILED, 7))
+    session.drain(10)
+    reasons = reasons_of(run)
+    assert [(reason.state, reason.text, reason.nodes) for reason in reasons] == [
+        (NodeState.FAILED, "rc 7", (2,)),
+        (NodeState.UNREACHABLE, "node: no route", (0, 1)),
+    ]
+
+
+def test_eta_only_while_nodes_wait_for_their_turn() -> None:
+    session = FakeSession("node[1-100]")
+    run = session.make_run()
+    run.started = 0.0
+    assert eta(run, 10.0) is None
+    run.apply(states(run, range(20), NodeState.OK, 0))
+    assert eta(run, 10.0) == pytest.approx(40.0)
+    run.apply(states(run, range(20, 100), NodeState.RUNNING))
+    assert eta(run, 20.0) is None
+    assert len(slowest(run, 1e9)) == 3
+
+
+# -- diff
+
+
+def test_compare_marks_both_sides_and_leaves_out_what_is_equal() -> None:
+    base = [str(number) for number in range(20)]
+    other = [*base[:10], "new", *base[11:]]
+    lines = compare(base, other)
+    assert [(line.mark, line.text) for line in lines] == [
+        (" ", "8"), (" ", "9"), ("-", "10"), ("+", "new"), (" ", "11"), (" ", "12"),
+    ]  # fmt: skip
+    assert compare(base, base) == []
+
+
+def test_normalised_lines_are_equal() -> None:
+    one, two = "node1.example: 42 ms, id 0xdeadbeef00", "node27.example: 7 ms, id 0xfeedbeef01"
+    assert normalise(one, ("node1.example",)) == normalise(two, ("node27.example",))
+    assert normalise("up 3 days node1", ("node1.example",)) == "up N days NODE"
+
+
+# -- plot
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.42 0.1", 0.42), ("load: -3", -3.0), ("1,5 GB", 1.5), ("v2x", None), ("none", None), ("1e3", 1000.0)],
+)
+def test_number_in(text: str, value: float | None) -> None:
+    assert number_in(text) == value
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50))
+def test_pictures_take_any_numbers(values: list[float]) -> None:
+    summary = Summary.of(values)
+    assert summary is not None
+    assert summary.low <= summary.median <= summary.high
+    assert sum(count for _, _, count in histogram(values, 12)) == len(values)
+    steps = levels(dict(enumerate(values)), 5)
+    assert set(steps.values()) <= set(range(5))
+    assert len(sparkline([*values, None])) == len(values) + 1
+    assert all(told(value) for value in values)
+
+
+def test_no_numbers_no_picture() -> None:
+    assert Summary.of([]) is None
+    assert histogram([], 5) == []
+    assert levels({}, 5) == {}
+    assert sparkline([None]) == ""
+    assert number_in("nan inf " + "9" * 400) is None or math.isfinite(number_in("9" * 400) or 0.0)
+
+
+# -- search
+
+
+def test_search_words_and_patterns() -> None:
+    assert Search("Abc").found_in("xAbc")
+    assert not Search("Abc").found_in("xabc")
+    assert Search("abc").found_in("xABC")
+    assert Search("/a.c/").spans("abc axc") == [(0, 3), (4, 7)]
+    assert Search("a.c").spans("abc a.c") == [(4, 7)]
+    assert not Search("/(/")
+    assert Search("/(/").error
+    assert not Search("")
+    assert Search("/x*/").spans("aaa") == []
+
+
+@given(st.text(max_size=40), st.text(max_size=6))
+def test_search_pieces_give_the_text_back(text: str, word: str) -> None:
+    pieces = Search(word).pieces(text, Style.null(), Style(bold=True))
+    assert "".join(piece.text for piece in pieces) == text
+
+
+# -- actions
+
+
+def test_every_action_is_told() -> None:
+    for action in ACTIONS.values():
+        assert action.help.endswith(".")
+        assert action.label
+        assert action.key
