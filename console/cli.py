@@ -30,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         from .demo import main as demo_main
 
         return demo_main(words[1:])
-    arguments = _parser().parse_args(words)
+    if words[:1] == ["worker"]:  # argparse would take its options for ours
+        from ..engine.taskmanager.worker_main import main as worker_main
+
+        return worker_main(words[1:])
+    arguments = make_parser().parse_args(words)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     from .settings import SettingsError
 
@@ -56,7 +60,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; the manual page and the shell completions are made from it, too."""
     parser = _Parser(
         prog="clusterdeck",
         description="A live console for clusters: run, watch, gather and copy on many nodes over SSH.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import sys
 from pathlib import Path
 
 from ..engine.text import sanitize_text
@@ -18,7 +19,7 @@ from .commands.registry import Registry
 from .exits import ExitCode
 from .frontend import Confirmation, FrontEnd
 from .macros import SUFFIX, Macro, MacroError, find_file, parse_macro
-from .trust import TrustError, read_trusted
+from .trust import MAX_BYTES, TrustError, read_trusted
 
 EXAMPLES = Path(__file__).parent / "examples"
 _KEPT_TEXT = 64 * 1024
@@ -41,8 +42,14 @@ def known() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+#: The name of standard input, for front ends whose lines do not come from there.
+STDIN = "-"
+
+
 def load(name: str, registry: Registry) -> tuple[Macro, Path]:
     """Find, read and check a macro. Raises CommandError (there is none, not trusted) and MacroError (it is wrong)."""
+    if name == STDIN:
+        return _from_stdin(registry), Path(STDIN)
     file = find_file(name, folders())
     if file is None:
         near = difflib.get_close_matches(name, list(known()), 1, 0.5)
@@ -58,8 +65,17 @@ def load(name: str, registry: Registry) -> tuple[Macro, Path]:
     return parse_macro(text, sanitize_text(file.name), registry), file
 
 
+def _from_stdin(registry: Registry) -> Macro:
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise CommandError(f"standard input holds more than {MAX_BYTES} bytes", code=ExitCode.USAGE, argument="file")
+    return parse_macro(data.decode("utf-8", "replace"), "stdin", registry)
+
+
 def agree(macro: Macro, file: Path, front_end: FrontEnd) -> None:
     """Make sure the operator has seen this text of the macro. Raises CommandError (REFUSED)."""
+    if file == Path(STDIN):
+        return
     real = file.resolve()
     if any(real.is_relative_to(folder.resolve()) for folder in folders()):
         return

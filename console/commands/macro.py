@@ -60,8 +60,12 @@ def play(context: Context, command: Command) -> Outcome:
         if name in given:
             raise CommandError(f"{name} is given twice", code=ExitCode.USAGE, argument="values")
         given[name] = value
+    name = command.get("file")
+    if name == macro_store.STDIN and (context.front_end.interactive or context.script is not None):
+        remedy = "write :play FILE"
+        raise CommandError("standard input is where lines are typed", remedy, code=ExitCode.USAGE, argument="file")
     try:
-        macro, file = macro_store.load(command.get("file"), context.registry)
+        macro, file = macro_store.load(name, context.registry)
         dry_run = command.has("dry_run") or context.dry_run
         player = Player(context, macro, given, dry_run=dry_run)
         if not dry_run:

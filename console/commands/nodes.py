@@ -96,7 +96,7 @@ def show(context: Context, _command: Command) -> Outcome:
 
 
 def _file() -> Path:
-    return state_dir() / "nodesets.json"
+    return state_dir() / "node_sets.json"
 
 
 def _store(context: Context) -> None:

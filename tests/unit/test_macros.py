@@ -366,7 +366,7 @@ systemctl restart {service}
     assert deck.front_end.confirmations == []
     assert deck.front_end.left is None
     assert not deck.interpreter.context.queue.used
-    assert not (deck.folder / "state" / "nodesets.json").exists()
+    assert not (deck.folder / "state" / "node_sets.json").exists()
 
 
 # -- recording

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def test_no_room_is_imported_under_its_bare_name() -> None:
     assert not stray
 
 
+def data_files() -> list[Path]:
+    """What is installed beside the package: the manual page and the shells' completions."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    return [Path(file) for files in settings.values() for file in files]
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of what belongs to the project: building leaves files behind."""
@@ -49,6 +56,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy2(ROOT / path, source / path)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy2(ROOT / name, source / name)
+    for path in data_files():
+        (source / path.parent).mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / path, source / path)
     out = tmp_path_factory.mktemp("wheel")
     script = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
     done = subprocess.run(
@@ -61,8 +71,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_file(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+        names = archive.namelist()
+    packed = {name for name in names if ".dist-info/" not in name and ".data/" not in name}
     assert packed == {f"clusterdeck/{path.as_posix()}" for path in installed_files()}
+    beside = {name.rpartition("/")[2] for name in names if ".data/data/share/" in name}
+    assert beside == {path.name for path in data_files()}
 
 
 def test_the_wheel_works_from_anywhere(wheel: Path, tmp_path: Path) -> None:

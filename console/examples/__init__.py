@@ -1,0 +1,1 @@
+"""Macros that come with clusterdeck, played by their names."""

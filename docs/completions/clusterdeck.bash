@@ -1,0 +1,57 @@
+# bash completion for clusterdeck; made from its argument parser.
+_clusterdeck() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= word
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        case $word in run|repl|play|demo|doctor|config|queue|worker|help) command=$word; break ;; esac
+    done
+    COMPREPLY=()
+    case $command:$previous in
+        :-w) COMPREPLY=($(compgen -A hostname -- "$current")); return ;;
+        :-O|:--option) return; return ;;
+        run:-w) COMPREPLY=($(compgen -A hostname -- "$current")); return ;;
+        run:-x) COMPREPLY=($(compgen -A hostname -- "$current")); return ;;
+        run:-g|run:--group) COMPREPLY=($(compgen -W "$(nodeset -lq 2>/dev/null | sed 's/^@//')" -- "$current")); return ;;
+        run:-X) COMPREPLY=($(compgen -W "$(nodeset -lq 2>/dev/null | sed 's/^@//')" -- "$current")); return ;;
+        run:--hostfile|run:--machinefile) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        run:--pick) return; return ;;
+        run:-s|run:--groupsource) return; return ;;
+        run:--groupsconf) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        run:--axis) return; return ;;
+        run:--outdir) COMPREPLY=($(compgen -d -- "$current")); return ;;
+        run:--errdir) COMPREPLY=($(compgen -d -- "$current")); return ;;
+        run:--color) COMPREPLY=($(compgen -W 'auto always never' -- "$current")); return ;;
+        run:--dest) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        run:-R|run:--worker) COMPREPLY=($(compgen -W 'paramiko ssh rsh pdsh exec' -- "$current")); return ;;
+        run:-l|run:--user) COMPREPLY=($(compgen -u -- "$current")); return ;;
+        run:-f|run:--fanout) return; return ;;
+        run:-t|run:--connect_timeout|run:--connect-timeout) return; return ;;
+        run:-u|run:--command_timeout|run:--timeout) return; return ;;
+        run:-o|run:--options) return; return ;;
+        run:-O|run:--option) return; return ;;
+        run:--remote) COMPREPLY=($(compgen -W 'yes no' -- "$current")); return ;;
+        run:--batch) return; return ;;
+        run:--stop-at) return; return ;;
+        run:--retries) return; return ;;
+        repl:-w) COMPREPLY=($(compgen -A hostname -- "$current")); return ;;
+        repl:-O|repl:--option) return; return ;;
+        play:-w) COMPREPLY=($(compgen -A hostname -- "$current")); return ;;
+        play:-O|play:--option) return; return ;;
+    esac
+    case $command in
+        run) COMPREPLY=($(compgen -W '-h --help -w -x -a --all -g --group -X --hostfile --machinefile --pick -s --groupsource --groupsconf -b --dshbak -B -L -N -S --maxrc -r --regroup -G --groupbase --axis --diff --outdir --errdir --json --jsonl --raw --color -P --progress -q --quiet -v --verbose -d --debug -c --copy --rcopy --dest -p -R --worker -l --user -f --fanout -t --connect_timeout --connect-timeout -u --command_timeout --timeout -o --options -O --option -n --nostdin --remote --batch --stop-at --retries --sudo --dry-run' -- "$current")) ;;
+        repl) COMPREPLY=($(compgen -W '-h --help -w -O --option' -- "$current")) ;;
+        play) COMPREPLY=($(compgen -W '-h --help -w -O --option --dry-run --yes' -- "$current")) ;;
+        demo) COMPREPLY=($(compgen -W '-h --help' -- "$current")) ;;
+        doctor) COMPREPLY=($(compgen -W '-h --help --json' -- "$current")) ;;
+        config) COMPREPLY=($(compgen -W '-h --help --force show explain init trust' -- "$current")) ;;
+        queue) COMPREPLY=($(compgen -W '' -- "$current")) ;;
+        worker) COMPREPLY=($(compgen -W '' -- "$current")) ;;
+        help) COMPREPLY=($(compgen -W '-h --help exit-codes' -- "$current")) ;;
+        *) COMPREPLY=($(compgen -W 'run repl play demo doctor config queue worker help -h --help --version -w -O --option' -- "$current")) ;;
+    esac
+    case $command in
+        run) [[ ${#COMPREPLY[@]} -gt 0 ]] || COMPREPLY=($(compgen -A command -A file -- "$current")) ;;
+        play) [[ ${#COMPREPLY[@]} -gt 0 ]] || COMPREPLY=($(compgen -f -- "$current")) ;;
+    esac
+}
+complete -o filenames -F _clusterdeck clusterdeck cdeck
