@@ -30,7 +30,7 @@ changed or revoked key is never asked about: the node ends as UNREACHABLE with F
 
 In the Task's thread `workers.paramiko.pool_of(task)` gives the pool: `.live_count` connections stand,
 `.connecting_count` are being made, `.changed` names the nodes whose key has changed, `.descriptor_limit` is the limit
-of open files, `.config.explain(node)` lists each value of a node's configuration and where it came from (config.SshConfig works
-without a pool as well), `.forget_config()` reads configuration and keys again, `.vault.put(account, (Secret(text),))`
-gives a password beforehand. Killing the Task closes the pool.
+of open files, `.config.explain(node)` lists each value of a node's configuration and where it came from
+(config.SshConfig works without a pool as well), `.forget_config()` reads configuration and keys again,
+`.vault.put(account, (Secret(text),))` gives a password beforehand. Killing the Task closes the pool.
 """

@@ -15,12 +15,12 @@ from clusterdeck.engine.ssh.config import ConfigError, SshConfig
 from clusterdeck.engine.ssh.config_values import DEFAULT_IDENTITIES, HostConfig, parse_jump
 
 #: What is compared; -G prints more.
-KEYS = (
-    "hostname port user addressfamily bindaddress hostkeyalias identitiesonly identityagent proxyjump proxycommand "
-    "connecttimeout connectionattempts serveraliveinterval serveralivecountmax hashknownhosts stricthostkeychecking "
-    "userknownhostsfile globalknownhostsfile forwardagent identityfile certificatefile setenv ciphers kexalgorithms "
-    "hostkeyalgorithms macs"
-).split()
+KEYS = frozenset(
+    """hostname port user addressfamily bindaddress hostkeyalias identitiesonly identityagent proxyjump proxycommand
+    connecttimeout connectionattempts serveraliveinterval serveralivecountmax hashknownhosts stricthostkeychecking
+    userknownhostsfile globalknownhostsfile forwardagent identityfile certificatefile setenv ciphers kexalgorithms
+    hostkeyalgorithms macs""".split()  # noqa: SIM905
+)
 #: Every configuration is looked up for these names.
 HOSTS = ("node1", "node22.example.org", "Other", "10.1.2.3")
 ALGORITHM_KEYS = ("ciphers", "kexalgorithms", "hostkeyalgorithms", "macs")
