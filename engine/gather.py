@@ -7,8 +7,12 @@ lines, and adding a line that another key had before costs one look-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
+
+from .message import MsgTreeElem
+
+__all__ = ["MODE_DEFER", "MODE_SHIFT", "MODE_TRACE", "MsgTree", "MsgTreeElem", "group_places"]
 
 MODE_DEFER = 0
 MODE_SHIFT = 1
@@ -18,132 +22,21 @@ Match = Callable[[Any], Any]
 Mapper = Callable[[Any], Any]
 
 
-class MsgTreeElem:
-    """One message: the lines from the tree's root down to one place.
+_NOBODY = object()
 
-    Immutable as seen from outside: lines that a key gets later make another element. `bytes(elem)` is the lines
-    joined by LF, without a last one; comparing is by content, also with bytes; there is no str().
-    """
 
-    __slots__ = ("_first", "_keys", "_line", "_others", "_parent", "_rest", "_shared")
+class _Places(dict[Any, MsgTreeElem]):
+    """Where each key stands; a new key at the root, without being stored."""
 
-    def __init__(self, msgline: bytes | None = None, parent: MsgTreeElem | None = None) -> None:
-        self._line = msgline
-        self._rest: list[bytes] | None = None
-        self._parent = parent
-        self._first: MsgTreeElem | None = None
-        self._others: dict[bytes, MsgTreeElem] | None = None
-        #: False while only the key that made this run stands at its end: then it may grow in place.
-        self._shared = False
-        self._keys: list[Any] | None = None
+    __slots__ = ("root",)
 
-    # -- the message
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = MsgTreeElem()
+        self.root._shared = True
 
-    def _runs(self) -> list[MsgTreeElem]:
-        runs: list[MsgTreeElem] = []
-        elem: MsgTreeElem | None = self
-        while elem is not None and elem._line is not None:
-            runs.append(elem)
-            elem = elem._parent
-        runs.reverse()
-        return runs
-
-    def lines(self) -> Iterator[bytes]:
-        """Iterate over the lines, first to last, without line ends."""
-        return iter(self.splitlines())
-
-    def splitlines(self) -> list[bytes]:
-        """The lines, first to last, without line ends."""
-        lines: list[bytes] = []
-        for run in self._runs():
-            assert run._line is not None
-            lines.append(run._line)
-            if run._rest is not None:
-                lines.extend(run._rest)
-        return lines
-
-    def message(self) -> bytes:
-        """The lines joined by LF."""
-        return b"\n".join(self.splitlines())
-
-    def __bytes__(self) -> bytes:
-        return self.message()
-
-    def __str__(self) -> str:
-        raise TypeError("a message is bytes: use message() or bytes(), not str()")
-
-    def __repr__(self) -> str:
-        text = repr(self.message()[:60])
-        return f"<{type(self).__name__} {text}>"
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self.lines()
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.splitlines()[index]
-
-    def __len__(self) -> int:
-        """Length of the message in bytes."""
-        return len(self.message())
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, MsgTreeElem):
-            return self is other or self.message() == other.message()
-        if isinstance(other, bytes | bytearray | memoryview):
-            return self.message() == other
-        return NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]
-
-    # -- the tree below
-
-    @property
-    def children(self) -> list[MsgTreeElem]:
-        """The elements that go on from here, in the order of their making."""
-        found = [] if self._first is None else [self._first]
-        if self._others is not None:
-            found.extend(self._others.values())
-        return found
-
-    def _child(self, line: bytes) -> MsgTreeElem | None:
-        first = self._first
-        if first is not None and first._line == line:
-            return first
-        return None if self._others is None else self._others.get(line)
-
-    def _grow(self, line: bytes) -> MsgTreeElem:
-        child = MsgTreeElem(line, self)
-        self._link(child)
-        return child
-
-    def _link(self, child: MsgTreeElem) -> None:
-        assert child._line is not None
-        if self._first is None:
-            self._first = child
-        elif self._others is None:
-            self._others = {child._line: child}
-        else:
-            self._others[child._line] = child
-
-    def _split(self, count: int) -> MsgTreeElem:
-        """Cut the run after `count` lines; the new upper part is returned, this one keeps what hangs below."""
-        assert self._line is not None
-        assert self._rest is not None
-        assert self._parent is not None
-        parent = self._parent
-        upper = MsgTreeElem(self._line, parent)
-        upper._shared = True
-        upper._rest = self._rest[: count - 1] or None
-        if parent._first is self:
-            parent._first = upper
-        else:
-            assert parent._others is not None
-            parent._others[self._line] = upper
-        self._line = self._rest[count - 1]
-        self._rest = self._rest[count:] or None
-        self._parent = upper
-        upper._first = self
-        return upper
+    def __missing__(self, key: Any) -> MsgTreeElem:
+        return self.root
 
 
 class MsgTree:
@@ -158,39 +51,65 @@ class MsgTree:
         if mode not in (MODE_DEFER, MODE_SHIFT, MODE_TRACE):
             raise ValueError(f"mode of a MsgTree must be MODE_DEFER, MODE_SHIFT or MODE_TRACE, not {mode!r}")
         self.mode = mode
-        self._root = MsgTreeElem()
-        self._root._shared = True
-        self._places: dict[Any, MsgTreeElem] = {}
+        self._places = _Places()
+        #: The key of the last `add`, if its place stands in `_here` and not yet in `_places`.
+        self._last: Any = _NOBODY
+        self._here = self._places.root
+
+    def _settle(self) -> _Places:
+        """The places of all keys, up to date."""
+        if self._last is not _NOBODY:
+            self._places[self._last] = self._here
+            self._last = _NOBODY
+        return self._places
 
     # -- adding
 
     def add(self, key: Hashable, line: bytes) -> None:
         """Append one line to the key's message."""
-        places = self._places
-        place = places.get(key)
-        if place is None:
-            place = self._root
-        child = place._first
-        if child is not None and child._rest is None and child._line == line and self.mode != MODE_TRACE:
-            child._shared = True
-            places[key] = child
-        elif self.mode == MODE_TRACE:
-            self._trace(key, place, line)
+        # Called once per line, and the next line mostly is the same key's: that one's place is kept in `_here`, so
+        # that following where another key went costs no look-up in the dict of all keys.
+        if key is self._last:
+            place = self._here
+            child = place._first
+            if child is not None:
+                if child._beaten == line:
+                    self._here = child
+                    return
+            elif not place._shared:
+                # It leads the way: its run grows where it is.
+                if place._rest is None:
+                    place._rest = [line]
+                else:
+                    place._rest.append(line)
+                return
         else:
-            places[key] = self._advance(place, (line,))
+            places = self._places
+            if self._last is not _NOBODY:
+                places[self._last] = self._here
+            place = places[key]
+            self._last, self._here = key, place
+        child = place._child(line)
+        if child is not None and child._beaten is not None:
+            self._here = child
+        elif self.mode == MODE_TRACE:
+            self._here = self._trace(key, place, line)
+        else:
+            self._here = self._advance(place, (line,))
 
-    def extend(self, key: Hashable, lines: list[bytes]) -> None:
+    def extend(self, key: Hashable, lines: Sequence[bytes]) -> None:
         """Append several lines to the key's message: as `add` for each, quicker."""
         if not lines:
             return
-        place = self._places.get(key, self._root)
+        place = self._settle()[key]
         if self.mode == MODE_TRACE:
             for line in lines:
                 place = self._trace(key, place, line)
         else:
-            self._places[key] = self._advance(place, lines)
+            place = self._advance(place, lines)
+        self._places[key] = place
 
-    def _advance(self, place: MsgTreeElem, lines: list[bytes] | tuple[bytes, ...]) -> MsgTreeElem:
+    def _advance(self, place: MsgTreeElem, lines: Sequence[bytes]) -> MsgTreeElem:
         """Where a key that stands at `place` stands after `lines`."""
         position, count = 0, len(lines)
         while position < count:
@@ -203,8 +122,9 @@ class MsgTree:
             else:
                 matched = 1 + _common(rest, lines[position + 1 : position + 1 + len(rest)])
                 if matched <= len(rest):
-                    child = child._split(matched)
-            child._shared = True
+                    # A key that comes line by line would split at each of them: better once and for all.
+                    child = child._shatter() if count == 1 else child._split(matched)
+            child._share()
             place = child
             position += matched
         return place
@@ -217,32 +137,33 @@ class MsgTree:
         if child._keys is None:
             child._keys = []
         child._keys.append(key)
-        self._places[key] = child
         return child
 
     # -- by key
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._settle())
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._places
+        return key in self._settle()
 
     def __getitem__(self, key: Hashable) -> MsgTreeElem:
-        elem = self._places[key]
+        elem = self._settle().get(key)
+        if elem is None:
+            raise KeyError(key)
         elem._shared = True
         return elem
 
     def get(self, key: Hashable, default: Any = None) -> Any:
         """The key's message, or `default`."""
-        elem = self._places.get(key)
+        elem = self._settle().get(key)
         if elem is None:
             return default
         elem._shared = True
         return elem
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(list(self._places))
+        return iter(list(self._settle()))
 
     def keys(self) -> Iterator[Any]:
         """Iterate over the keys."""
@@ -250,7 +171,7 @@ class MsgTree:
 
     def items(self, match: Match | None = None, mapper: Mapper | None = None) -> Iterator[tuple[Any, MsgTreeElem]]:
         """Iterate over (key, message); match filters keys, mapper changes the keys that are shown."""
-        for key, elem in list(self._places.items()):
+        for key, elem in list(self._settle().items()):
             if match is None or match(key):
                 elem._shared = True
                 yield (key if mapper is None else mapper(key)), elem
@@ -270,7 +191,7 @@ class MsgTree:
             self.mode = MODE_SHIFT
         if self.mode == MODE_TRACE:
             return self._walk_places(((elem, list(elem._keys or ())) for elem, _ in self._descend()), match, mapper)
-        return self._walk_places(group_places(self._places.items()), match, mapper)
+        return self._walk_places(group_places(self._settle().items()), match, mapper)
 
     @staticmethod
     def _walk_places(
@@ -297,7 +218,7 @@ class MsgTree:
 
     def _descend(self) -> Iterator[tuple[MsgTreeElem, int]]:
         """Every element below the root, depth-first, with its depth; iterative, as outputs are long."""
-        stack = [(child, 1) for child in reversed(self._root.children)]
+        stack = [(child, 1) for child in reversed(self._places.root.children)]
         while stack:
             elem, depth = stack.pop()
             depth += len(elem._rest or ())
@@ -312,7 +233,7 @@ class MsgTree:
 
     def remove(self, match: Match) -> None:
         """Forget the keys for which `match` is true."""
-        gone = {key for key in self._places if match(key)}
+        gone = {key for key in self._settle() if match(key)}
         for key in gone:
             del self._places[key]
         if gone and self.mode == MODE_TRACE:
@@ -322,7 +243,7 @@ class MsgTree:
 
     def discard(self, key: Hashable) -> None:
         """Forget one key, if it is known (not in MODE_TRACE, whose lines keep their keys)."""
-        self._places.pop(key, None)
+        self._settle().pop(key, None)
 
     def clear(self) -> None:
         """Forget everything. Elements that were handed out stay readable."""
@@ -330,9 +251,8 @@ class MsgTree:
         # later garbage collection.
         for elem, _ in list(self._descend()):
             elem._first = elem._others = None
-        self._places = {}
-        self._root = MsgTreeElem()
-        self._root._shared = True
+        self._places = _Places()
+        self._last = _NOBODY
 
 
 def group_places(items: Iterable[tuple[Any, MsgTreeElem]]) -> list[tuple[MsgTreeElem, list[Any]]]:
@@ -347,7 +267,7 @@ def group_places(items: Iterable[tuple[Any, MsgTreeElem]]) -> list[tuple[MsgTree
     return list(groups.values())
 
 
-def _append(place: MsgTreeElem, lines: list[bytes] | tuple[bytes, ...]) -> MsgTreeElem:
+def _append(place: MsgTreeElem, lines: Sequence[bytes]) -> MsgTreeElem:
     if not place._shared and place._first is None:
         if place._rest is None:
             place._rest = list(lines)
@@ -360,7 +280,7 @@ def _append(place: MsgTreeElem, lines: list[bytes] | tuple[bytes, ...]) -> MsgTr
     return child
 
 
-def _common(rest: list[bytes], lines: list[bytes] | tuple[bytes, ...]) -> int:
+def _common(rest: list[bytes], lines: Sequence[bytes]) -> int:
     """How many lines both begin with."""
     if rest == lines:
         return len(rest)

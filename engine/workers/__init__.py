@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "DistantWorker": "base",
+    "DistantWorker": "distant",
     "Worker": "base",
     "StreamWorker": "stream",
     "WorkerSimple": "stream",

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
-
-from ClusterShell.NodeSet import NodeSet
 
 from ..client import EngineClient
 from ..errors import WorkerBadArgumentError, WorkerError, WorkerException
 from ..events import NO_HOOKS, Hooks, hooks_of, warn_timeout
-from ..gather import MsgTreeElem
 from ..loop import FANOUT_DEFAULT, FANOUT_UNLIMITED, Engine
 from ..results import Results
 from ..states import NodeEnd, NodeState
@@ -19,7 +16,6 @@ from ..states import NodeEnd, NodeState
 __all__ = [
     "FANOUT_DEFAULT",
     "FANOUT_UNLIMITED",
-    "DistantWorker",
     "Worker",
     "WorkerBadArgumentError",
     "WorkerError",
@@ -298,105 +294,15 @@ class Worker:
 
     def last_read(self) -> Any:
         """The last message, in an event handler (deprecated: current_msg)."""
-        _deprecated("last_read()", "current_msg")
+        deprecated("last_read()", "current_msg")
         return self.current_msg
 
     def last_error(self) -> Any:
         """The last message on stderr, in an event handler (deprecated: current_errmsg)."""
-        _deprecated("last_error()", "current_errmsg")
+        deprecated("last_error()", "current_errmsg")
         return self.current_errmsg
 
 
-class DistantWorker(Worker):
-    """Base of workers whose keys are node names."""
-
-    nodes: NodeSet
-
-    def result_keys(self) -> Sequence[str]:
-        """See Worker: the node names."""
-        return list(self.nodes)
-
-    def last_node(self) -> Any:
-        """The last node, in an event handler (deprecated: current_node)."""
-        _deprecated("last_node()", "current_node")
-        return self.current_node
-
-    def last_read(self) -> tuple[Any, bytes | None]:
-        """(node, message) of the last event (deprecated: current_node, current_msg)."""
-        _deprecated("last_read()", "current_node and current_msg")
-        return self.current_node, self.current_msg
-
-    def last_error(self) -> tuple[Any, bytes | None]:
-        """(node, message on stderr) of the last event (deprecated: current_node, current_errmsg)."""
-        _deprecated("last_error()", "current_node and current_errmsg")
-        return self.current_node, self.current_errmsg
-
-    def last_retcode(self) -> tuple[Any, int | None]:
-        """(node, return code) of the last event (deprecated: current_node, current_rc)."""
-        _deprecated("last_retcode()", "current_node and current_rc")
-        return self.current_node, self.current_rc
-
-    def node_buffer(self, node: str) -> bytes | None:
-        """A node's message, None if there is none."""
-        return self.read(node, self.SNAME_STDOUT)
-
-    def node_error(self, node: str) -> bytes | None:
-        """A node's message on stderr, None if there is none."""
-        return self.read(node, self.SNAME_STDERR)
-
-    node_error_buffer = node_error
-
-    def node_retcode(self, node: str) -> int:
-        """A node's return code; KeyError if it has none (not ended, or unknown)."""
-        return self._scheduled().results.retcode(self, node)
-
-    node_rc = node_retcode
-
-    # -- iterating; nothing is looked at before the first step
-
-    def _messages(self, sname: str, match_keys: Any) -> Iterator[tuple[str, MsgTreeElem]]:
-        if isinstance(match_keys, str):
-            raise TypeError(f"match_keys must be a sequence of node names or a NodeSet, not the string {match_keys!r}")
-        keys: Iterable[str] = self.result_keys()
-        if match_keys is not None:
-            keys = [key for key in keys if key in match_keys]
-        yield from self._scheduled().results.worker_messages(self, keys, sname)
-
-    def _groups(self, sname: str, match_keys: Any) -> Iterator[tuple[MsgTreeElem, NodeSet]]:
-        for elem, keys in Results.group(self._messages(sname, match_keys)):
-            yield elem, NodeSet.fromlist(keys)
-
-    def iter_buffers(self, match_keys: Any = None) -> Iterator[tuple[MsgTreeElem, NodeSet]]:
-        """Iterate over (message, its nodes), one per distinct message."""
-        return self._groups(self.SNAME_STDOUT, match_keys)
-
-    def iter_errors(self, match_keys: Any = None) -> Iterator[tuple[MsgTreeElem, NodeSet]]:
-        """Iterate over (message on stderr, its nodes), one per distinct message."""
-        return self._groups(self.SNAME_STDERR, match_keys)
-
-    def iter_node_buffers(self, match_keys: Any = None) -> Iterator[tuple[str, MsgTreeElem]]:
-        """Iterate over (node, message)."""
-        return self._messages(self.SNAME_STDOUT, match_keys)
-
-    def iter_node_errors(self, match_keys: Any = None) -> Iterator[tuple[str, MsgTreeElem]]:
-        """Iterate over (node, message on stderr)."""
-        return self._messages(self.SNAME_STDERR, match_keys)
-
-    def iter_retcodes(self, match_keys: Any = None) -> Iterator[tuple[int, NodeSet]]:
-        """Iterate over (return code, its nodes); match_keys: nodes, as a NodeSet, a sequence or a string."""
-        if isinstance(match_keys, str):
-            match_keys = NodeSet(match_keys)
-        groups: dict[int, list[str]] = {}
-        for node, rc in self.iter_node_retcodes():
-            if not match_keys or node in match_keys:
-                groups.setdefault(rc, []).append(node)
-        for rc, nodes in groups.items():
-            yield rc, NodeSet.fromlist(nodes)
-
-    def iter_node_retcodes(self) -> Iterator[tuple[str, int]]:
-        """Iterate over (node, return code)."""
-        yield from self._scheduled().results.worker_retcodes(self, self.result_keys())
-
-
-def _deprecated(old: str, new: str) -> None:
+def deprecated(old: str, new: str) -> None:
+    """The warning of a name of the first generation."""
     warnings.warn(f"{old} is deprecated, use {new}", DeprecationWarning, stacklevel=3)

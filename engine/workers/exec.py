@@ -12,7 +12,7 @@ from ClusterShell.NodeSet import NodeSet
 from ..client import EngineClient
 from ..errors import WorkerBadArgumentError, WorkerError
 from ..states import NodeEnd
-from .base import DistantWorker
+from .distant import DistantWorker
 from .process import ProcessClient
 
 __all__ = ["WORKER_CLASS", "CopyClient", "ExecClient", "ExecWorker", "WorkerError"]

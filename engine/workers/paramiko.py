@@ -26,7 +26,7 @@ from ..ssh.taskinfo import settings_from
 from ..ssh.upload import UploadOptions
 from ..states import Failure, FailureKind, NodeEnd, NodeState
 from ..streams import LineBuffer
-from .base import DistantWorker
+from .distant import DistantWorker
 
 __all__ = ["WORKER_CLASS", "WorkerParamiko", "pool_of"]
 
