@@ -1,0 +1,198 @@
+"""Completion: what is offered at each place of a line, without a node, a group program or a session of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterdeck.console.commands.catalogue import default_registry
+from clusterdeck.console.completion import LIMIT, Candidate, complete
+from clusterdeck.console.names import NameCache, Names
+from clusterdeck.console.options import RunOptions
+from clusterdeck.engine.states import NodeState
+from clusterdeck.tests.support.fake_session import Answered, FakeSession
+
+REGISTRY = default_registry()
+NAMES = Names(tuple(f"node{number}" for number in range(1, 301)), (("web", "64 nodes"), ("rack:a", "")))
+
+
+def _session() -> FakeSession:
+    session = FakeSession(lambda _command, node: Answered(rc=int(node == "web2")))
+    session.shell("uptime -p", session.resolve("@web"), RunOptions())
+    session.selection.save("canary", session.resolve("web1"))
+    session.timer(1.0, 1.0, "date", session.resolve("web1"), RunOptions())
+    return session
+
+
+SESSION = _session()
+
+
+def offered(text: str, names: Names = NAMES) -> list[Candidate]:
+    return complete(text, len(text), SESSION, REGISTRY, names)
+
+
+def texts(text: str) -> list[str]:
+    return [candidate.text for candidate in offered(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "some"),
+    [
+        ("", 0, {":shell", ":copy", ":help"}),
+        (":", 1, {"shell", "timer cancel", "queue map"}),
+        (":ga", 1, {"gather"}),
+        ("  :ga", 3, {"gather"}),
+        (":gthr", 1, {"gather"}),
+        (":timer ", 7, {"cancel", "30s", "--once"}),
+        (":timer can", 7, {"cancel"}),
+        (":timer --u", 7, {"--until"}),
+        (":timer --until @f", 15, {"@failed"}),
+        (":timer --until=@f", 15, {"@failed"}),
+        (":timer cancel ", 14, {"1", "all"}),
+        (":shell -w ", 10, {"@web", "@*", "node1", "@canary", "@failed"}),
+        (":shell -w node29", 10, {"node29", "node299"}),
+        (":shell -w node1,no", 16, {"node1"}),
+        (":shell -w @web!@ra", 15, {"@rack:a"}),
+        (":shell -w node[1,2],we", 20, {"web1"}),
+        (":shell -x @run", 10, {"@run:1:"}),
+        (":shell -R s", 10, {"ssh"}),
+        (":shell --wor", 7, {"--worker"}),
+        (":shell -w a -- upt", 15, {"uptime"}),
+        ("upt", 0, {"uptime"}),
+        ("@w", 0, {"@web"}),
+        ("@web upt", 5, {"uptime"}),
+        ("+node30", 1, {"node30", "node300"}),
+        ("-@c", 1, {"@canary"}),
+        ("& @w", 2, {"@web"}),
+        (":nodes @w", 7, {"@web"}),
+        (":nodes sa", 7, {"save", "saved"}),
+        (":nodes forget ", 14, {"canary"}),
+        (":retry f", 7, {"failed"}),
+        (":retry failed t", 14, {"timeout"}),
+        (":show ", 6, {"1"}),
+        (":out we", 5, {"web1", "web4"}),
+        (":diff web1 ", 11, {"web2"}),
+        (":abort ", 7, {"all", "1"}),
+        (":set fan", 5, {"fanout"}),
+        (":set run.f", 5, {"run.fanout"}),
+        (":set screen.editing ", 20, {"emacs", "vi"}),
+        (":set read_only ", 15, {"true", "false"}),
+        (":config ", 8, {"explain", "--all"}),
+        (":help ti", 6, {"timer", "timers"}),
+        (":view ", 6, {"panes", "gathered"}),
+        (":export ", 8, {"json", "csv", "md"}),
+        (":play roll", 6, {"rolling-restart"}),
+        (":play rolling-restart se", 22, {"service=", "settle="}),
+        (":expect o", 8, {"ok>="}),
+        (":queue ", 7, {"add", "map", "results"}),
+    ],
+)
+def test_what_is_offered(text: str, start: int, some: set[str]) -> None:
+    found = {candidate.text: candidate for candidate in offered(text)}
+    assert some <= set(found)
+    assert {found[word].start for word in some} == {start}
+
+
+@pytest.mark.parametrize("text", ["# comment ", ":nosuch ", ":shell -f ", ":gather 1 ", "@web ls | ", ":shell -l "])
+def test_where_nothing_is_known_nothing_is_made_up(text: str) -> None:
+    assert [word for word in texts(text) if not word.startswith("-") and word != "uptime"] == []
+
+
+def test_options_are_offered_once_and_not_after_the_dashes() -> None:
+    assert "--fanout" not in texts(":shell -f 3 --")
+    assert "--nodes" in texts(":shell -w a --")
+    assert all(not word.startswith("-") for word in texts(":copy -- "))
+
+
+def test_commands_and_options_are_described() -> None:
+    assert all(candidate.description for candidate in offered(":"))
+    assert all(candidate.description for candidate in offered(":shell --"))
+    assert all(candidate.description for candidate in offered(":set "))
+    saved = next(candidate for candidate in offered("@can"))
+    assert saved.description == "saved: web1"
+
+
+def test_local_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain").touch()
+    (tmp_path / "with blank").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "x.deck").touch()
+    assert texts(":copy ")[:4] == ["folder/", "plain", "'with blank'", "x.deck"]
+    assert ".hidden" in texts(":copy .h")
+    assert texts(f":copy {tmp_path}/pl") == [f"{tmp_path}/plain"]
+    assert texts(":copy 'with b") == ["'with blank'"]
+    assert "x.deck" in texts(":play ")
+    assert "plain" not in texts(":play ")
+    assert texts("!cat pl") == ["plain"]
+
+
+def test_only_the_text_before_the_cursor_counts() -> None:
+    text = ":shell -w @web uptime"
+    assert [candidate.text for candidate in complete(text, 4, SESSION, REGISTRY, NAMES)] == ["shell"]
+
+
+def test_candidates_are_bounded_and_different() -> None:
+    names = Names(tuple(f"n{number}" for number in range(5000)))
+    found = offered(":shell -w n", names)
+    assert len(found) == LIMIT
+    assert len({candidate.text for candidate in found}) == LIMIT
+
+
+def test_hostile_names_are_displayed_clean() -> None:
+    names = Names(("node\x1b]0;x\x07", "node\nx"), (("g\x1b[2J", "d\x1b[2J"),))
+    for candidate in [*offered(":shell -w ", names), *offered("@g", names)]:
+        assert candidate.display.isprintable()
+        assert candidate.description.isprintable()
+
+
+@given(
+    st.text(max_size=30),
+    st.sampled_from(["", ":", ":shell ", ":copy ", ":shell -w ", "@", "!", "+", ":set ", ":timer "]),
+)
+def test_any_line_can_be_completed(text: str, head: str) -> None:
+    for candidate in offered(head + text):
+        assert 0 <= candidate.start <= len(head + text)
+
+
+def test_completion_never_waits_for_a_group_program() -> None:
+    session = _session()
+    release = threading.Event()
+
+    class Slow:
+        def grouplist(self) -> list[str]:
+            release.wait(10)
+            return ["late"]
+
+    session.resolver = Slow()  # type: ignore[attr-defined]
+    begun = time.perf_counter()
+    assert "@*" in [candidate.text for candidate in complete("@", 1, session, REGISTRY)]
+    assert time.perf_counter() - begun < 1.0
+    release.set()
+    assert NameCache.of(session).wait(10)
+    assert "@late" in [candidate.text for candidate in complete("@", 1, session, REGISTRY)]
+
+
+def test_names_are_gathered_from_the_session() -> None:
+    session = _session()
+    cache = NameCache.of(session)
+    cache.snapshot()
+    assert cache.wait(10)
+    assert NameCache.of(session) is cache
+    assert cache.snapshot().nodes == ()
+    cache.put(["a"], [("g", "")])
+    assert cache.snapshot().nodes == ("a",)
+
+
+def test_results_are_offered_only_after_a_run() -> None:
+    session = FakeSession()
+    assert "@failed" not in [candidate.text for candidate in complete("@", 1, session, REGISTRY, NAMES)]
+    session.answer = lambda _command, _node: Answered(rc=None, state=NodeState.LOST)
+    session.shell("x", session.resolve("web1"), RunOptions())
+    assert "@lost" in [candidate.text for candidate in complete("@", 1, session, REGISTRY, NAMES)]
