@@ -82,17 +82,18 @@ def test_a_batch_run_imports_no_screen(tmp_path: Path, environment: dict[str, st
 
 def test_a_played_macro_imports_no_screen(tmp_path: Path, environment: dict[str, str], sshd: Sshd) -> None:
     environment["CLUSTERDECK_SSH_CONFIG"] = str(sshd.config)
-    macro = tmp_path / "look.deck"
+    macro = tmp_path / "config" / "macros" / "look.deck"  # where the user's own ones are, which need no asking
+    macro.parent.mkdir(parents=True, mode=0o700)
     macro.write_text(":nodes node[1-2]\ntrue\n")
     macro.chmod(0o600)
-    assert not _after_command(tmp_path, environment, "play", str(macro)) & _SCREEN
+    assert not _after_command(tmp_path, environment, "play", "look") & _SCREEN
 
 
 def test_the_plain_prompt_imports_no_textual(tmp_path: Path, environment: dict[str, str]) -> None:
     target = tmp_path / "modules.json"
     argv = [sys.executable, "-c", _RUN_AND_TELL, str(target), "repl"]
     with PtyRecorder(argv, environment=environment) as terminal:
-        terminal.wait_for(b"> ")
+        terminal.wait_for(b"no nodes")
         terminal.send(b"\x04")
         assert terminal.wait() == 0
     imported = set(json.loads(target.read_text()))
@@ -100,5 +101,29 @@ def test_the_plain_prompt_imports_no_textual(tmp_path: Path, environment: dict[s
     assert not imported & {"textual", "rich"}
 
 
-def test_the_console_paints_before_it_imports_paramiko() -> None:
-    assert "paramiko" not in _imported("import clusterdeck.console.app")
+#: A real session and the real app, up to the moment at which everything has been painted once.
+_PAINT_AND_TELL = """
+import asyncio, sys
+from clusterdeck.console.settings import Settings
+from clusterdeck.console.start import open_session
+from clusterdeck.console.tui.launch import make_app
+
+async def paint(app):
+    async with app.run_test(size=(80, 24)):
+        painted.update(sys.modules)
+        app.exit(0)
+
+painted = set()
+with open_session(Settings(), "node[1-3]", interactive=True) as session:
+    asyncio.run(paint(make_app(session)))
+assert "textual" in painted
+sys.modules = {name: None for name in painted}
+"""
+
+
+def test_the_console_paints_before_it_imports_paramiko(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert not _imported(_PAINT_AND_TELL) & {"paramiko", "cryptography", "redis"}
