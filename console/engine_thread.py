@@ -1,6 +1,6 @@
 """The engine in a thread of its own: one Task, its inbox (an EnginePort) and what runs on it.
 
-`EngineThread.post` is the one way in, from any thread; everything that starts with `_do_` runs in the engine's thread.
+`EngineThread.post` is the one way in, from any thread; the orders below it run in the engine's thread.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ..engine.task import Task
-from ..engine.text import sanitize_text
+from ..engine.text import clean_text_line, sanitize_text
 from .events import Notice
 from .launch import Launcher, RunSpec
 from .outbox import EventBatcher, Outbox
@@ -21,16 +21,20 @@ from .timers import TimerDriver
 
 
 class EngineThread:
-    """Owns the Task. When that dies of an error, its runs end as lost and `alive` turns False."""
+    """Owns the Task. When that dies of an error, its runs end and `alive` turns False.
 
-    def __init__(self, settings: Settings, outbox: Outbox) -> None:
-        self._settings = settings
+    ask: takes the SSH layer's questions; None: nobody is there to answer.
+    """
+
+    def __init__(self, settings: Settings, outbox: Outbox, ask: Callable[[Any], None] | None = None) -> None:
         self.batcher = EventBatcher(outbox, self._call_later, self._hold)
         self._drivers: dict[int, RunDriver] = {}
         self._timers: dict[int, TimerDriver] = {}
         self.task = Task()
         self.task.set_default("stdout_msgtree", False)
         self.task.set_default("stderr_msgtree", False)
+        self.task.set_info("ssh_ask", ask)
+        self.task.set_info("ssh_notice", self._notice)
         self.task.excepthook = self._died
         self._launcher = Launcher(self.task, settings)
         self._port = self.task.port(handler=self)
@@ -129,6 +133,9 @@ class EngineThread:
 
     def _hold(self, flag: bool) -> None:
         self.task.hold_output(flag)
+
+    def _notice(self, text: str) -> None:
+        self.batcher.event(Notice("warning", clean_text_line(text)))
 
     def _died(self, kind: type[BaseException], error: BaseException, _traceback: Any) -> None:
         self.alive = False

@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ClusterShell.NodeSet import NodeSet
 
@@ -28,7 +28,6 @@ from .events import (
     Notice,
     OutputArrived,
     QuestionAsked,
-    QuestionSettled,
     RunFinished,
     RunStarted,
     SessionEvent,
@@ -47,6 +46,9 @@ from .spool import Spool, SpoolBudget
 from .timers import TimerDriver, TimerInfo
 from .waves import plan_waves, stop_threshold
 
+if TYPE_CHECKING:
+    from .questions import QuestionDesk
+
 __all__ = ["NodeExpressionError", "RefusedError", "Session"]
 
 
@@ -58,7 +60,8 @@ class Session:
     """See the module's text for the thread rule. Use as a context manager, or call `start` and `close`.
 
     on_submit: called, in the caller's thread, before a run is handed to the engine; it may raise RefusedError.
-    on_finish: called by the pump once a run's end is applied.
+    on_finish: called by the pump once a run's end is applied. on_trusted: hears of host keys that were accepted.
+    asks: an operator is there; without one, unknown host keys and missing secrets end their nodes.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class Session:
         selection: Selection | None = None,
         on_submit: Callable[[Run], None] | None = None,
         on_finish: Callable[[Run], None] | None = None,
+        on_trusted: Callable[[Sequence[Any]], None] | None = None,
+        asks: bool = True,
     ) -> None:
         self.settings = settings
         self.selection = Selection() if selection is None else selection
@@ -81,9 +86,12 @@ class Session:
         self._on_finish = on_finish
         self._run_numbers = itertools.count(1)
         self._timer_numbers = itertools.count(1)
-        self._question_numbers = itertools.count(1)
         self._timers: dict[int, TimerInfo] = {}
-        self._questions: dict[int, tuple[QuestionAsked, Callable[[Any], None]]] = {}
+        self._desk: QuestionDesk | None = None
+        if asks:
+            from .questions import QuestionDesk  # brings the SSH layer with it, which a local batch run never needs
+
+            self._desk = QuestionDesk(self._send, on_trusted)
         self._engine: EngineThread | None = None
         self._engine_lock = threading.Lock()
         self._closed = False
@@ -116,7 +124,8 @@ class Session:
             if self._closed:
                 raise RefusedError("the session is closed")
             if self._engine is None or not self._engine.alive:
-                self._engine = EngineThread(self.settings, self._outbox)
+                ask = None if self._desk is None else self._desk.ask
+                self._engine = EngineThread(self.settings, self._outbox, ask)
                 self._engine.start()
             return self._engine
 
@@ -294,38 +303,15 @@ class Session:
 
     # -- questions
 
-    def _ask(
-        self,
-        kind: str,
-        title: str,
-        rows: Iterable[tuple[str, ...]],
-        choices: tuple[str, ...],
-        settle: Callable[[Any], None],
-    ) -> int:
-        """Ask the operator, from the engine's thread; `settle` gets the answer in the engine's thread."""
-        question = QuestionAsked(next(self._question_numbers), kind, title, tuple(rows), choices)
-        self._questions[question.question] = (question, settle)
-        engine = self._engine
-        if engine is not None:
-            engine.batcher.event(question, now=True)
-        return question.question
-
     def questions(self) -> list[QuestionAsked]:
         """Questions that wait for an answer, oldest first."""
-        return [question for question, _ in list(self._questions.values())]
+        return [] if self._desk is None else self._desk.open()
 
     def answer(self, question_id: int, answer: Any) -> bool:
-        """Answer a question: one of its choices, a text for a secret, None to give up. False when it is settled."""
-        found = self._questions.pop(question_id, None)
-        engine = self._engine
-        if found is None or engine is None:
-            return False
-
-        def settle() -> None:
-            found[1](answer)
-            engine.batcher.event(QuestionSettled(question_id), now=True)
-
-        return engine.post(settle)
+        """Answer a question: one of its choices (or `accept NODES` for some of the hosts), a text for a secret, None
+        to give up. False when it is settled already.
+        """
+        return self._desk is not None and self._desk.answer(question_id, answer)
 
     # -- the pump
 
@@ -365,7 +351,10 @@ class Session:
 
     def tell(self, notice: Notice) -> None:
         """Put a notice on the way to the front end; from any thread."""
-        self._outbox.put(Batch((notice,), 0))
+        self._send(notice)
+
+    def _send(self, event: SessionEvent) -> None:
+        self._outbox.put(Batch((event,), 0))
 
     def _apply(self, event: SessionEvent, finished: list[Run]) -> None:
         match event:
@@ -381,8 +370,6 @@ class Session:
                 self._timers[number] = replace(info, rounds=rounds, missed=missed, last_run=last)
             case TimerEnded(timer=number, reason=reason):
                 self._timers[number] = replace(self._timers[number], active=False, reason=reason)
-            case QuestionSettled(question=number):
-                self._questions.pop(number, None)
             case _:
                 pass
 

@@ -45,7 +45,14 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
     except (OSError, ValueError) as error:
         problems.append(str(error))
     with open_records(settings, interactive=interactive, warn=problems.append) as records:
-        session = Session(settings, selection=selection, on_submit=records.submitted, on_finish=records.finished)
+        session = Session(
+            settings,
+            selection=selection,
+            on_submit=records.submitted,
+            on_finish=records.finished,
+            on_trusted=records.trusted,
+            asks=interactive,
+        )
         expression = settings.groups.default if nodes is None else nodes
         if expression.strip():
             selection.replace(session.resolve(expression), expression)

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from ClusterShell.NodeSet import NodeSet
 
 from ...engine.states import FailureKind, NodeState
-from ..events import STDERR, STDOUT, NodesChanged, Notice, QuestionAsked, SessionEvent
+from ..events import STDERR, STDOUT, NodesChanged, Notice, SessionEvent
 from ..exits import ExitCode
 from ..node_expressions import NodeExpressionError
 from ..runs import Run
@@ -163,10 +163,6 @@ class BatchRunner:
             case Notice(level=level, text=text) if level != "info" or self._request.verbose:
                 self._failed = self._failed or level == "error"
                 self._writer.narrate(text)
-            case QuestionAsked(question=number, title=title):
-                # Nobody is there to answer: refuse, and name it at the end.
-                self._writer.narrate(f"refused: {title}")
-                self._session.answer(number, None)
             case _:
                 pass
 
@@ -333,7 +329,7 @@ def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: Bin
     with termination_as_exception():
         try:
             with open_records(settings, interactive=False) as records:
-                session = Session(settings, on_submit=records.submitted, on_finish=records.finished)
+                session = Session(settings, on_submit=records.submitted, on_finish=records.finished, asks=False)
                 try:
                     return BatchRunner(request, settings, writer, session).execute()
                 finally:

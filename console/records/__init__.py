@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from .. import paths
 from ..runs import Run
@@ -29,6 +30,12 @@ class Records:
         """In the pump's thread."""
         if self.audit is not None:
             self.audit.finished(run)
+
+    def trusted(self, keys: Sequence[Any]) -> None:
+        """Host keys that the operator accepted; any thread."""
+        if self.audit is not None:
+            accepted = [{"node": key.node, "type": key.type, "fingerprint": key.fingerprint} for key in keys]
+            self.audit.note("host keys accepted", keys=accepted)
 
     def close(self) -> None:
         """Finish what is being written."""

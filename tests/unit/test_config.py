@@ -104,9 +104,9 @@ def test_wrong_files_are_named_with_the_remedy(text: str, parts: list[str]) -> N
 
 
 def test_wrong_variables_are_named() -> None:
-    with pytest.raises(SettingsError, match="CLUSTERDECK_RUN_FANUOT.*CLUSTERDECK_RUN_FANOUT"):
+    with pytest.raises(SettingsError, match=r"CLUSTERDECK_RUN_FANUOT.*CLUSTERDECK_RUN_FANOUT"):
         load(CLUSTERDECK_RUN_FANUOT="3")
-    with pytest.raises(SettingsError, match="CLUSTERDECK_RUN_FANOUT.*number"):
+    with pytest.raises(SettingsError, match=r"CLUSTERDECK_RUN_FANOUT.*number"):
         load(CLUSTERDECK_RUN_FANOUT="x")
 
 
@@ -139,7 +139,7 @@ def test_short_names_must_be_clear() -> None:
     settings.set("fanout", "7")
     assert settings.get("run.fanout") == 7
     assert settings.source("fanout") == "session"
-    with pytest.raises(SettingsError, match="did you mean 'run.fanout'"):
+    with pytest.raises(SettingsError, match=r"did you mean 'run.fanout'"):
         settings.set("fanot", 1)
 
 
@@ -157,7 +157,7 @@ def test_the_template_is_read_back_as_the_defaults() -> None:
 def test_a_file_that_others_may_write_is_refused(folders: Path) -> None:
     file = user_file("[run]\nfanout = 2\n")
     file.chmod(0o666)
-    with pytest.raises(SettingsError, match="not trusted.*chmod go-w"):
+    with pytest.raises(SettingsError, match=r"not trusted.*chmod go-w"):
         load()
 
 
