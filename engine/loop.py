@@ -329,8 +329,10 @@ class Engine:
             self.running = False
 
     def _loop(self, may_end: Callable[[], bool]) -> None:
+        # Made before the inbox is looked at: what is submitted from now on finds something to wake.
+        reactor = self.reactor
+        inbox = self._inbox
         while True:
-            inbox = self._inbox
             while inbox:
                 inbox.popleft()()
             if self._new_ports:
@@ -345,7 +347,7 @@ class Engine:
                     return
                 continue
             if not self._inbox:
-                self.reactor.turn(0.0 if self._can_start() else None)
+                reactor.turn(0.0 if self._can_start() else None)
 
     def _can_start(self) -> bool:
         """Whether a handler that ran after the last round of starts left something that could start now."""
