@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import resources
 from typing import Any, ClassVar, TypeVar
@@ -20,6 +20,7 @@ from ..widgets.actions import bindings
 from ..widgets.log_view import LogBook
 from ..widgets.messages import PagerRequested, TextCopied, Told
 from ..widgets.prompt import PromptHost
+from ..widgets.queue_view import QueueSnapshot
 from . import paths
 from .commands.registry import Registry
 from .commands.spec import CommandSpec
@@ -30,6 +31,7 @@ from .messages import LineAsked, LineOffered
 from .screens.dialogs import ConfirmDialog, QuestionDialog
 from .screens.main import MainScreen
 from .tui.deck import Deck
+from .tui.errands import Errand, known_groups, look_at_queue
 from .tui.news import Newsreader
 from .tui.palette import DeckCommands
 from .tui.pump import Pump
@@ -84,7 +86,7 @@ class ClusterdeckApp(App[int]):
         make_prompt: Callable[..., Any],
         *,
         interrupt: Callable[[], None] = lambda: None,
-        groups: Callable[[], dict[str, Sequence[str]]] = dict,
+        groups: Callable[[], Mapping[str, Sequence[str]]] = dict,
     ) -> None:
         colour = session.settings.screen.color
         self._colourless = colour == "never" or (colour == "auto" and bool(os.environ.get("NO_COLOR")))
@@ -98,13 +100,14 @@ class ClusterdeckApp(App[int]):
         self._execute = execute
         self._make_prompt = make_prompt
         self._interrupt_line = interrupt
-        self._groups = groups
         self._resolver = ExpressionResolver(lambda expression: [str(name) for name in session.resolve(expression)])
         self.deck = Deck(session, self._resolver)
         self.main = MainScreen(self.deck, self.book, self._prompt_host)
         self._pump = Pump(session, session.settings.screen.refresh, self._tick, self._tick_failed)
         self._news = Newsreader(self)
         self._shelf = Shelf(self)
+        self._groups_errand = Errand(lambda: known_groups(groups), self._groups_seen, self.call_soon)
+        self._queue_errand = Errand(self._look_at_queue, self._queue_seen, self.call_soon)
         self._interrupted_at = -ESCALATION
         self._prompt_stale = False
         self._prompt_drawn = 0.0
@@ -131,6 +134,7 @@ class ClusterdeckApp(App[int]):
         for spec in self.registry:
             self._bind(spec)
         self._front_end.attach(self, self.call_soon)
+        self._groups_errand.maybe(time.monotonic(), 0.0)
         self._pump.start()
 
     def _bind(self, spec: CommandSpec) -> None:
@@ -171,9 +175,23 @@ class ClusterdeckApp(App[int]):
             self._news.read(events)
         if self.deck.follow_newest():
             self._shelf.run_began()
+        if self.queue is not None and (self.queue.used and self.main.view == "queue"):
+            self._queue_errand.maybe(now)
         with suppress(NoMatches):  # the first ticks come before all widgets are there, the last after they are gone
             self.main.painter.tick(now)
             self._redraw_prompt(now)
+
+    def _groups_seen(self, groups: Any) -> None:
+        self.main.nodes.groups = groups
+
+    def _look_at_queue(self) -> QueueSnapshot:
+        return look_at_queue(self.queue, self.main.painter.queue.version + 1)
+
+    def _queue_seen(self, seen: QueueSnapshot | Exception) -> None:
+        if isinstance(seen, QueueSnapshot):
+            self.main.painter.queue = seen
+        else:
+            self.book.write(f"the queue cannot be read: {seen}", "warning")
 
     def _redraw_prompt(self, now: float) -> None:
         """The prompt tells the selection and how far runs are: drawn anew when that changed, twice a second at most."""
@@ -309,9 +327,17 @@ class ClusterdeckApp(App[int]):
     def action_next_theme(self) -> None:
         names = self._theme_names
         at = names.index(self.theme) if self.theme in names else -1
-        self.theme = names[(at + 1) % len(names)]
+        self.use_theme(names[(at + 1) % len(names)])
+
+    def use_theme(self, name: str) -> bool:
+        """Change the colours; False if there is no such theme."""
+        if name not in self.available_themes:
+            self.tell(f"there is no theme {name!a}; known are {', '.join(self._theme_names)}", "error")
+            return False
+        self.theme = name
         self.main.refresh(layout=True)
-        self.tell(f"Theme {self.theme}. :set screen.theme {self.theme} keeps it.")
+        self.tell(f"Theme {name}. Put  screen.theme = {name!r}  into the configuration to keep it.")
+        return True
 
     def action_focus_swap(self) -> None:
         if self.screen is self.main:
@@ -333,6 +359,12 @@ class ClusterdeckApp(App[int]):
 
     def act(self, command: str, arguments: tuple[str, ...]) -> bool:
         return self._shelf.act(command, arguments)
+
+    def edit_text(self, text: str, suffix: str, edited: Callable[[str | None], None]) -> None:
+        async def edit() -> None:
+            edited(await self._shelf.edit(text, suffix))
+
+        self.run_worker(edit(), exclusive=True, group="program")
 
     def confirm_dialog(self, confirmation: Confirmation) -> ModalScreen[bool]:
         return ConfirmDialog(confirmation)

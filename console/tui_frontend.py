@@ -35,6 +35,8 @@ class ScreenSide(Protocol):
 
     def open_dialog(self, dialog: ModalScreen[T], answered: Callable[[T | None], None]) -> None: ...
 
+    def edit_text(self, text: str, suffix: str, edited: Callable[[str | None], None]) -> None: ...
+
     def end(self, code: int) -> None: ...
 
 
@@ -95,6 +97,15 @@ class TuiFrontEnd:
         self._call(lambda: done.set_result(side.act(command, arguments)))
         told = self._wait(done)
         return told is True
+
+    def edit(self, text: str, suffix: str) -> str | None:
+        """The text after editing in $EDITOR, with the screen handed over; None when it was given up."""
+        side = self._side
+        if side is None or threading.get_ident() == self._thread:
+            return None
+        edited: Future[str | None] = Future()
+        self._call(lambda: side.edit_text(text, suffix, edited.set_result))
+        return self._wait(edited)
 
     def leave(self, code: int) -> None:
         side = self._side

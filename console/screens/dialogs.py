@@ -5,6 +5,7 @@ Keys typed before a dialog was on the screen never reach it: for a moment after 
 
 from __future__ import annotations
 
+import math
 import time
 from typing import ClassVar, Generic, TypeVar
 
@@ -12,6 +13,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
@@ -41,7 +43,7 @@ class Dialog(ModalScreen[T], Generic[T]):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title_text = _clean(title)
-        self._opened = 0.0
+        self._opened = math.inf
 
     def on_mount(self) -> None:
         self._opened = time.monotonic()
@@ -50,11 +52,6 @@ class Dialog(ModalScreen[T], Generic[T]):
     def deaf(self) -> bool:
         """Whether keys are still dropped."""
         return time.monotonic() - self._opened < DEAF
-
-    async def _on_key(self, event: events.Key) -> None:
-        if self.deaf:
-            event.stop()
-            event.prevent_default()
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key | events.Paste) and self.deaf:
@@ -140,7 +137,7 @@ class QuestionDialog(Dialog[Answer | None]):
             with Horizontal():
                 yield Button("Cancel", id="cancel")
                 for number, choice in enumerate(asked.choices):
-                    yield Button(_clean(choice), id=f"choice-{number}")
+                    yield Button(Content(_clean(choice)), id=f"choice-{number}")
                 if not asked.choices:
                     yield Button("Send", id="send")
 

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher
+from textual.widgets import ContentSwitcher, Input
 
 from ...widgets.actions import bindings
 from ...widgets.diff_view import DiffView
@@ -235,6 +235,15 @@ class MainScreen(Screen[None]):
 
     def action_filter(self) -> None:
         self.query_one("#filter", FilterBar).open()
+
+    def set_filter(self, text: str) -> None:
+        """Filter by a line that a command gave; the line stays visible while it is in force."""
+        bar = self.query_one("#filter", FilterBar)
+        bar.display = bool(text)
+        with self.prevent(Input.Changed):
+            bar.input.value = text
+        self.deck.set_filter(text)
+        self.painter.filter_typed(text)
 
     @on(FilterChanged)
     def _filter_changed(self, message: FilterChanged) -> None:

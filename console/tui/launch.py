@@ -47,10 +47,26 @@ def make_app(session: Session) -> ClusterdeckApp:
     def make_prompt(input: Any, output: Any) -> Any:  # noqa: A002 - prompt_toolkit's own names
         return build_prompt(parts, input, output)
 
-    app = ClusterdeckApp(session, front_end, registry, interpreter.execute, make_prompt, interrupt=interpreter.stop)
-    queue = interpreter.context.queue
-    app.queue = queue
+    app = ClusterdeckApp(
+        session,
+        front_end,
+        registry,
+        interpreter.execute,
+        make_prompt,
+        interrupt=interpreter.stop,
+        groups=lambda: groups_of(session),
+    )
+    app.queue = interpreter.context.queue
     return app
+
+
+def groups_of(session: Session) -> dict[str, list[str]]:
+    """Groups of the settings and of groups.conf with their nodes, for the tree; may wait for group programs."""
+    from ClusterShell.NodeSet import std_group_resolver
+
+    resolver = std_group_resolver()
+    names = list(session.settings.group_sets) + [name for name in resolver.grouplist() if name != "all"]
+    return {name: [str(node) for node in session.resolve(f"@{name}")] for name in dict.fromkeys(names)}
 
 
 async def _run(app: ClusterdeckApp) -> int | None:

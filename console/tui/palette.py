@@ -22,7 +22,7 @@ class DeckCommands(Provider):
         app: Any = self.app
         registry: Registry = app.registry
         for spec in registry:
-            if not spec.hidden and not spec.screen and not spec.macro_only:
+            if not spec.hidden and not spec.macro_only:
                 yield spec.title, spec.summary, partial(self._command, spec)
         for action in ACTIONS.values():
             if action.id.startswith(("view.", "app.")) and action.id not in ("app.palette", "view.escape"):

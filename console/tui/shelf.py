@@ -8,7 +8,8 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...engine.text import sanitize_text
 from ...widgets.diff_view import DiffView
@@ -84,9 +85,13 @@ class Shelf:
             main.open_view("plot")
             return True
         if name == "filter":
-            bar: Any = main.query_one("#filter")
-            bar.open()
-            bar.input.value = " ".join(arguments)
+            main.set_filter(" ".join(arguments))
+            return True
+        if name == "theme":
+            if arguments:
+                self._app.use_theme(arguments[0])
+            else:
+                self._app.action_next_theme()
             return True
         return False
 
@@ -121,6 +126,15 @@ class Shelf:
 
     # -- clipboard and programs
 
+    async def edit(self, text: str, suffix: str) -> str | None:
+        """The text after $EDITOR, with the screen handed over; None when it failed."""
+        with tempfile.NamedTemporaryFile("w+", prefix="clusterdeck-", suffix=suffix, encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if not await self._run_on(_command("editor"), file.name):
+                return None
+            return Path(file.name).read_text("utf-8", "replace")
+
     def copy(self, text: str, what: str) -> None:
         """To the clipboard: through the terminal, and with a native tool beside it."""
         self._app.copy_to_clipboard(text)
@@ -129,30 +143,39 @@ class Shelf:
 
     def open_program(self, lines: Sequence[str], program: str) -> None:
         """Show lines in $PAGER or $EDITOR, with the screen handed over."""
-        command = shlex.split(os.environ.get("EDITOR" if program == "editor" else "PAGER", "")) or (
-            ["vi"] if program == "editor" else ["less"]
-        )
-        self._app.run_worker(self._run_program(command, lines), exclusive=True, group="program")
+        self._app.run_worker(self._run_program(_command(program), lines), exclusive=True, group="program")
 
     async def _run_program(self, command: list[str], lines: Sequence[str]) -> None:
-        app = self._app
         with tempfile.NamedTemporaryFile("w", prefix="clusterdeck-", suffix=".txt", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
             file.flush()
-            problem = ""
-            try:
-                # The loop goes on meanwhile, so that the session is drained; batch_update keeps it from painting.
-                with app.suspend(), app.batch_update():
-                    problem = await asyncio.to_thread(_run, [*command, file.name])
-            except Exception as error:
-                problem = str(error)
+            await self._run_on(command, file.name)
+
+    async def _run_on(self, command: list[str], name: str) -> bool:
+        """Run a program on a file, with the terminal to itself; False when it failed, which is told."""
+        app = self._app
+        problem = ""
+        try:
+            # The loop goes on meanwhile, so that the session is drained; batch_update keeps it from painting.
+            with app.suspend(), app.batch_update():
+                problem = await asyncio.to_thread(_run, [*command, name])
+        except Exception as error:
+            problem = str(error) or type(error).__name__
         if problem:
-            app.tell(f"{sanitize_text(command[0])}: {problem}", "error")
+            app.tell(f"{sanitize_text(command[0])}: {sanitize_text(problem)}", "error")
+        return not problem
 
 
 def _run(command: list[str]) -> str:
     try:
-        subprocess.run(command, check=False)
+        code = subprocess.run(command, check=False).returncode
     except OSError as error:
         return error.strerror or str(error)
-    return ""
+    return f"ended with {code}" if code else ""
+
+
+def _command(program: str) -> list[str]:
+    """$PAGER, or $VISUAL or $EDITOR, as words of a command line."""
+    if program == "editor":
+        return shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "") or ["vi"]
+    return shlex.split(os.environ.get("PAGER") or "") or ["less"]
