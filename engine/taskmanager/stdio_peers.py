@@ -22,6 +22,8 @@ from .stores.base import Change, Event
 
 #: Seconds between looks at the clock (silent processes).
 TICK = 1.0
+#: Seconds that a worker gets to end by itself after the last word.
+PATIENCE = 5.0
 
 
 class StdioPeers:
@@ -83,7 +85,12 @@ class StdioPeers:
 
     def connected(self, worker: Any, node: str) -> Peer:
         """A node's worker began to run."""
-        return self._service.peer(worker.write, worker.abort, node)
+
+        def close() -> None:
+            worker.set_write_eof()  # a worker that means well ends by itself
+            self._task.timer(PATIENCE, _Abort(worker), autoclose=True)
+
+        return self._service.peer(worker.write, close, node)
 
     def ended(self, node: str, end: NodeEnd, errors: bytes) -> None:
         """A node's worker is over."""
@@ -104,6 +111,16 @@ class StdioPeers:
     def _serve(self) -> None:
         self._news = False
         self._service.serve()
+
+
+class _Abort:
+    """A timer's handler that ends an engine worker."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+
+    def ev_timer(self, _timer: Any) -> None:
+        self._worker.abort()
 
 
 class _NodeHandler:

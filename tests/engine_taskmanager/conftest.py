@@ -62,7 +62,9 @@ class RedisServer:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     if shutil.which("redis-server") is None:
-        pytest.fail("redis-server is not installed: the Redis store cannot be tested (Debian: apt install redis-server)")
+        pytest.fail(
+            "redis-server is not installed: the Redis store cannot be tested (Debian: apt install redis-server)"
+        )
     with tempfile.TemporaryDirectory(prefix="cdr") as folder:
         server = RedisServer(Path(folder))
         server.start()

@@ -360,12 +360,12 @@ def test_silent_process_is_given_up_and_told(make_manager: Any, background: Any)
 
 
 def test_pings_keep_a_process(make_manager: Any) -> None:
-    manager = make_manager(factor=2.0)
-    pid = manager.register_process(watchdog_period=0.25)
+    manager = make_manager(factor=4.0)
+    pid = manager.register_process(watchdog_period=0.3)
     manager.add_task_request("t", 0)
     held, _, _ = manager.get_any_task(pid, timeout=1)
-    for _ in range(10):
-        time.sleep(0.1)
+    for _ in range(7):
+        time.sleep(0.2)
         manager.ping(pid)
     manager.store_result(held, "alive")
     assert manager.get_any_result(timeout=1)[2] == "alive"

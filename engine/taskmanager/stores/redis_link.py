@@ -1,4 +1,4 @@
-"""Connections to a Redis or Valkey server: one per thread, made again when they break, refused when open to others.
+"""Connections to a Redis or Valkey server: made again when they break, refused when anybody could listen.
 
 The package `redis` is optional; without it only these addresses fail.
 """
@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,7 +69,7 @@ class RedisLink:
         if password is not None:
             options["password"] = password
         self._pool: Any = redis.ConnectionPool.from_url(address, **options)
-        self._local = threading.local()
+        self._idle: deque[Any] = deque()
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = threading.Event()
 
@@ -101,7 +102,6 @@ class RedisLink:
             except (self._errors.AuthenticationError, self._errors.NoPermissionError) as error:
                 raise StoreUnavailable(f"{self.label}: {error}") from error
             except (self._errors.ConnectionError, self._errors.TimeoutError, OSError) as error:
-                self._drop()
                 if time.monotonic() + pause > end:
                     raise StoreUnavailable(f"{self.label}: out of reach for {self._patience:g} s: {error}") from error
             except self._errors.ResponseError as error:
@@ -109,11 +109,33 @@ class RedisLink:
             self._closed.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
+    def _connection(self) -> Any:
+        """An idle connection, or a new one."""
+        with contextlib.suppress(IndexError):
+            return self._idle.pop()
+        return self._connect()
+
+    def _connect(self) -> Any:
+        # Not through the pool's own counting: the pool only holds what a connection is made with.
+        connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        self._connections.add(connection)
+        return connection
+
     def _once(self, words: tuple[Any, ...], text: str | None) -> Any:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._pool.make_connection()
-            self._connections.add(connection)
+        connection = self._connection()
+        try:
+            answer = self._ask(connection, words, text)
+        except self._errors.ResponseError:  # an answer all the same: the connection is good
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            with contextlib.suppress(Exception):  # it is broken already
+                connection.disconnect()
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def _ask(self, connection: Any, words: tuple[Any, ...], text: str | None) -> Any:
         connection.send_command(*words)
         try:
             return connection.read_response()
@@ -124,13 +146,6 @@ class RedisLink:
             connection.send_command(*words)
             return connection.read_response()
 
-    def _drop(self) -> None:
-        connection = getattr(self._local, "connection", None)
-        self._local.connection = None
-        if connection is not None:
-            with contextlib.suppress(Exception):  # it is broken already
-                connection.disconnect()
-
     def messages(self, channel: str, ready: threading.Event) -> Iterator[str]:
         """What is published on a channel, until closed; "all|||" after each (re)connection: something may be missed.
 
@@ -138,8 +153,7 @@ class RedisLink:
         """
         pause = FIRST_PAUSE
         while not self._closed.is_set():
-            connection = self._pool.make_connection()
-            self._connections.add(connection)
+            connection = self._connect()
             try:
                 connection.send_command("SUBSCRIBE", channel)
                 connection.read_response()
@@ -166,7 +180,9 @@ class RedisLink:
             if sock is not None:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
-        self._drop()
+        while self._idle:
+            with contextlib.suppress(IndexError):
+                self._idle.pop().disconnect()
 
 
 def _is_here(host: str) -> bool:
