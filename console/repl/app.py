@@ -202,9 +202,16 @@ class _Played(_Repl):
     def __init__(self, session: Session, lines: TextIO | None, out: TextIO, err: TextIO) -> None:
         color = wants_color(session.settings.screen.color, terminal=out.isatty())
         paint = Paint(color)
-        sink = StreamSink(out, err)
+        sink = StreamSink(out, err, self._reader_gone)
         super().__init__(session, sink, paint, PlainFrontEnd(sink, paint))
         self._lines = lines
+        self._unread = False
+
+    def _reader_gone(self) -> None:
+        """Nobody reads the answers any more (`| head`): stop what runs, begin nothing else. In any thread."""
+        self._unread = True
+        self.interpreter.stop()
+        self.session.abort()
 
     def run(self) -> int:
         """Play all lines; the first that cannot be done ends it, and its code is returned."""
@@ -225,7 +232,9 @@ class _Played(_Repl):
             self._wait_for_runs()
             if code != ExitCode.OK or self.front_end.code is not None:
                 return code
-            if self.interpreter.stopping:
+            if self._unread:
+                return ExitCode.ERROR
+            if self._interrupts:
                 return ExitCode.INTERRUPTED
         return ExitCode.OK
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import threading
+from collections.abc import Callable
+from io import TextIOWrapper
 from typing import TextIO
 
 from .printer import Shown
@@ -27,10 +29,10 @@ class TerminalSink:
 
 
 class StreamSink:
-    """No terminal at all."""
+    """No terminal at all. gone: called once, when nobody reads the answers any more."""
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
-        self._out, self._err = _Stream(out), _Stream(err)
+    def __init__(self, out: TextIO, err: TextIO, gone: Callable[[], None] = lambda: None) -> None:
+        self._out, self._err = _Stream(out, gone), _Stream(err)
 
     def show(self, shown: Shown) -> None:
         self._out.write(_text(shown.data))
@@ -38,26 +40,28 @@ class StreamSink:
 
 
 class _Stream:
-    """A text stream that never fails on a character it cannot encode, and tells once that its reader has gone."""
+    """A text stream that never fails on a character it cannot encode, nor when its reader goes away."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, gone: Callable[[], None] = lambda: None) -> None:
         self._stream = stream
         self._lock = threading.Lock()
-        self._gone = False
-        if hasattr(stream, "reconfigure"):
+        self._gone = gone
+        self._closed = False
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> None:
         with self._lock:
-            if not text or self._gone:
+            if not text or self._closed:
                 return
             try:
                 self._stream.write(text)
                 self._stream.flush()
             except BrokenPipeError:
-                self._gone = True
-                if self._stream is not sys.stderr:
-                    raise
+                self._closed = True
+                # What is still buffered would fail once more at the interpreter's end, with a message.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+                self._gone()
 
 
 def _text(lines: list[str]) -> str:
