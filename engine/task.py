@@ -259,7 +259,6 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
         if self._state.dead:
             return
         self.engine.clear(False)
-        self.engine.close_ports()
         self.results.clear()
         if kill:
             self.retire()
@@ -341,5 +340,6 @@ def task_terminate() -> None:
 def task_cleanup() -> None:
     """Kill every Task of the process, until none is left; from any thread."""
     while tasks := REGISTRY.all():
-        for task in tasks:
+        # The caller's own comes last: in one of its handlers, aborting it does not return.
+        for task in sorted(tasks, key=Task.in_own_thread):
             task.abort(kill=True)

@@ -188,7 +188,7 @@ class StreamWorker(Worker):
     def _on_end(self, node: Any, end: NodeEnd) -> None:
         super()._on_end(node, end)
         hup = self._handler().hup
-        if hup is not None and self._hups_without_rc and end.state is not NodeState.ABORTED:
+        if hup is not None and self._hups_without_rc and self.started:
             hup(self, node, None)
 
 
