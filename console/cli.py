@@ -44,6 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 6)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
+    except Exception as error:
+        import os
+
+        if os.environ.get("CLUSTERDECK_DEBUG"):
+            raise
+        from .crash import tell_crash
+
+        tell_crash(error, words)
+        return 1
 
 
 def _fail(text: str, code: int) -> int:

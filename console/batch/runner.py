@@ -159,7 +159,7 @@ class BatchRunner:
                     if change.state is NodeState.FAILED and self._tells_at_once():
                         self._tell_code(name, 1, change.rc)
                     if change.failure is not None and change.state is not NodeState.TIMEOUT:
-                        self._writer.narrate(f"{name}: {run.reason(change.node) or change.failure.reason}")
+                        self._tell_reason(name, change.failure.reason)
             case Notice(level=level, text=text) if level != "info" or self._request.verbose:
                 self._failed = self._failed or level == "error"
                 self._writer.narrate(text)
@@ -205,8 +205,9 @@ class BatchRunner:
         if not (request.quiet and request.max_rc):
             if not self._tells_at_once():
                 for rc, numbers in run.return_codes().items():
-                    if rc:
-                        self._tell_code(run.fold(numbers), len(numbers), rc)
+                    failed = [number for number in numbers if run.states[number] == NodeState.FAILED]
+                    if rc and failed:
+                        self._tell_code(run.fold(failed), len(failed), rc)
             for state, words in ((NodeState.TIMEOUT, "command timeout"), (NodeState.ABORTED, "aborted")):
                 numbers = run.numbers(state)
                 if numbers:
@@ -222,6 +223,9 @@ class BatchRunner:
             self._writer.narrate(
                 f"stopped: too many nodes went wrong (--stop-at {run.options.stop_at}); {waiting} left"
             )
+
+    def _tell_reason(self, name: str, reason: str) -> None:
+        self._writer.narrate(reason if reason.startswith(name) else f"{name}: {reason}")
 
     def _tell_code(self, names: str, count: int, rc: int | None) -> None:
         if rc is not None and not (self._request.quiet and self._request.max_rc):
