@@ -61,6 +61,8 @@ class SlotLine:
         self._successes = 0
         #: Whether some task may have nodes to avoid: then a slot that gets nothing says nothing about the others.
         self._avoiding = False
+        #: Whether some node takes tags that others do not.
+        self._tagged = False
         self._news = False
         #: Whether some slot could not be registered because the store was away.
         self._unlined = False
@@ -76,6 +78,7 @@ class SlotLine:
             if slots < 1:
                 raise ValueError(f"node {name!r}: at least one slot")
             node = self._nodes[name] = Node(name, slots, (*self._tags, *tags))
+            self._tagged = self._tagged or node.tags != self._tags
         node.leaving = False
         if node.health is NodeHealth.DRAINING:
             node.health = NodeHealth.UP
@@ -209,6 +212,7 @@ class SlotLine:
             return
         idle: list[Slot] = []
         refused: set[Node] = set()
+        nothing: set[tuple[str, ...]] = set()
         for _ in range(len(self._free)):
             slot = self._free.popleft()
             node = slot.node
@@ -218,7 +222,7 @@ class SlotLine:
                     self.manager.unregister_process(slot.process_id)
                     slot.process_id = None
                 continue
-            if not node.takes or node in refused:
+            if not node.takes or node in refused or node.tags in nothing:
                 idle.append(slot)
                 continue
             try:
@@ -230,8 +234,10 @@ class SlotLine:
                 continue
             idle.append(slot)
             refused.add(node)
-            if not self._avoiding and node.tags == self._tags:
-                break
+            if not self._avoiding:
+                nothing.add(node.tags)
+                if not self._tagged:
+                    break
         self._free.extendleft(reversed(idle))
         if self._avoiding and idle:
             self._dispatch_avoided()
