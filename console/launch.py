@@ -80,9 +80,14 @@ class Launcher:
         nodes = NodeSet.fromlist(list(names))
         if spec.kind in ("copy", "rcopy"):
             common |= {"dest": spec.destination, "preserve": options.preserve, "reverse": spec.kind == "rcopy"}
+            if spec.kind == "rcopy" and not options.flat:
+                # DEST/NODE/name; the workers that only know DEST/name.NODE ignore it.
+                common["per_node"] = True
             workers = [worker_class(nodes, source=source, **common) for source in spec.sources]
         else:
             command = remote_command(spec.command, options, sudo=options.sudo or self._settings.run.sudo)
+            if options.pty:
+                common["pty"] = True
             workers = [worker_class(nodes, command=command, **common)]
         for worker in workers:
             if options.fanout:
