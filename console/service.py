@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from ClusterShell.NodeSet import NodeSet
 
 from ..engine.states import NodeState
+from ..engine.task import Task
+from .events import Notice
 from .options import RunOptions
 from .runs import Run
 from .selection import Selection
@@ -71,5 +73,11 @@ class Service(Protocol):
     def cancel_timer(self, number: int) -> bool: ...
 
     def wait_run(self, run_id: int, timeout: float | None = None) -> bool: ...
+
+    def engine_task(self) -> Task: ...
+
+    def at_close(self, call: Callable[[], object]) -> None: ...
+
+    def tell(self, notice: Notice) -> None: ...
 
     def set_option(self, key: str, value: Any) -> None: ...

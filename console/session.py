@@ -19,6 +19,7 @@ from ClusterShell.NodeSet import NodeSet
 
 from ..engine.names import check_node
 from ..engine.states import NodeState
+from ..engine.task import Task
 from . import paths
 from .engine_thread import EngineThread
 from .events import (
@@ -95,6 +96,7 @@ class Session:
         self._engine: EngineThread | None = None
         self._engine_lock = threading.Lock()
         self._closed = False
+        self._at_close: list[Callable[[], object]] = []
 
     # -- life
 
@@ -104,6 +106,8 @@ class Session:
 
     def close(self, timeout: float = 5.0) -> bool:
         """End all runs and the engine's thread; False when the engine did not end within `timeout` seconds."""
+        while self._at_close:
+            self._at_close.pop()()
         with self._engine_lock:
             self._closed = True
             engine, self._engine = self._engine, None
@@ -128,6 +132,14 @@ class Session:
                 self._engine = EngineThread(self.settings, self._outbox, ask)
                 self._engine.start()
             return self._engine
+
+    def engine_task(self) -> Task:
+        """The engine's Task, for what stands on it beside the runs (the queue's node slots); started if need be."""
+        return self._live_engine().task
+
+    def at_close(self, call: Callable[[], object]) -> None:
+        """Call this when the session is closed, before the engine ends."""
+        self._at_close.append(call)
 
     # -- commands
 

@@ -105,6 +105,15 @@ class ScreenSettings:
 
 
 @dataclass(slots=True)
+class QueueSettings:
+    """The task queue."""
+
+    store: str = _setting("", "where it is kept: empty = in memory, sqlite:///FILE, redis://..., rediss://..., unix://...")
+    socket: str = _setting("", "socket of a queue that another process serves; empty = a queue of one's own")
+    slots: int = _setting(1, "tasks at a time on a node", low=1)
+
+
+@dataclass(slots=True)
 class GroupSettings:
     """Node groups beside those of ClusterShell's groups.conf."""
 
@@ -145,6 +154,7 @@ class Settings:
     safety: SafetySettings = field(default_factory=SafetySettings)
     records: RecordSettings = field(default_factory=RecordSettings)
     screen: ScreenSettings = field(default_factory=ScreenSettings)
+    queue: QueueSettings = field(default_factory=QueueSettings)
     groups: GroupSettings = field(default_factory=GroupSettings)
     #: Own groups: name -> node set expression (the `[groups.sets]` table).
     group_sets: dict[str, str] = field(default_factory=dict)
@@ -179,6 +189,7 @@ _SECTIONS: dict[str, type] = {
     "safety": SafetySettings,
     "records": RecordSettings,
     "screen": ScreenSettings,
+    "queue": QueueSettings,
     "groups": GroupSettings,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,6 +64,9 @@ class Executor(Protocol):
 
     def pause(self, seconds: float) -> bool:
         """Wait that long. False when the operator stopped it."""
+
+    def wait_until(self, done: Callable[[], bool], timeout: float | None, sleep: Callable[[float], object]) -> bool:
+        """Wait until `done()`; `sleep(seconds)` waits at most that long and wakes early when it may be done."""
 
     @property
     def stopping(self) -> bool:

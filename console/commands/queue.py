@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-import os
-import time
-from pathlib import Path
+from contextlib import closing, nullcontext
 
 from ...engine.taskmanager.tasks import TaskState
 from ...engine.text import sanitize_text
+from .. import paths
 from ..documents import bounded, table
 from ..exits import ExitCode
 from ..frontend import Document, View
-from ..queue import DEFAULT_TAG, QueueError, expand, split_items
+from ..queue import DEFAULT_TAG, QueueError
+from ..queue_backend import Backend, LocalBackend, RemoteBackend, default_socket
+from ..safety import check
+from ..values import show_duration
 from .context import CommandError, Context, Outcome
+from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, map_, wait
 from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from .targets import EXCLUDE, NODES, resolve, targets
 
-_TAG = Option("tag", ("-T", "--tag"), Kind.NAME, "the lane it waits in (shell)", "TAG")
-_RETRIABLE = Option("retriable", ("--retriable",), Kind.FLAG, "may be run again where a node was lost in the middle")
-_MAX_FILE = 64 * 1024 * 1024
+_SLOTS = Option("slots", ("-j", "--slots"), Kind.COUNT, "tasks at a time on each node", "N")
+_WORDS = {"failed": (TaskState.FAILED,), "lost": (TaskState.LOST,), "all": (TaskState.FAILED, TaskState.LOST)}
+
+
+def backend(context: Context) -> closing[RemoteBackend] | nullcontext[Backend]:
+    """The queue that this session's commands are about."""
+    path = context.session.settings.queue.socket
+    if not path and not context.front_end.interactive and not context.queue.used:
+        served = default_socket(paths.state_dir())
+        path = str(served) if served.is_socket() else ""
+    if path:
+        return closing(RemoteBackend(path))
+    return nullcontext(LocalBackend(context.queue))
 
 
 def add(context: Context, command: Command) -> Outcome:
@@ -25,138 +39,213 @@ def add(context: Context, command: Command) -> Outcome:
     text = command.get("command")
     if context.dry_run:
         return context.tell(sanitize_text(f"would queue {text}"))
-    tag = command.get("tag", DEFAULT_TAG)
-    task = context.queue.add(text, tag=tag, retriable=command.has("retriable"))
-    return context.tell(f"queued: {task}")
-
-
-def map_(context: Context, command: Command) -> Outcome:
-    """`:queue map [-a FILE] -- CMD {} ::: a b c`."""
-    text = command.get("command")
-    try:
-        template, items = split_items(text)
-        if command.has("items"):
-            items += _items_of(Path(os.path.expanduser(command.get("items"))))
-    except QueueError as error:
-        raise CommandError(str(error), code=ExitCode.USAGE, argument="command") from None
-    if not items:
-        remedy = "write CMD {} ::: a b c, or give a file of lines with -a"
-        raise CommandError("there are no items", remedy, code=ExitCode.USAGE, argument="command")
-    commands = expand(template, items)
-    if context.dry_run or command.has("dry_run"):
-        return context.show(Document("dry run", bounded(sanitize_text(line) for line in commands), data=True))
-    tag = command.get("tag", DEFAULT_TAG)
-    ids = context.queue.add_many(commands, tag=tag, retriable=command.has("retriable"))
-    return context.tell(f"queued: {len(ids)} tasks, {ids[0]} to {ids[-1]}")
-
-
-def _items_of(file: Path) -> list[str]:
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(_MAX_FILE + 1)
-    except OSError as error:
-        message = sanitize_text(f"cannot read {file}: {error.strerror or error}")
-        raise CommandError(message, code=ExitCode.USAGE, argument="items") from error
-    if len(data) > _MAX_FILE:
-        raise QueueError(f"the file of items is larger than {_MAX_FILE} bytes")
-    return [line for line in data.decode("utf-8", "surrogateescape").splitlines() if line]
+    with backend(context) as queue:
+        ids = queue.add([text], tag=command.get("tag", DEFAULT_TAG), retriable=command.has("retriable"))
+        workers = queue.look().workers
+    hint = "" if workers else "; no node works for the queue yet: :queue join NODES"
+    return context.tell(f"queued: {ids[0]}{hint}")
 
 
 def status(context: Context, _command: Command) -> Outcome:
     """`:queue`."""
     if context.front_end.open_view(View.QUEUE):
         return Outcome()
-    now = context.queue.status()
-    tags = sorted({*now.waiting, *now.running, *now.finished})
-    rows = [[tag, *(str(part.get(tag, 0)) for part in (now.waiting, now.running, now.finished))] for tag in tags]
+    with backend(context) as queue:
+        look = queue.look()
+    rows = [(tag, *map(str, counts)) for tag, counts in look.counts.items() if any(counts)]
     lines = table(rows, ("tag", "waiting", "running", "finished")) if rows else ["the queue is empty"]
-    if rows and not now.processes:
-        lines.append("no node takes part yet: tasks wait")
-    for row in context.queue.tasks((TaskState.LEASED, TaskState.WAITING), 200):
-        age = f"{max(0.0, time.time() - (row.info.started or row.info.added)):.0f}s"
-        lines.append(sanitize_text(f"{row.info.id}  {row.info.state.word}  {age}  {row.command}"))
-    return context.show(Document("queue", bounded(lines), data=True))
+    if not look.workers:
+        lines.append("nobody works for it: :queue join NODES")
+    shown = [
+        (row.id, row.state, show_duration(round(row.age)), row.where or "-", f"x{row.attempts}", row.command)
+        for row in look.tasks
+    ]
+    lines += ["", *table(shown, ("task", "state", "since", "where", "tries", "command"))] if shown else []
+    return context.show(Document("queue", bounded(sanitize_text(line) for line in lines), data=True))
+
+
+def join(context: Context, command: Command) -> Outcome:
+    """`:queue join NODES [-j N]`."""
+    nodes = resolve(context, command.nodes("expression") or "", "expression")
+    slots = command.number("slots") or context.session.settings.queue.slots
+    if context.dry_run:
+        return context.tell(sanitize_text(f"would let {nodes} work for the queue, {slots} tasks at a time"))
+    if not nodes:
+        raise CommandError("no node to join", ":groups lists groups", code=ExitCode.REFUSED, argument="expression")
+    check(context, "run queued commands on", nodes)
+    context.queue.join(dict.fromkeys(nodes, slots))
+    return context.tell(sanitize_text(f"{nodes} ({len(nodes)}): {slots} task{'s' * (slots != 1)} at a time each"))
+
+
+def leave(context: Context, command: Command) -> Outcome:
+    """`:queue leave NODES`."""
+    nodes = resolve(context, command.nodes("expression") or "", "expression")
+    drain = command.has("keep")
+    if context.dry_run:
+        return context.tell(sanitize_text(f"would let {nodes} take no more tasks"))
+    gone = context.queue.leave(list(nodes), drain=drain)
+    if not gone:
+        message = f"{sanitize_text(str(nodes))}: no such node works for the queue"
+        raise CommandError(message, ":queue nodes lists them", code=ExitCode.USAGE, argument="expression")
+    return context.tell(sanitize_text(f"{len(gone)} nodes take no more tasks; what runs there goes on"))
+
+
+def nodes(context: Context, _command: Command) -> Outcome:
+    """`:queue nodes`."""
+    groups = {"": context.queue.nodes(), **{f"map {n}": views for n, views in context.queue.map_nodes().items()}}
+    rows = [
+        (view.name, whose or "queue", view.state, f"{view.running}/{view.slots}", str(view.done), str(view.failed),
+         str(view.lost), view.reason + (f", again in {view.retry_in:.0f}s" if view.retry_in else ""))
+        for whose, views in groups.items()
+        for view in views
+    ]  # fmt: skip
+    if not rows:
+        return context.show(Document.of("no node works for the queue: :queue join NODES", data=True))
+    header = ("node", "works for", "state", "running", "done", "failed", "lost", "")
+    lines = table([[sanitize_text(cell) for cell in row] for row in rows], header)
+    return context.show(Document("nodes of the queue", bounded(lines), data=True))
 
 
 def cancel(context: Context, command: Command) -> Outcome:
-    """`:queue cancel TASK...|all`."""
+    """`:queue cancel TASK...|all`, `:queue cancel --map N`."""
     wanted = command.many("task")
     if context.dry_run:
-        return context.tell(f"would cancel {' '.join(wanted)}")
-    if wanted == ["all"]:
-        return context.tell(f"{context.queue.cancel_all()} tasks cancelled")
-    done = [task for task in wanted if context.queue.cancel(task)]
+        return context.tell(f"would cancel {' '.join(wanted) or 'a map'}")
+    if command.has("map"):
+        job = context.queue.find_map(command.number("map"))
+        job.run.cancel()
+        return context.tell(f"map {job.number}: cancelled; running jobs are ended")
+    if not wanted:
+        raise CommandError("what is to be cancelled?", "tasks, all, or --map N", code=ExitCode.USAGE)
+    with backend(context) as queue:
+        if wanted == ["all"]:
+            wanted = [row.id for row in queue.look().tasks if row.state in ("waiting", "running")]
+        done = [task for task in wanted if queue.cancel(task)]
     left = [task for task in wanted if task not in done]
-    text = f"cancelled: {' '.join(done) or 'none'}"
+    text = f"cancelled: {len(done)} tasks"
     if left:
-        text += f"; not any more: {' '.join(left)}"
+        text += f"; over already, or never there: {' '.join(left)}"
     return context.tell(sanitize_text(text), level="warning" if left else "info")
 
 
 def retry(context: Context, command: Command) -> Outcome:
-    """`:queue retry [TASK...|failed|lost|all]`."""
+    """`:queue retry [TASK...|failed|lost|all]`, `--map N`."""
     wanted = command.many("task") or ["all"]
     if context.dry_run:
         return context.tell(f"would retry {' '.join(wanted)}")
-    words = {"failed": (TaskState.FAILED,), "lost": (TaskState.LOST,), "all": (TaskState.FAILED, TaskState.LOST)}
+    if command.has("map"):
+        job = context.queue.find_map(command.number("map"))
+        return context.tell(f"map {job.number}: {context.queue.retry_map(job)} jobs once more")
     count = 0
-    for word in wanted:
-        if word in words:
-            count += context.queue.retry_all(words[word])
-        else:
-            count += context.queue.retry(word)
-    return context.tell(f"{count} tasks queued once more")
+    with backend(context) as queue:
+        for word in wanted:
+            count += queue.retry_all(_WORDS[word]) if word in _WORDS else queue.retry(word)
+    return context.tell(f"{count} tasks once more")
 
 
 def results(context: Context, command: Command) -> Outcome:
     """`:queue results`: take what is finished."""
     if context.dry_run:
         return context.tell("would show results")
-    found = context.queue.collect(command.number("limit") or 1000)
+    with backend(context) as queue:
+        found = queue.results(command.number("limit") or 1000)
     if not found:
         return context.show(Document.of("no results are waiting", data=True))
     lines: list[str] = []
-    for text, outcome in found:
-        lines.append(sanitize_text(f"{outcome.task_id}  {outcome.state.word}  {text}"))
-        shown = outcome.failure.message if outcome.failure is not None else outcome.value
-        if isinstance(shown, dict):
-            shown = shown.get("stdout", shown)
-        lines += [f"  {line}" for line in sanitize_text(str(shown)).splitlines()] if shown not in (None, "") else []
+    for task, state, what, output in found:
+        lines.append(sanitize_text(f"{task}  {state}  {what}").replace("\n", " "))
+        lines += [f"  {line}" for line in sanitize_text(output).splitlines()]
     return context.show(Document("results", bounded(lines), data=True))
 
 
-_TASK = Argument("task", Kind.TASK, "its id, or all", repeat=True)
+def serve(context: Context, command: Command) -> Outcome:
+    """`:queue serve [PATH]`."""
+    path = command.get("path") or str(default_socket(paths.state_dir()))
+    if context.dry_run:
+        return context.tell(sanitize_text(f"would serve the queue at {path}"))
+    if command.has("nodes"):
+        chosen = targets(context, command)
+        check(context, "run queued commands on", chosen)
+        slots = command.number("slots") or context.session.settings.queue.slots
+        context.queue.join(dict.fromkeys(chosen, slots))
+    try:
+        server = context.queue.serve(path)
+    except QueueError as error:
+        raise CommandError(str(error), argument="path") from error
+    context.tell(sanitize_text(f"the queue is served at {server.path}, to processes of this user"))
+    if not context.front_end.interactive:
+        # A process of its own has nothing else to do: it serves until it is interrupted.
+        context.executor.wait_until(lambda: False, None, server.wait)
+    return Outcome()
+
+
+_TASK = Argument("task", Kind.TASK, "ids, or all", required=False, repeat=True)
+_EXPRESSION = Argument("expression", Kind.NODES, "node[1-4], @group ...")
+_MAP = Option("map", ("--map",), Kind.NUMBER, "a whole map", "N")
 
 SPECS = (
     CommandSpec(
         "queue.status", "queue", "queue: Status", "show the task queue", status,
-        subwords=("add", "map", "cancel", "results", "retry", "status"), aliases=("queue status",), keys=("4",),
+        subwords=("add", "map", "wait", "cancel", "results", "retry", "status", "join", "leave", "drain", "nodes",
+                  "serve"),
+        aliases=("queue status",),
+    ),
+    CommandSpec(
+        "queue.map", "queue map", "queue: Map", "run a command once per item, on every free slot", map_,
+        help=(
+            "Each free slot takes the next item over the kept connections. {} in the command becomes the item, as one "
+            "word; also {.} {/} {//} {/.} (without ending, its name, its folder, both), {#} the number, {%} the slot, "
+            "{node}. Without any, the item is put at the end. With -w, or on the selection if no node has joined, the "
+            "map has slots of its own. A node that is lost gives its jobs back if they surely did not start or are "
+            "--retriable; else they are lost, shown, and adopted when it comes back. Without an operator the command "
+            "waits for the end and shows outputs."
+        ),
+        arguments=(Argument("command", Kind.COMMAND, "CMD {} ::: a b c", raw=True),),
+        options=(NODES, EXCLUDE, *MAP_OPTIONS),
+        examples=(
+            (":queue map -w @web -j 4 -- gzip {} ::: a.log b.log", ""),
+            (":queue map --from list --joblog log --halt fail=5% -- ./job {}", "a line of the file each"),
+            (":queue map --from list --joblog log --resume-failed -- ./job {}", "only what did not succeed"),
+        ),
+        danger=Danger.TOUCHES,
+    ),
+    CommandSpec(
+        "queue.wait", "queue wait", "queue: Wait", "wait for a map and show its outputs", wait,
+        arguments=(Argument("map", Kind.NUMBER, "its number; the newest if left out", required=False),),
     ),
     CommandSpec(
         "queue.add", "queue add", "queue: Add", "queue a command for the next free slot", add,
-        arguments=(Argument("command", Kind.COMMAND, "the command", raw=True),), options=(_TAG, _RETRIABLE),
+        arguments=(Argument("command", Kind.COMMAND, "the command", raw=True),), options=(TAG, RETRIABLE),
         examples=((":queue add -- make -C /src test", ""),), danger=Danger.TOUCHES,
     ),
     CommandSpec(
-        "queue.map", "queue map", "queue: Map", "queue a command once per item", map_,
-        help="{} in the command becomes the item, as one word; without it the item is put at the end.",
-        arguments=(Argument("command", Kind.COMMAND, "CMD {} ::: a b c", raw=True),),
-        options=(
-            Option("items", ("-a", "--items"), Kind.LOCAL_PATH, "a file with an item per line", "FILE"),
-            _TAG, _RETRIABLE, Option("dry_run", ("--dry-run",), Kind.FLAG, "show the commands, queue nothing"),
-        ),
-        examples=((":queue map -- convert {} {}.png ::: a.svg b.svg", ""), (":queue map -a list -- ./job", "")),
+        "queue.join", "queue join", "queue: Nodes join", "let nodes work for the queue", join,
+        arguments=(_EXPRESSION,), options=(_SLOTS,), examples=((":queue join @web -j 4", "four tasks at a time each"),),
         danger=Danger.TOUCHES,
     ),
-    CommandSpec("queue.cancel", "queue cancel", "queue: Cancel", "cancel tasks that wait", cancel,
-                arguments=(_TASK,), danger=Danger.ENDS),
+    CommandSpec(
+        "queue.leave", "queue leave", "queue: Nodes leave", "let nodes take no more tasks; what runs goes on", leave,
+        aliases=("queue drain",), arguments=(_EXPRESSION,),
+        options=(Option("keep", ("--keep",), Kind.FLAG, "keep them in the list"),), danger=Danger.CHANGES,
+    ),
+    CommandSpec("queue.nodes", "queue nodes", "queue: Nodes", "list the nodes that work for the queue", nodes),
+    CommandSpec(
+        "queue.cancel", "queue cancel", "queue: Cancel", "end tasks, waiting or running", cancel,
+        arguments=(_TASK,), options=(_MAP,), danger=Danger.ENDS,
+    ),
     CommandSpec(
         "queue.results", "queue results", "queue: Results", "show and take what is finished", results,
         options=(Option("limit", ("-n", "--limit"), Kind.COUNT, "at most that many", "N"),), danger=Danger.CHANGES,
     ),
     CommandSpec(
-        "queue.retry", "queue retry", "queue: Retry", "queue failed and lost tasks once more", retry,
+        "queue.retry", "queue retry", "queue: Retry", "run failed and lost tasks once more", retry,
         arguments=(Argument("task", Kind.TASK, "ids, failed, lost or all", required=False, repeat=True),),
-        danger=Danger.TOUCHES,
+        options=(_MAP,), danger=Danger.TOUCHES,
+    ),
+    CommandSpec(
+        "queue.serve", "queue serve", "queue: Serve", "let other processes of yours use the queue", serve,
+        help="A process without an operator serves until it is interrupted: clusterdeck queue serve -w @web.",
+        arguments=(Argument("path", Kind.LOCAL_PATH, "the socket; in the state folder if left out", required=False),),
+        options=(NODES, EXCLUDE, _SLOTS), danger=Danger.CHANGES,
     ),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from clusterdeck.console.events import (
     Chunk,
     NodeChange,
     NodesChanged,
+    Notice,
     OutputArrived,
     RunFinished,
     RunStarted,
@@ -31,6 +32,7 @@ from clusterdeck.console.settings import Settings
 from clusterdeck.console.spool import Spool, SpoolBudget
 from clusterdeck.console.timers import TimerInfo
 from clusterdeck.engine.states import Failure, FailureKind, NodeState
+from clusterdeck.engine.task import Task
 
 
 @dataclass
@@ -89,6 +91,8 @@ class FakeSession:
         self.answer: Answering = answer or (lambda command, node: Answered(f"{node}: {command}"))
         self.hold = False
         self.resolved: list[str] = []
+        self.notices: list[Notice] = []
+        self.closers: list[Callable[[], object]] = []
         self._own = {"web": "web[1-4]", "db": "db[1-2]", "all": "web[1-4],db[1-2]", **(groups or {})}
         self._resolver = DeckResolver(
             self.runs, self.selection.find_saved, lambda name: None, lambda: _Groups(self._own)
@@ -166,6 +170,15 @@ class FakeSession:
 
     def set_option(self, key: str, value: Any) -> None:
         self.settings.set(key, value)
+
+    def engine_task(self) -> Task:
+        raise RefusedError("there is no engine here")
+
+    def at_close(self, call: Callable[[], object]) -> None:
+        self.closers.append(call)
+
+    def tell(self, notice: Notice) -> None:
+        self.notices.append(notice)
 
     # -- what nodes do
 

@@ -473,25 +473,6 @@ def test_wait_has_a_limit(console: Console) -> None:
     assert "still runs" in console(":wait --timeout 20ms", ExitCode.EXPECTATION_FAILED)
 
 
-# -- the queue
-
-
-def test_queue(console: Console, tmp_path: Path) -> None:
-    items = tmp_path / "items"
-    items.write_text("x y\nz\n")
-    console(":queue add -- make test")
-    assert "shell_1" in console(f":queue map -a {items} -- ./job {{}} ::: a 'b;c'")
-    shown = console(":queue")
-    for command in ("make test", "./job a", "./job 'b;c'", "./job 'x y'", "./job z"):
-        assert command in shown
-    assert "cancelled: shell_0" in console(":queue cancel shell_0")
-    assert "no task" in console(":queue cancel nosuch_9", ExitCode.USAGE)
-    assert "4 tasks cancelled" in console(":queue cancel all")
-    assert "no items" in console(":queue map -- job", ExitCode.USAGE)
-    assert "cancelled" in console(":queue results")
-    assert "no results" in console(":queue results")
-
-
 # -- help
 
 

@@ -1,0 +1,177 @@
+"""`:queue map` and what waits for it: one command over many items."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from ...engine.taskmanager.halt import parse_halt
+from ...engine.taskmanager.joblog import JobLogError
+from ...engine.taskmanager.mapping import MapOptions
+from ...engine.taskmanager.runtimes import parse_timeout
+from ...engine.taskmanager.template import Template, TemplateError, Values
+from ...engine.text import sanitize_text
+from ..documents import bounded
+from ..exits import ExitCode
+from ..frontend import Document
+from ..queue import DEFAULT_TAG, JobResult, MapJob, counts
+from ..safety import check
+from .context import CommandError, Context, Outcome
+from .spec import Command, Kind, Option
+from .targets import targets
+
+TAG = Option("tag", ("-T", "--tag"), Kind.NAME, "the lane of the queue (shell)", "TAG")
+RETRIABLE = Option("retriable", ("--retriable",), Kind.FLAG, "may run again where a node was lost in the middle")
+FROM = Option("from", ("--from", "-a"), Kind.LOCAL_PATH, "a file with an item per line; - is standard input", "FILE")
+MAP_OPTIONS = (
+    Option("slots", ("-j", "--slots"), Kind.COUNT, "jobs at a time on each node", "N"),
+    FROM,
+    TAG,
+    RETRIABLE,
+    Option("timeout", ("-t", "--timeout"), Kind.TEXT, "seconds for a job, or 300% of the median", "SEC|N%"),
+    Option("halt", ("--halt",), Kind.TEXT, "when to stop: fail=5%, now,fail=1, soon,done=100", "RULE"),
+    Option("joblog", ("--joblog",), Kind.LOCAL_PATH, "a line per job, with GNU parallel's columns", "FILE"),
+    Option("resume", ("--resume",), Kind.FLAG, "leave out the jobs of the job log"),
+    Option("resume_failed", ("--resume-failed",), Kind.FLAG, "leave out only those that succeeded"),
+    Option("background", ("--background",), Kind.FLAG, "do not wait for the end, in a macro or without an operator"),
+    Option("dry_run", ("--dry-run",), Kind.FLAG, "show the commands, queue nothing"),
+)
+
+#: A file of items may be that large, bytes.
+_MAX_FILE = 256 * 1024 * 1024
+#: Seconds between two looks for outputs while a map is waited for.
+_GLANCE = 0.1
+
+
+def map_(context: Context, command: Command) -> Outcome:
+    """`:queue map [-w NODES] [--slots 4] -- CMD {} ::: FILES`."""
+    template, items = _items(context, command)
+    options = _options(command)
+    if context.dry_run or command.has("dry_run"):
+        return _preview(context, template, items)
+    slots = _slots(context, command, template)
+    try:
+        job = context.queue.map(template, items, slots, options)
+    except (TemplateError, JobLogError) as error:
+        raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="command") from error
+    places = slots or {view.name: view.slots for view in context.queue.nodes()}
+    context.tell(f"map {job.number}: {len(items)} jobs on {sum(places.values())} slots of {len(places)} nodes")
+    if command.has("background") or (context.front_end.interactive and context.script is None):
+        return Outcome()
+    return follow(context, job)
+
+
+def _items(context: Context, command: Command) -> tuple[str, list[str]]:
+    template, mark, tail = command.get("command").partition(" ::: ")
+    try:
+        items = shlex.split(tail) if mark else []
+    except ValueError as error:
+        message = f"the items after ::: cannot be read ({error})"
+        raise CommandError(message, "quote them as in a shell", code=ExitCode.USAGE, argument="command") from None
+    if command.has("from"):
+        items += _read_items(context, command.get("from"))
+    if not items and not command.has("from"):
+        remedy = "write CMD {} ::: a b c, or --from FILE"
+        raise CommandError("there are no items", remedy, code=ExitCode.USAGE, argument="command")
+    return template, items
+
+
+def _read_items(context: Context, name: str) -> list[str]:
+    if name == "-" and context.front_end.interactive:
+        remedy = "name a file"
+        raise CommandError("standard input is where lines are typed", remedy, code=ExitCode.USAGE, argument="from")
+    try:
+        if name == "-":
+            data = sys.stdin.buffer.read(_MAX_FILE + 1)
+        else:
+            with Path(os.path.expanduser(name)).open("rb") as stream:
+                data = stream.read(_MAX_FILE + 1)
+    except OSError as error:
+        message = sanitize_text(f"cannot read {name}: {error.strerror or error}")
+        raise CommandError(message, code=ExitCode.USAGE, argument="from") from error
+    if len(data) > _MAX_FILE:
+        raise CommandError(f"{name!a} is larger than {_MAX_FILE} bytes", code=ExitCode.USAGE, argument="from")
+    try:
+        return [line for line in data.decode().split("\n") if line]
+    except UnicodeDecodeError:
+        raise CommandError(f"{name!a} is not UTF-8 text", code=ExitCode.USAGE, argument="from") from None
+
+
+def _options(command: Command) -> MapOptions:
+    try:
+        timeout = parse_timeout(command.get("timeout") or None)
+    except ValueError as error:
+        raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="timeout") from None
+    try:
+        halt = parse_halt(command.get("halt") or None)
+    except ValueError as error:
+        raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="halt") from None
+    if (command.has("resume") or command.has("resume_failed")) and not command.has("joblog"):
+        message = "only a job log knows what was done"
+        raise CommandError(message, "give it with --joblog FILE", code=ExitCode.USAGE, argument="resume")
+    joblog = os.path.expanduser(command.get("joblog")) if command.has("joblog") else None
+    return MapOptions(
+        tag=command.get("tag", DEFAULT_TAG),
+        retriable=command.has("retriable"),
+        timeout=timeout,
+        halt=halt,
+        joblog=joblog,
+        resume=command.has("resume"),
+        resume_failed=command.has("resume_failed"),
+    )
+
+
+def _slots(context: Context, command: Command, template: str) -> dict[str, int] | None:
+    """The map's own nodes with their slots; None: those that have joined. Asks what must be asked."""
+    if not command.has("nodes") and context.queue.nodes():
+        return None
+    nodes = targets(context, command)
+    check(context, "run jobs on", nodes, template)
+    return dict.fromkeys(nodes, command.number("slots") or context.session.settings.queue.slots)
+
+
+def _preview(context: Context, template: str, items: list[str]) -> Outcome:
+    try:
+        made = Template(template)
+        lines = [made.render(Values(item, number, 1, "NODE")) for number, item in enumerate(items, 1)]
+    except TemplateError as error:
+        raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="command") from error
+    return context.show(Document("dry run", bounded(sanitize_text(line) for line in lines), data=True))
+
+
+def wait(context: Context, command: Command) -> Outcome:
+    """`:queue wait [MAP]`."""
+    if context.dry_run:
+        return context.tell("would wait for the map")
+    return follow(context, context.queue.find_map(command.number("map")))
+
+
+def follow(context: Context, job: MapJob) -> Outcome:
+    """Show outputs as jobs end, until the map is over or the operator stops waiting; what runs goes on then."""
+
+    def look() -> bool:
+        _show_results(context)
+        return job.finished
+
+    done = context.executor.wait_until(look, None, lambda seconds: job.run.wait(min(seconds, _GLANCE)))
+    _show_results(context)
+    progress = job.run.progress()
+    bad = progress.failed + progress.timeout + progress.lost
+    context.tell(f"map {job.number}: {counts(progress)}", level="warning" if bad else "info")
+    job.told = True
+    if not done:
+        return Outcome(ExitCode.INTERRUPTED, failed=True)
+    return Outcome(ExitCode.EXPECTATION_FAILED, failed=True) if bad or progress.halted else Outcome()
+
+
+def _show_results(context: Context) -> None:
+    for result in context.queue.results():
+        context.front_end.show(_document(result))
+
+
+def _document(result: JobResult) -> Document:
+    title = sanitize_text(f"{result.node}: {result.command}: {result.state.value}").replace("\n", " ")
+    text = sanitize_text((result.output + result.error).decode("utf-8", "replace"))
+    return Document(title, bounded(text.splitlines()), "info" if result.state == "done" else "warning", data=bool(text))

@@ -1,0 +1,241 @@
+"""`:queue` through the interpreter, on real slots and a runner that answers by itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterdeck.console.commands.catalogue import default_registry
+from clusterdeck.console.exits import ExitCode
+from clusterdeck.console.interpreter import Interpreter
+from clusterdeck.console.queue import QueueService
+from clusterdeck.engine.states import NodeState
+from clusterdeck.engine.taskmanager.jobs import CommandEnd
+from clusterdeck.tests.support.fake_session import FakeFrontEnd, FakeSession
+
+
+class AnsweringRunner:
+    """Ends every command at once: `fail` ends with 1, `hold` waits for `release`."""
+
+    def __init__(self) -> None:
+        self.ran: list[tuple[str, str]] = []
+        self.held: list[Callable[[CommandEnd], None]] = []
+        self.some_held = threading.Event()
+
+    def run(
+        self, node: str, slot: int, command: str, on_done: Callable[[CommandEnd], None], *, token: str | None = None
+    ) -> Any:
+        self.ran.append((node, command))
+        if command.startswith("hold"):
+            self.held.append(on_done)
+            self.some_held.set()
+        elif command.startswith("fail"):
+            on_done(CommandEnd(NodeState.FAILED, 1, b"", b"no \x1b[2Jgood\n"))
+        else:
+            on_done(CommandEnd(NodeState.OK, 0, f"{node} ran {command}\n".encode()))
+        return on_done
+
+    def adopt(self, node: str, slot: int, token: str, on_done: Callable[[CommandEnd | None], None]) -> Any:
+        on_done(None)
+
+    def cancel(self, handle: Any) -> None:
+        handle(CommandEnd(NodeState.ABORTED))
+
+
+class Deck:
+    """A console with a queue."""
+
+    def __init__(self, folder: Path, *, interactive: bool = False) -> None:
+        self.folder = folder
+        self.session = FakeSession()
+        self.front_end = FakeFrontEnd(interactive=interactive)
+        self.interpreter = Interpreter(self.session, default_registry(), self.front_end)
+        self.runner = AnsweringRunner()
+        self.queue = QueueService(self.session, lambda _name: self.runner)
+        self.interpreter.context.queue = self.queue
+
+    def __call__(self, line: str, code: int = ExitCode.OK) -> str:
+        before = len(self.front_end.documents)
+        outcome = self.interpreter.execute(line)
+        shown = self.front_end.documents[before:]
+        text = "\n".join("\n".join([document.title, *document.lines]) for document in shown)
+        assert outcome.code == code, text
+        return text
+
+
+@pytest.fixture
+def deck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deck]:
+    for name in ("STATE", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"CLUSTERDECK_{name}_DIR", str(tmp_path / name.lower()))
+    made = Deck(tmp_path)
+    yield made
+    made.queue.close()
+
+
+def test_map_runs_every_item_once_and_shows_outputs(deck: Deck) -> None:
+    shown = deck(":queue map -w web[1-3] -j 2 -- job {} {#} ::: a 'b c' \"d;e\"")
+    assert "3 jobs on 6 slots of 3 nodes" in shown
+    assert "done 3 of 3" in shown
+    assert sorted(command for _, command in deck.runner.ran) == ["job 'b c' 2", "job 'd;e' 3", "job a 1"]
+    assert {node for node, _ in deck.runner.ran} <= {"web1", "web2", "web3"}
+    assert "ran job a 1" in shown
+    assert "no results" in deck(":queue results")
+
+
+def test_map_runs_on_the_selection_if_nobody_joined(deck: Deck) -> None:
+    deck(":queue map -- job ::: a", ExitCode.REFUSED)
+    deck("@db")
+    deck(":queue map -- job ::: a b c")
+    assert {node for node, _ in deck.runner.ran} <= {"db1", "db2"}
+
+
+def test_map_with_failures(deck: Deck) -> None:
+    shown = deck(":queue map -w web1 -- fail ::: a b", ExitCode.EXPECTATION_FAILED)
+    assert "failed 2 of 2" in shown
+    assert "\x1b" not in shown
+    deck(":queue map -w web1 --halt now,fail=1 -- fail ::: a b c d e f", ExitCode.EXPECTATION_FAILED)
+    assert sum(command.startswith("fail") for _, command in deck.runner.ran) < 2 + 6
+
+
+def test_job_log_and_resume(deck: Deck) -> None:
+    log = deck.folder / "log"
+    items = deck.folder / "items"
+    items.write_text("a\nb\n")
+    deck(f":queue map -w web1 --joblog {log} --from {items} -- job")
+    assert len(log.read_text().splitlines()) == 3
+    deck.runner.ran.clear()
+    items.write_text("a\nb\nc\n")
+    shown = deck(f":queue map -w web1 --joblog {log} --resume --from {items} -- job")
+    assert [command for _, command in deck.runner.ran] == ["job c"]
+    assert "skipped 2" in shown
+    assert "job log" in deck(":queue map -w web1 --resume -- job ::: a", ExitCode.USAGE)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (":queue map -w web1 -- job", "no items"),
+        (":queue map -w web1 -- job ::: 'a", "cannot be read"),
+        (":queue map -w web1 -- job `{}` ::: a", "`"),
+        (":queue map -w web1 --timeout soon -- job ::: a", "timeout"),
+        (":queue map -w web1 --halt maybe -- job ::: a", "halt"),
+        (":queue map -w web1 --from /no/such -- job", "cannot read"),
+        (":queue wait 7", "no map 7"),
+        (":queue cancel", "what is to be cancelled"),
+        (":queue leave web1", "no such node"),
+    ],
+)
+def test_what_cannot_be_done_queues_nothing(deck: Deck, line: str, message: str) -> None:
+    assert message in deck(line, ExitCode.USAGE)
+    assert deck.runner.ran == []
+
+
+def test_dry_run_renders_and_queues_nothing(deck: Deck) -> None:
+    shown = deck(":queue map --dry-run -- gzip -c {} '>' {.}.gz ::: 'a b.log'")
+    assert "gzip -c 'a b.log'" in shown
+    assert "'a b'.gz" in shown
+    assert not deck.queue.used
+
+
+def test_queued_commands_wait_for_nodes_that_join(deck: Deck) -> None:
+    assert ":queue join" in deck(":queue add -- make test")
+    assert "make test" in deck(":queue")
+    deck(":queue join web1 -j 2")
+    deck(":queue add -- hold")
+    assert deck.runner.some_held.wait(10)
+    shown = deck(":queue")
+    assert "web1/" in shown
+    assert "1/2" in deck(":queue nodes")
+    deck.runner.held[0](CommandEnd(NodeState.OK, 0, b"released\n"))
+    text = ""
+    for _ in range(200):
+        text += deck(":queue results")
+        if "released" in text:
+            break
+        deck.interpreter.pause(0.02)
+    assert "ran make test" in text
+    assert "released" in text
+    assert "1 nodes take no more" in deck(":queue leave web1")
+    assert "no node works" in deck(":queue nodes")
+
+
+def test_cancel_and_retry(deck: Deck) -> None:
+    deck(":queue join web1")
+    deck(":queue add -- hold")
+    assert deck.runner.some_held.wait(10)
+    deck(":queue add -- job")
+    assert "over already" in deck(":queue cancel nosuch_3")
+    assert "2 tasks" in deck(":queue cancel all")
+    deck(":queue join web2")
+    deck(":queue add -- fail")
+    text = ""
+    for _ in range(200):
+        text = deck(":queue")
+        if "failed" in text.partition("task ")[2]:
+            break
+        deck.interpreter.pause(0.02)
+    assert "1 tasks once more" in deck(":queue retry failed")
+
+
+def test_an_operator_gets_the_prompt_back_and_hears_of_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUSTERDECK_STATE_DIR", str(tmp_path))
+    deck = Deck(tmp_path, interactive=True)
+    try:
+        deck(":queue map -w web1 -- hold ::: a b")
+        assert deck.runner.some_held.wait(10)
+        for held in deck.runner.held:
+            held(CommandEnd(NodeState.OK, 0))
+        deck.runner.some_held.clear()
+        assert deck.runner.some_held.wait(10)
+        deck.runner.held[-1](CommandEnd(NodeState.OK, 0))
+        assert "done 2 of 2" in deck(":queue wait")
+        deck(":queue map -w web1 -- fail ::: a")
+        for _ in range(200):
+            if deck.session.notices:
+                break
+            deck.interpreter.pause(0.02)
+        assert "failed 1" in deck.session.notices[-1].text
+        assert deck.session.notices[-1].level == "warning"
+        assert "map 2: 1 jobs" in deck(":queue retry --map 2")
+    finally:
+        deck.queue.close()
+
+
+def test_nodes_are_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUSTERDECK_STATE_DIR", str(tmp_path))
+    deck = Deck(tmp_path, interactive=True)
+    deck.front_end.agree = False
+    try:
+        deck(":queue map -w web1 -- rm -rf ::: a", ExitCode.REFUSED)
+        deck(":queue join n[1-99]", ExitCode.REFUSED)
+        deck.session.settings.set("safety.protected", "web1")
+        deck(":queue map -w web[1-2] -- job ::: a", ExitCode.REFUSED)
+        assert deck.runner.ran == []
+    finally:
+        deck.queue.close()
+
+
+def test_a_queue_that_another_process_serves(deck: Deck) -> None:
+    socket = deck.folder / "q.sock"
+    deck.front_end.interactive = True
+    deck(f":queue serve {socket}")
+    assert socket.stat().st_mode & 0o077 == 0
+    other = Deck(deck.folder)
+    other.session.settings.set("queue.socket", str(socket))
+    assert "shell_0" in other(":queue add -- job")
+    assert "shell" in other(":queue")
+    deck(":queue join web1")
+    text = ""
+    for _ in range(200):
+        text = other(":queue results")
+        if "ran job" in text:
+            break
+        deck.interpreter.pause(0.02)
+    assert "ran job" in text
+    assert not other.queue.used
+    deck.queue.close()
+    assert "no queue is served" in other(":queue", ExitCode.USAGE)
