@@ -1,0 +1,155 @@
+"""Every fault of the hostile server, for commands and both kinds of copies: told apart, in time, others untouched."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusterdeck.engine.states import FailureKind, NodeEnd, NodeState
+from clusterdeck.engine.task import Task
+from clusterdeck.engine.workers.paramiko import WorkerParamiko, pool_of
+from clusterdeck.tests.ssh.conftest import Recorder
+from clusterdeck.tests.support.hostile_ssh import FAULTS, LATER, RAW, HostileServer
+from clusterdeck.tests.support.sshd import Sshd
+
+# The servers share this process and its interpreter lock with the client: be patient with commands.
+_CONNECT, _COMMAND = 1.5, 3.0
+B, K, A = FailureKind.BANNER, FailureKind.KEX, FailureKind.AUTHENTICATION
+LOST, REFUSED, COPY = FailureKind.CONNECTION_LOST, FailureKind.CHANNEL_REFUSED, FailureKind.COPY
+UNREACHABLE, TIMEOUT = NodeState.UNREACHABLE, NodeState.TIMEOUT
+
+#: Ends of a command; a copy's where they differ.
+EXPECTED: dict[str, tuple[NodeState, set[FailureKind | None]]] = {
+    **dict.fromkeys(list(RAW)[:9], (UNREACHABLE, {B})),
+    **dict.fromkeys(list(RAW)[9:], (UNREACHABLE, {K})),
+    "hangs in login": (UNREACHABLE, {A}),
+    "drops in login": (UNREACHABLE, {A}),
+    "goodbye in login": (UNREACHABLE, {A}),
+    "rejects every key": (UNREACHABLE, {A}),
+    "refuses sessions": (UNREACHABLE, {REFUSED}),
+    "hangs at the session": (TIMEOUT, {None}),
+    "drops at the session": (NodeState.LOST, {LOST}),
+    "goodbye at the session": (NodeState.LOST, {LOST}),
+    "refuses the request": (UNREACHABLE, {REFUSED}),
+    "hangs at the request": (TIMEOUT, {None, FailureKind.COMMAND_TIMEOUT}),
+    "drops in the middle": (NodeState.LOST, {LOST}),
+    "resets in the middle": (NodeState.LOST, {LOST}),
+    "closes without a status": (NodeState.LOST, {LOST}),
+    "hangs before the status": (TIMEOUT, {FailureKind.COMMAND_TIMEOUT}),
+    "hangs without a word": (TIMEOUT, {FailureKind.COMMAND_TIMEOUT}),
+    "corrupt packet": (NodeState.LOST, {LOST}),
+    # All of it is taken and the window given back, so the flood goes on until the command's time is over.
+    "more than the window": (TIMEOUT, {FailureKind.COMMAND_TIMEOUT}),
+    "strange messages": (TIMEOUT, {FailureKind.COMMAND_TIMEOUT}),
+    "unknown requests": (TIMEOUT, {FailureKind.COMMAND_TIMEOUT}),
+    "cut short message": (NodeState.LOST, {LOST}),
+    "killed by a signal": (NodeState.FAILED, {None}),
+    "stops reading": (TIMEOUT, {FailureKind.COMMAND_TIMEOUT}),
+}
+#: In a copy the server's words are not SFTP, and a session that ends is the copy's failure.
+IN_COPIES: dict[str, tuple[NodeState, set[FailureKind | None]]] = {
+    "closes without a status": (NodeState.FAILED, {COPY}),
+    "killed by a signal": (NodeState.FAILED, {COPY}),
+    "hangs before the status": (NodeState.FAILED, {COPY}),
+    "more than the window": (NodeState.FAILED, {COPY}),
+    **dict.fromkeys(
+        ("hangs at the request", "hangs without a word", "strange messages", "unknown requests", "stops reading"),
+        (TIMEOUT, {None}),
+    ),
+}
+
+
+@pytest.fixture
+def servers() -> Iterator[dict[str, HostileServer]]:
+    made = {fault: HostileServer(fault) for fault in FAULTS}
+    yield made
+    for server in made.values():
+        server.stop()
+
+
+def _world(task: Task, sshd: Sshd, folder: Path, servers: dict[str, HostileServer]) -> dict[str, str]:
+    names = {f"bad{number}": fault for number, fault in enumerate(servers)}
+    hosts = "".join(f"Host bad{n}\n Port {server.port}\n" for n, server in enumerate(servers.values()))
+    hosts += f"Host bad*\n HostName 127.0.0.1\n IdentityFile {sshd.key}\n UserKnownHostsFile {folder}/known\n"
+    (folder / "known").write_text("".join(server.known_hosts for server in servers.values()))
+    hosts += "Host bad*\n IdentitiesOnly yes\n IdentityAgent none\n"
+    (folder / "config").write_text(hosts + sshd.config.read_text())
+    task.set_info("ssh_config", str(folder / "config"))
+    task.set_info("connect_timeout", _CONNECT)
+    task.set_info("fanout", 200)
+    return names
+
+
+@pytest.mark.parametrize("mode", ["run", "copy", "rcopy"])
+def test_faults(
+    task: Task, sshd: Sshd, tmp_path: Path, servers: dict[str, HostileServer], recorder: Recorder, mode: str
+) -> None:
+    assert len(FAULTS) == len(EXPECTED) >= 25
+    names = _world(task, sshd, tmp_path, servers)
+    (tmp_path / "source").write_bytes(os.urandom(200_000))
+    nodes = ",".join([*names, "node[1-6]"])
+    finished: dict[str, float] = {}
+    ended = recorder.ev_end
+
+    def ev_end(worker: object, node: str, end: NodeEnd) -> None:
+        finished[node] = time.monotonic()
+        ended(worker, node, end)
+
+    recorder.ev_end = ev_end  # type: ignore[method-assign]
+    if mode == "run":
+        worker = WorkerParamiko(nodes, recorder, _COMMAND, command="echo hello")
+    elif mode == "copy":
+        worker = WorkerParamiko(nodes, recorder, _COMMAND, source=f"{tmp_path}/source", dest=f"{tmp_path}/target")
+    else:
+        (tmp_path / "back").mkdir()
+        worker = WorkerParamiko(
+            nodes, recorder, _COMMAND, source=f"{tmp_path}/source", dest=f"{tmp_path}/back", reverse=True
+        )
+    started = time.monotonic()
+    task.schedule(worker)
+    task.resume()
+    assert set(recorder.ends) == {*names, *(f"node{n}" for n in range(1, 7))}
+    wrong = []
+    for node, fault in names.items():
+        end = recorder.ends[node]
+        state, kinds = (IN_COPIES if mode != "run" else {}).get(fault, EXPECTED[fault])
+        kind = None if end.failure is None else end.failure.kind
+        if (end.state, kind) != (state, kind) or kind not in kinds:
+            wrong.append(f"{fault}: {end}")
+        if finished[node] - started > _CONNECT + _COMMAND + 2:
+            wrong.append(f"{fault}: took {finished[node] - started:.1f} s")
+        if end.failure is not None:
+            assert end.failure.reason.isprintable(), "the reason carries control characters"
+            assert node in end.failure.reason
+    assert not wrong, "\n".join(wrong)
+    assert {recorder.ends[f"node{n}"].state for n in range(1, 7)} == {NodeState.OK}
+    if mode == "run":
+        assert worker.read("node1") == b"hello"
+
+
+def test_nothing_is_left_behind(
+    task: Task, sshd: Sshd, tmp_path: Path, servers: dict[str, HostileServer], recorder: Recorder
+) -> None:
+    names = _world(task, sshd, tmp_path, servers)
+    quick = [node for node, fault in names.items() if fault not in LATER and "hang" not in fault]
+    before = len(os.listdir("/proc/self/fd"))
+    threads = {thread for thread in threading.enumerate() if thread.name.startswith("ssh-")}
+    assert not threads
+    for _ in range(3):
+        task.run("true", nodes=",".join([*quick, "node[1-3]"]), timeout=3)
+    pool_of(task).close()
+    deadline = time.monotonic() + 5
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith("ssh-")]
+    while ours and time.monotonic() < deadline:
+        ours[0].join(0.1)
+        ours = [thread for thread in threading.enumerate() if thread.name.startswith("ssh-")]
+    assert not ours
+    # The servers' own ends of connections are in this process, too: wait until they have noticed.
+    while len(os.listdir("/proc/self/fd")) > before + 5 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(os.listdir("/proc/self/fd")) <= before + 5
