@@ -56,7 +56,8 @@ class _Repl:
         self.interpreter = Interpreter(session, self.registry, front_end)
         self.stopper = Stopper(session, self.say)
         self._interrupts = 0
-        self.pump = Pump(session, Printer(session.runs, paint), sink.show, self.asked, self.refresh)
+        printer = Printer(session.runs, paint, self.stopper.has_stopped)
+        self.pump = Pump(session, printer, sink.show, self.asked, self.refresh)
 
     def say(self, text: str, level: str = "info") -> None:
         """Tell the operator a line; any thread, does not wait."""

@@ -5,7 +5,7 @@ All of it passed the gate (the run model's text, `shown`, `clean_text_line`); th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...engine.states import NodeState
@@ -24,6 +24,8 @@ from ..events import (
 from ..frontend import Document
 from ..runs import Run, RunStore, shown
 
+#: Lines of a stopped run that are still shown.
+STOPPED_LINES = 100
 _RULE = "-" * 15
 
 
@@ -80,16 +82,19 @@ class Shown:
 class Printer:
     """Makes text of what a session gave. The pump's thread only, under the run store's lock.
 
-    mode: the setting `screen.output`, asked each time because `:output` changes it.
+    stopped: whether the operator has stopped a run. What still arrives of it is kept and counted, but after
+    STOPPED_LINES lines not shown: a Ctrl-C has to end a flood on the screen, too.
     """
 
-    def __init__(self, runs: RunStore, paint: Paint) -> None:
+    def __init__(self, runs: RunStore, paint: Paint, stopped: Callable[[int], bool] = lambda run: False) -> None:
         self._runs = runs
         self._paint = paint
+        self._stopped = stopped
         self._names: dict[int, list[str]] = {}
+        self._late: dict[int, int] = {}
 
     def take(self, events: Sequence[SessionEvent], mode: str) -> Shown:
-        """The text for these events."""
+        """The text for these events. mode: the setting `screen.output`, which may change at any time."""
         into = Shown()
         # Where runs overlap, their lines are told apart by number; one that just ended still counts.
         together = {run.id for run in self._runs.running}
@@ -140,11 +145,22 @@ class Printer:
             lines = chunk.data.split(b"\n")
             if not lines[-1]:
                 lines.pop()
+            if self._stopped(run.id):
+                lines = self._few(run.id, lines)
             for line in lines:
                 text = shown(line)
                 into.add_data(prefix + (self._paint.bad(text) if chunk.stream == STDERR else text))
 
+    def _few(self, run: int, lines: list[bytes]) -> list[bytes]:
+        """Those of a stopped run's late lines that are shown."""
+        late = self._late.get(run, 0)
+        self._late[run] = late + len(lines)
+        return lines[: max(0, STOPPED_LINES - late)]
+
     def _end(self, run: Run, mode: str, into: Shown) -> None:
+        hidden = self._late.pop(run.id, 0) - STOPPED_LINES
+        if hidden > 0:
+            into.add_note(self._paint.warn(f"#{run.id}: {hidden} late lines are not shown; :gather {run.id} has them"))
         several = len(run.names) > 1 or mode == "gathered"
         if mode in ("gathered", "both") and run.kind != "local" and several:
             for line in documents.bounded(self._gathered(run)):

@@ -17,6 +17,9 @@ _LOG = logging.getLogger(__name__)
 
 #: Writes to the terminal per second, at most: output that arrives in between is written together.
 RATE = 25.0
+#: Seconds of applying events before what they gave is shown. Applying is much quicker than showing: more at a time
+#: would only be a longer wait for what Ctrl-C says.
+_BUDGET = 0.004
 #: Seconds between two drawings of the prompt's counts while runs go on.
 _REFRESH = 0.2
 
@@ -73,20 +76,23 @@ class Pump:
         while not self._stop.is_set():
             if self._session.wait_batch(0.1):
                 begun = time.monotonic()
-                self._once()
-                self._stop.wait(max(0.0, begun + 1.0 / RATE - time.monotonic()))
+                if self._once():
+                    self._stop.wait(max(0.0, begun + 1.0 / RATE - time.monotonic()))
             self._refresh_counts()
-        self._once()
+        while self._once():
+            pass
 
-    def _once(self) -> None:
+    def _once(self) -> bool:
+        """Apply and show a little; True if something was shown."""
         try:
-            self._take(self._session.drain(0.05))
+            return self._take(self._session.drain(_BUDGET))
         except Exception:  # the pump must live as long as the session: without it every run would stand still
             _LOG.exception("an event could not be shown")
+            return False
 
-    def _take(self, events: Sequence[SessionEvent]) -> None:
+    def _take(self, events: Sequence[SessionEvent]) -> bool:
         if not events:
-            return
+            return False
         mode = str(self._session.settings.screen.output)
         with self._session.runs.lock:
             shown = self._printer.take(events, mode)
@@ -95,6 +101,7 @@ class Pump:
         for event in events:
             if isinstance(event, QuestionAsked):
                 self._asked(event)
+        return bool(shown.both)
 
     def _refresh_counts(self) -> None:
         """While runs go on, and once more when the last one has ended."""

@@ -18,6 +18,10 @@ class Stopper:
         self._say = say
         self._stopped: set[int] = set()
 
+    def has_stopped(self, run: int) -> bool:
+        """Whether a run was stopped here."""
+        return run in self._stopped
+
     def stop_run(self) -> bool:
         """Stop the newest run that nobody has stopped yet; all of them again when that was done before.
 
