@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import shlex
 import signal
@@ -71,7 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     try:
         with cluster:
-            return _serve(cluster) if options.serve_only else _console(cluster, arguments)
+            if options.serve_only:
+                cluster.wait_ready()
+                return _serve(cluster)
+            if not arguments:
+                importlib.import_module(".tui.launch", __package__)  # while the nodes start, in their own process
+            cluster.wait_ready()
+            return _console(cluster, arguments)
     except DemoClusterError as error:
         print(f"clusterdeck demo: {error}", file=sys.stderr)  # noqa: T201
         return int(ExitCode.ERROR)

@@ -72,6 +72,7 @@ def main() -> None:
     os.environ |= {"NO_COLOR": "", "COLORTERM": "truecolor", "TEXTUAL_ANIMATIONS": "none"}
     del os.environ["NO_COLOR"]
     with DemoCluster(24) as cluster:
+        cluster.wait_ready()
         os.environ |= cluster.environment
         for name, lines in _PICTURES.items():
             (_IMAGES / f"{name}.svg").write_text(_without_fonts(asyncio.run(_take(cluster, lines))))

@@ -40,6 +40,7 @@ def make_sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
 def demo_cluster() -> Iterator[DemoCluster]:
     """The demo cluster with 12 nodes, demo10 to demo12 unreachable on purpose; one per test process."""
     with DemoCluster(12) as cluster:
+        cluster.wait_ready()
         yield cluster
 
 

@@ -25,8 +25,9 @@ class DemoClusterError(RuntimeError):
 class DemoCluster:
     """A running demo cluster of `count` nodes, in a private temporary folder that goes with it.
 
-    `start` begins, `wait_ready` returns when nodes can be reached (call it as late as you like), `stop` ends it. A
-    holder that is killed takes it along. faults: whether some nodes are broken on purpose.
+    As a context manager it is started on the way in and ended on the way out; call `wait_ready` before nodes are
+    reached, as late as you like. A holder that is killed takes it along. faults: whether some nodes are broken on
+    purpose.
     Raises ValueError for an impossible count, DemoClusterError when the server does not come up.
     """
 
@@ -136,7 +137,6 @@ class DemoCluster:
 
     def __enter__(self) -> DemoCluster:
         self.start()
-        self.wait_ready()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -178,6 +178,7 @@ def holder() -> Iterator[subprocess.Popen[str]]:
         "import sys\n"
         "from clusterdeck.console.democluster.cluster import DemoCluster\n"
         "with DemoCluster(2) as cluster:\n"
+        "    cluster.wait_ready()\n"
         "    print(cluster.folder, cluster.pid, flush=True)\n"
         "    sys.stdin.read()\n"
     )
