@@ -6,7 +6,6 @@ from bisect import bisect_right
 
 from .events import Chunk
 
-
 #: Stands for a forgotten chunk until the lists are shortened, so that its bytes go at once.
 _GONE = Chunk(0, 0, b"", 0)
 

@@ -69,8 +69,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_copy(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("-c", "--copy", action="store_true", help="copy files or directories to the nodes")
-    group.add_argument("--rcopy", action="store_true", help="copy files or directories from the nodes")
+    group.add_argument("-c", "--copy", nargs="*", metavar="PATH", help="copy files or directories to the nodes")
+    group.add_argument("--rcopy", nargs="*", metavar="PATH", help="copy files or directories from the nodes")
     group.add_argument("--dest", metavar="PATH", help="where to; by default the same place")
     group.add_argument("-p", dest="preserve", action="store_true", help="keep times and modes")
 

@@ -45,8 +45,8 @@ class UsageError(Exception):
 def read_arguments(arguments: argparse.Namespace) -> tuple[BatchRequest, dict[str, Any]]:
     """The request and the settings given as flags. Raises UsageError and SettingsError."""
     flags, own = _overrides(arguments.overrides)
-    words = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    copy = "back" if arguments.rcopy else "out" if arguments.copy else ""
+    copy = "back" if arguments.rcopy is not None else "out" if arguments.copy is not None else ""
+    words = _files(arguments) if copy else _after_dashes(arguments.command)
     max_rc = arguments.max_rc or own.get("maxrc", False)
     verbosity = own.get("verbosity", 1) + arguments.verbose + 2 * arguments.debug
     gather = arguments.gather or arguments.gather_all
@@ -109,6 +109,7 @@ def read_arguments(arguments: argparse.Namespace) -> tuple[BatchRequest, dict[st
         verbose=max(0, verbosity - 1),
         max_rc=max_rc,
         node_count=own.get("node_count", True) and verbosity > 0,
+        code_count=verbosity > 0,
         color=arguments.color,
         out_folder=arguments.out_folder,
         err_folder=arguments.err_folder,
@@ -120,6 +121,22 @@ def read_arguments(arguments: argparse.Namespace) -> tuple[BatchRequest, dict[st
         dry_run=arguments.dry_run,
     )
     return request, flags
+
+
+def _after_dashes(words: list[str]) -> list[str]:
+    return words[1:] if words[:1] == ["--"] else words
+
+
+def _files(arguments: argparse.Namespace) -> list[str]:
+    """What is to be copied. Other than after a command, options may follow the files: they are read as well."""
+    files = [*(arguments.copy or []), *(arguments.rcopy or [])]
+    while (words := arguments.command) and words[0] != "--":
+        first = next((n for n, word in enumerate(words) if word.startswith("-") and word != "-"), len(words))
+        files += words[:first]
+        arguments.command = []
+        if first < len(words):
+            arguments.parser.parse_args(words[first:], arguments)
+    return files + _after_dashes(arguments.command)
 
 
 def _copy_places(copy: str, words: list[str], dest: str | None) -> tuple[tuple[str, ...], str]:

@@ -30,6 +30,7 @@ class BatchRequest:
     verbose: int = 0
     max_rc: bool = False
     node_count: bool = True
+    code_count: bool = True
     color: str | None = None
     out_folder: str | None = None
     err_folder: str | None = None

@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ClusterShell.NodeSet import NodeSet
+from ClusterShell.NodeSet import NodeSet, NodeSetException
+from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
 
 from ...engine.states import FailureKind, NodeState
+from ...engine.text import sanitize_text
 from ..events import STDERR, STDOUT, NodesChanged, Notice, SessionEvent
 from ..exits import ExitCode
 from ..node_expressions import NodeExpressionError
@@ -68,6 +70,7 @@ class BatchRunner:
         except OSError:
             self._session.abort(run.id)
             raise
+        self._tell_copies(run)
         code: int = ExitCode.OK
         try:
             self._pump(run, printers)
@@ -224,12 +227,19 @@ class BatchRunner:
                 f"stopped: too many nodes went wrong (--stop-at {run.options.stop_at}); {waiting} left"
             )
 
+    def _tell_copies(self, run: Run) -> None:
+        if self._request.verbose and self._request.copy == "out":
+            for source in run.sources:
+                self._writer.text(
+                    f"`{sanitize_text(source)}' -> {run.fold(range(len(run.names)))}:`{run.destination}'\n"
+                )
+
     def _tell_reason(self, name: str, reason: str) -> None:
         self._writer.narrate(reason if reason.startswith(name) else f"{name}: {reason}")
 
     def _tell_code(self, names: str, count: int, rc: int | None) -> None:
         if rc is not None and not (self._request.quiet and self._request.max_rc):
-            shown = f"{names} ({count})" if count > 1 and self._request.node_count else names
+            shown = f"{names} ({count})" if count > 1 and self._request.code_count else names
             self._writer.narrate(f"{shown}: exited with exit code {rc}")
 
     def _exit_code(self, run: Run) -> int:
@@ -251,7 +261,7 @@ def make_mode(request: BatchRequest, run: Run, writer: Writer, session: Session)
         from .json_modes import JsonDocument, JsonLines
 
         return JsonDocument(run, writer) if request.json else JsonLines(run, writer)
-    names = Names(run, _regroup(request, run, session), count=request.node_count)
+    names = Names(run, _regroup(request, run, writer, session), count=request.node_count)
     if request.diff:
         return Diff(run, writer, names)
     if request.line_mode:
@@ -276,7 +286,9 @@ class Quietly:
         self._mode.finished()
 
 
-def _regroup(request: BatchRequest, run: Run, session: Session) -> Callable[[Sequence[int]], str] | None:
+def _regroup(
+    request: BatchRequest, run: Run, writer: Writer, session: Session
+) -> Callable[[Sequence[int]], str] | None:
     if not request.regroup and request.axis is None:
         return None
     source = request.targets.source
@@ -285,7 +297,12 @@ def _regroup(request: BatchRequest, run: Run, session: Session) -> Callable[[Seq
         nodes = NodeSet.fromlist([run.names[number] for number in numbers], resolver=session.resolver)
         if request.axis is not None:
             nodes.fold_axis = _axes(request.axis)
-        return str(nodes.regroup(source, noprefix=request.group_base) if request.regroup else nodes)
+        try:
+            return str(nodes.regroup(source, noprefix=request.group_base) if request.regroup else nodes)
+        except (NodeSetException, GroupResolverError, GroupSourceError) as error:
+            # The answers count for more than how their nodes are written.
+            writer.narrate(f"nodes are not folded into groups: {error}")
+            return run.fold(numbers)
 
     return fold
 
