@@ -11,6 +11,7 @@ from ..states import Failure, FailureKind
 from . import wire
 from .failures import quote
 from .session import Session
+from .sudo import Sudo
 
 if TYPE_CHECKING:
     from .peer import Peer
@@ -49,10 +50,14 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class CommandOptions:
-    """terminal: ask for one. environment: sent as `env` requests; what the server refuses goes into the command."""
+    """terminal: ask for one. environment: sent as `env` requests; what the server refuses goes into the command.
+
+    sudo: the program that runs the command (`sudo`), None for none.
+    """
 
     terminal: Terminal | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    sudo: str | None = None
 
 
 @dataclass(slots=True)
@@ -87,12 +92,16 @@ class Command(Session):
         self._asked: list[str] = []
         self._refused: list[str] = []
         self._held = False
+        self._sudo: Sudo | None = None
+        if options.sudo is not None:
+            self._sudo = Sudo(peer, command, options.sudo, self._send_first, self._send_early, self.reject)
+            self._command = self._sudo.line
 
     # -- input
 
     def write(self, data: bytes) -> None:
         """Queue bytes for the command's input."""
-        if self.requested and self.channel is not None:
+        if self.requested and self.channel is not None and self._input_open:
             self.channel.write(data)
         elif not self.finished:
             self._early.append(data)
@@ -100,8 +109,27 @@ class Command(Session):
     def write_eof(self) -> None:
         """Close the input after what was written."""
         self._eof = True
-        if self.requested and self.channel is not None:
+        if self.requested and self.channel is not None and self._input_open:
             self.channel.write_eof()
+
+    @property
+    def _input_open(self) -> bool:
+        """Whether the operator's input may flow; before sudo let the command through it would be read as a password."""
+        return self._sudo is None or self._sudo.through
+
+    def _send_first(self, data: bytes) -> None:
+        if self.channel is not None:
+            self.channel.write(data)
+
+    def _send_early(self) -> None:
+        channel = self.channel
+        if channel is None:
+            return
+        early, self._early = self._early, []
+        for data in early:
+            channel.write(data)
+        if self._eof:
+            channel.write_eof()
 
     @property
     def backlog(self) -> int:
@@ -154,11 +182,8 @@ class Command(Session):
             self.order = self.peer.next_order()
             self.peer.running.add(self)
         channel.request("exec", wire.string(command.encode("utf-8", "surrogateescape")), want_reply=True)
-        early, self._early = self._early, []
-        for data in early:
-            channel.write(data)
-        if self._eof:
-            channel.write_eof()
+        if self._input_open:
+            self._send_early()
 
     def replied(self, success: bool) -> None:
         """See ChannelUser: answers to `env` come before the one to `exec`."""
@@ -177,13 +202,19 @@ class Command(Session):
 
     def data(self, data: bytes) -> None:
         """See ChannelUser."""
-        if not self.finished:
-            self._listener.output(data, False)
+        self._output(data, False)
 
     def error_data(self, data: bytes) -> None:
         """See ChannelUser."""
-        if not self.finished:
-            self._listener.output(data, True)
+        self._output(data, True)
+
+    def _output(self, data: bytes, is_error: bool) -> None:
+        if self.finished:
+            return
+        if self._sudo is not None:
+            data = self._sudo.filter(data, is_error)
+        if data and not self.finished:
+            self._listener.output(data, is_error)
 
     def writable(self) -> None:
         """See ChannelUser."""
@@ -199,11 +230,23 @@ class Command(Session):
     def cancel(self) -> None:
         """See Session."""
         self.peer.running.discard(self)
+        if self._sudo is not None and not self.finished:
+            self._sudo.over()
         super().cancel()
 
     def over(self, failure: Failure | None) -> None:
         """See Session."""
         self.peer.running.discard(self)
+        if self._sudo is not None:
+            for is_error in (False, True):
+                rest = self._sudo.rest(is_error)
+                if rest:
+                    self._listener.output(rest, is_error)
+            self._sudo.over()
+        if failure is not None and failure.kind is FailureKind.AUTHENTICATION:
+            # sudo's, as the connection stands: the command did not run, but the node answered.
+            self._listener.ended(1, failure)
+            return
         if self._rc is not None:
             self._listener.ended(self._rc, None)
         elif failure is not None:

@@ -24,9 +24,12 @@ from .keys import Plan, agent_path, make_plan
 from .peer import Lease, Peer, PeerState
 from .questions import UnknownKey
 from .settings import SshSettings
+from .sudo import SudoDesk
 from .vault import Need, Vault
 
 DEFAULT_CONNECT_TIMEOUT = 10.0
+#: What a connect_timeout of 0 means.
+_NO_LIMIT = 86400.0
 #: Handshakes and dials under way, lent places included.
 _MAX_UNDER_WAY = 1024
 _SWEEP = 5.0
@@ -65,7 +68,8 @@ class Pool:
         self._window_now = float(self.settings.window)
         self._sweeper: Deadline | None = None
         self._holds = Holds(self)
-        self.vault.on_settled = self._holds.settled
+        self.sudo = SudoDesk(self)
+        self.vault.on_settled = self._secret_settled
         self._closed = False
 
     # -- what workers ask
@@ -166,6 +170,8 @@ class Pool:
         timeout = self.settings.connect_timeout
         if timeout is None:
             timeout = config.connect_timeout
+        if timeout == 0:
+            return _NO_LIMIT
         return timeout if timeout else DEFAULT_CONNECT_TIMEOUT
 
     def known_hosts(self, config: HostConfig) -> KnownHosts:
@@ -230,6 +236,10 @@ class Pool:
     def unhold(self, peer: Peer) -> None:
         """Nobody wants that peer any more."""
         self._holds.remove(peer)
+
+    def _secret_settled(self, need: Need) -> None:
+        self._holds.settled(need)
+        self.sudo.settled(need)
 
     # -- the window
 

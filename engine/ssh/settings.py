@@ -14,7 +14,7 @@ class SshSettings:
 
     config_file: as `ssh -F`; None for ~/.ssh/config and the system's; "none" for no file at all.
     user: over every User of the configuration, where a user is given.
-    connect_timeout: from the first packet to the end of authentication; None: ssh_config's, or 10.
+    connect_timeout: from the first packet to the end of authentication; None: ssh_config's, or 10; 0: no limit.
     window: how many connections may be in key exchange and authentication at once, apart from the fanout of commands.
     host_keys: "ask", "accept-new", "refuse" or None, which is StrictHostKeyChecking (`no` counts as `accept-new`).
     ask: who is asked; None: nobody is there (batch), unknown keys and missing secrets are failures.

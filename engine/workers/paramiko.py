@@ -145,7 +145,7 @@ class CommandClient(NodeClient):
         session = self._session = Command(
             peer,
             self._command,
-            CommandOptions(Terminal() if worker.pty else None, worker.environment),
+            CommandOptions(Terminal() if worker.pty else None, worker.environment, worker.sudo),
             CommandListener(lambda: None, self._output, self._over, self._written),
         )
         self.loop.debug(f"PARAMIKO: {self.key}: {self._command}")
@@ -165,7 +165,7 @@ class CommandClient(NodeClient):
         if sname not in (None, self.worker.SNAME_STDIN) or not data:
             return
         if self._session is None:
-            if self.state < ClientState.DONE:
+            if self.state < ClientState.DONE and None not in self._early:
                 self._early.append(bytes(data))
         else:
             self._unwritten.append(len(data))
@@ -296,7 +296,8 @@ class WorkerParamiko(DistantWorker):
 
     nodes, handler, timeout (seconds from the start of the command; connecting has its own limit) as ExecWorker.
     Keywords: command, or source and dest with preserve and reverse; stderr (keep it apart), autoclose; user (over
-    ssh_user and the configuration), environment (a mapping), pty (True: a terminal for the command), per_node (a
+    ssh_user and the configuration), environment (a mapping), pty (True: a terminal for the command), sudo (True, or the
+    program: run the command by sudo, whose prompt is answered with one password for the set), per_node (a
     reverse copy goes to DEST/NODE/name, not DEST/name.NODE), overwrite (True: plain files of an earlier reverse copy
     give way). Raises ValueError if there is neither a command nor a source, and for a reverse copy whose `dest` is no
     directory.
@@ -315,6 +316,8 @@ class WorkerParamiko(DistantWorker):
         self.reverse = bool(kwargs.get("reverse", False))
         self.user: str | None = kwargs.get("user")
         self.pty = bool(kwargs.get("pty", False))
+        sudo = kwargs.get("sudo", False)
+        self.sudo: str | None = sudo if isinstance(sudo, str) else ("sudo" if sudo else None)
         self.environment: Mapping[str, str] = dict(kwargs.get("environment") or {})
         if self.command is None:
             self._check_copy()
