@@ -75,9 +75,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             if options.serve_only:
                 cluster.wait_ready()
                 return _serve(cluster)
-            if not arguments:
-                importlib.import_module(".tui.launch", __package__)  # while the nodes start, in their own process
-            cluster.wait_ready()
             return _console(cluster, arguments)
     except DemoClusterError as error:
         print(f"clusterdeck demo: {error}", file=sys.stderr)  # noqa: T201
@@ -85,10 +82,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _console(cluster: DemoCluster, arguments: list[str]) -> int:
-    from . import cli  # cli.py imports this module
-
+    # First of all: ClusterShell looks at its environment when it is imported.
     given = {name: os.environ[name] for name in _USERS_CHOICE if name in os.environ}
     os.environ.update(cluster.environment | given)
+    if not arguments:
+        importlib.import_module(".tui.launch", __package__)  # while the nodes start, in their own process
+    cluster.wait_ready()
+    from . import cli  # cli.py imports this module
+
     return int(cli.main(arguments))
 
 
