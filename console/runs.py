@@ -79,6 +79,8 @@ class Run:
         self.ended: float | None = None
         self.stopped = False
         self.done = threading.Event()
+        #: The store's lock, once the run is in one.
+        self.lock = threading.RLock()
         self.output = OutputStore(count, limits, spool)
         self._merged = MergedRing()
         self._grouping = Grouping(self.output.digest, self._make_group)
@@ -316,6 +318,7 @@ class RunStore:
     def add(self, run: Run) -> None:
         """Take a run in and forget the oldest ended ones above the bound."""
         with self.lock:
+            run.lock = self.lock
             self._runs[run.id] = run
             surplus = len(self._runs) - self._keep
             if surplus > 0:

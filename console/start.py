@@ -63,6 +63,7 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
         try:
             yield session
         finally:
+            records.close()
             session.close()
             if selection.version != version:
                 _store(selection, saved)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import paths
 from ..runs import Run
 from ..settings import Settings
 from .audit import AuditError, AuditLog
+
+if TYPE_CHECKING:
+    from .archive import RunArchive
 
 __all__ = ["AuditError", "AuditLog", "Records", "open_records"]
 
@@ -18,8 +21,9 @@ __all__ = ["AuditError", "AuditLog", "Records", "open_records"]
 class Records:
     """What a session tells: `submitted` before a run, `finished` after it."""
 
-    def __init__(self, audit: AuditLog | None) -> None:
+    def __init__(self, audit: AuditLog | None, archive: RunArchive | None = None) -> None:
         self.audit = audit
+        self.archive = archive
 
     def submitted(self, run: Run) -> None:
         """In the caller's thread; raises AuditError where the run must not happen without a record."""
@@ -30,6 +34,8 @@ class Records:
         """In the pump's thread."""
         if self.audit is not None:
             self.audit.finished(run)
+        if self.archive is not None:
+            self.archive.add(run)
 
     def trusted(self, keys: Sequence[Any]) -> None:
         """Host keys that the operator accepted; any thread."""
@@ -38,7 +44,10 @@ class Records:
             self.audit.note("host keys accepted", keys=accepted)
 
     def close(self) -> None:
-        """Finish what is being written."""
+        """Finish what is being written; idempotent. Before the session forgets its runs."""
+        if self.archive is not None:
+            archive, self.archive = self.archive, None
+            archive.close()
 
 
 @contextmanager
@@ -58,8 +67,18 @@ def open_records(
             if settings.records.audit_required:
                 raise AuditError(str(error)) from error
             tell(f"no audit log: {error}")
-    records = Records(audit)
+    records = Records(audit, _archive(settings, tell) if interactive and settings.records.keep_runs else None)
     try:
         yield records
     finally:
         records.close()
+
+
+def _archive(settings: Settings, tell: Callable[[str], None]) -> RunArchive | None:
+    from .archive import RunArchive  # interactive sessions only
+
+    try:
+        return RunArchive(paths.runs_dir(), settings.records.runs_quota, tell)
+    except OSError as error:
+        tell(f"runs are not kept on disk: {error}")
+        return None

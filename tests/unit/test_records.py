@@ -1,0 +1,196 @@
+"""The audit log, the archive of runs, and crash reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from ClusterShell.NodeSet import NodeSet
+
+from clusterdeck.console.crash import write_crash_report
+from clusterdeck.console.events import Chunk, NodeChange, NodesChanged, OutputArrived, RunFinished
+from clusterdeck.console.options import RunOptions
+from clusterdeck.console.output import OutputLimits
+from clusterdeck.console.records import AuditError, open_records
+from clusterdeck.console.records.archive import RunArchive, archived_runs, trim, write_run
+from clusterdeck.console.records.audit import AuditLog, verify_chain
+from clusterdeck.console.runs import Run
+from clusterdeck.console.settings import Settings
+from clusterdeck.console.spool import Spool, SpoolBudget
+from clusterdeck.engine.states import NodeState
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CLUSTERDECK_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def ended_run(tmp_path: Path, number: int = 1, command: str = "uname -r", size: int = 6) -> Run:
+    run = Run(
+        number,
+        command,
+        "shell",
+        NodeSet("n[1-3]"),
+        RunOptions(),
+        OutputLimits(),
+        Spool(lambda: tmp_path, 0, SpoolBudget(0)),
+    )
+    text = b"x" * (size - 1) + b"\n"
+    run.apply(OutputArrived(number, (Chunk(0, 0, text, 1), Chunk(1, 0, b"a\n", 1), Chunk(1, 1, b"e\n", 1))))
+    ends = ((0, NodeState.OK, 0), (1, NodeState.FAILED, 2), (2, NodeState.TIMEOUT, None))
+    run.apply(NodesChanged(number, tuple(NodeChange(node, end, 1.0, rc) for node, end, rc in ends)))
+    run.apply(RunFinished(number, run.started + 1.5))
+    return run
+
+
+def log(tmp_path: Path, *, required: bool = False) -> AuditLog:
+    return AuditLog(tmp_path / "audit.jsonl", required=required, warn=lambda _text: None)
+
+
+def test_the_audit_log_tells_who_ran_what_where_with_which_result(tmp_path: Path) -> None:
+    audit = log(tmp_path)
+    run = ended_run(tmp_path, command="mysql --password=tiger -e x")
+    audit.submitted(run)
+    audit.finished(run)
+    file = tmp_path / "audit.jsonl"
+    begun, over = [json.loads(line) for line in file.read_text().splitlines()]
+    assert (begun["event"], begun["nodes"], begun["count"], begun["uid"]) == ("run", "n[1-3]", 3, os.getuid())
+    assert "tiger" not in file.read_text()
+    assert begun["command"] == "mysql --password=*** -e x"
+    assert over["rc"] == {"0": "n1", "2": "n2"}
+    assert over["timeout"] == "n3"
+    assert over["counts"] == {"ok": 1, "failed": 1, "timeout": 1}
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_changed_or_missing_line_shows(tmp_path: Path) -> None:
+    audit = log(tmp_path)
+    for number in range(5):
+        audit.note("test", number=number)
+    file = tmp_path / "audit.jsonl"
+    assert verify_chain(file) is None
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:2] + lines[3:]))
+    assert verify_chain(file) == 3
+    file.write_text("".join(lines).replace('"number": 1', '"number": 9'))
+    assert verify_chain(file) == 3
+    file.write_text("{broken\n")
+    assert verify_chain(file) == 1
+
+
+def test_many_writers_keep_one_chain(tmp_path: Path) -> None:
+    def write() -> None:
+        mine = log(tmp_path)
+        for _ in range(25):
+            mine.note("test", text="x" * 50)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    file = tmp_path / "audit.jsonl"
+    assert len(file.read_text().splitlines()) == 100
+    assert verify_chain(file) is None
+
+
+def test_what_must_be_recorded_is_not_run_without(tmp_path: Path) -> None:
+    with pytest.raises(AuditError, match="cannot be written"):
+        AuditLog(tmp_path / "no" / "audit", required=True, warn=print).submitted(ended_run(tmp_path))
+    warnings: list[str] = []
+    lax = AuditLog(tmp_path / "no" / "audit", required=False, warn=warnings.append)
+    lax.submitted(ended_run(tmp_path))
+    lax.finished(ended_run(tmp_path))
+    assert len(warnings) == 1
+
+
+def test_the_audit_log_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("")
+    (tmp_path / "audit.jsonl").symlink_to(tmp_path / "target")
+    with pytest.raises(AuditError):
+        log(tmp_path, required=True).note("x")
+    assert (tmp_path / "target").read_text() == ""
+
+
+def test_runs_come_back_from_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    write_run(ended_run(tmp_path, command="echo token=abc"), folder)
+    (archived,) = archived_runs(folder)
+    assert (archived.number, archived.kind, archived.nodes, archived.seconds) == (1, "shell", "n[1-3]", 1.5)
+    assert archived.counts == {"ok": 1, "failed": 1, "timeout": 1}
+    assert "abc" not in archived.line
+    first, second, third = archived.details()
+    assert (first.state, first.rc, third.rc) == (NodeState.OK, 0, None)
+    assert archived.read(first) == b"xxxxx\n"
+    assert (archived.read(second), archived.read(second, 1), archived.read(third)) == (b"a\n", b"e\n", b"")
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in archived.folder.iterdir())
+
+
+def test_broken_runs_are_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    write_run(ended_run(tmp_path), folder)
+    for number, text in enumerate(("{", "[]", '{"format": 9}', '{"format": 1}')):
+        broken = folder / f"{number}-1-1"
+        broken.mkdir()
+        (broken / "run.json").write_text(text)
+    (folder / "empty-1-1").mkdir()
+    assert len(archived_runs(folder)) == 1
+
+
+def test_the_oldest_runs_go_first(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    for number in range(1, 5):
+        place = write_run(ended_run(tmp_path, number=number, size=10_000), folder)
+        os.utime(place, (number, number))
+    assert trim(folder, 25_000) == 2
+    assert [run.number for run in archived_runs(folder)] == [3, 4]
+
+
+def test_the_archive_writes_in_its_own_thread_and_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    warnings: list[str] = []
+    archive = RunArchive(folder, 10**9, warnings.append)
+    for number in range(1, 4):
+        archive.add(ended_run(tmp_path, number=number))
+    archive.close()
+    assert [run.number for run in archived_runs(folder)] == [1, 2, 3]
+    gone = RunArchive(tmp_path / "nowhere", 10**9, warnings.append)
+    gone.add(ended_run(tmp_path))
+    gone.add(ended_run(tmp_path))
+    gone.close()
+    assert len(warnings) == 1
+    assert not [thread for thread in threading.enumerate() if thread.name == "run-archive"]
+
+
+def test_records_follow_the_settings(state: Path) -> None:
+    settings = Settings()
+    settings.records.audit = False
+    with open_records(settings, interactive=False) as records:
+        assert records.audit is None
+        assert records.archive is None
+    with open_records(Settings(), interactive=True) as records:
+        assert records.archive is not None
+    assert (state / "runs").is_dir()
+
+
+def test_crash_reports_have_places_and_no_secrets(state: Path) -> None:
+    try:
+        secret = "password=hunter2"
+        raise RuntimeError(secret)
+    except RuntimeError as error:
+        file = write_crash_report(error, ["run", "-w", "n1", "mysql", "--password=tiger"])
+    assert file is not None
+    text = file.read_text()
+    assert "test_crash_reports" in text
+    assert "RuntimeError" in text
+    assert "tiger" not in text
+    assert text.splitlines()[0] == "RuntimeError: password=***"
+    assert file.stat().st_mode & 0o777 == 0o600
