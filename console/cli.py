@@ -216,7 +216,13 @@ def _queue(arguments: argparse.Namespace) -> int:
     from .start import start_lines
     from .tokens import quote
 
-    return start_lines([" ".join([":queue", *map(quote, arguments.rest)])], None, [])
+    words = arguments.rest
+    at = words.index("--") if "--" in words else len(words)
+    items = words.index(":::", at) if ":::" in words[at:] else len(words)
+    # What follows the dashes is a command for the nodes' shells: its words are joined, as `run` and clush do. Items
+    # stay the words that they are.
+    line = " ".join([":queue", *map(quote, words[:at]), *words[at:items], *map(quote, words[items:])])
+    return start_lines([line], None, [])
 
 
 def _worker(arguments: argparse.Namespace) -> int:

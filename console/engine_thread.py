@@ -44,6 +44,10 @@ class EngineThread:
         """Let the loop run; it runs until `stop`."""
         self.task.resume()
 
+    def prepare(self) -> None:
+        """Bring the Task's settings up to date for work that is no run; from any thread."""
+        self._launcher.prepare()
+
     def post(self, order: Callable[[], None]) -> bool:
         """Call `order` in the engine's thread, in order; False when the engine is gone."""
         return self.alive and bool(self._port.msg_send(order))

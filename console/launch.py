@@ -102,6 +102,11 @@ class Launcher:
         timeout = self._settings.run.timeout if options.timeout is None else options.timeout
         return timeout if timeout > 0 else None
 
+    def prepare(self) -> None:
+        """Bring the Task's settings up to date for work that is no run (the queue's node slots); from any thread."""
+        self._task.set_default("distant_workername", self._settings.run.worker)
+        self._apply(RunOptions())
+
     def _apply(self, options: RunOptions) -> None:
         """Engine settings that a run reads when its nodes start."""
         run, ssh = self._settings.run, self._settings.ssh

@@ -135,7 +135,9 @@ class Session:
 
     def engine_task(self) -> Task:
         """The engine's Task, for what stands on it beside the runs (the queue's node slots); started if need be."""
-        return self._live_engine().task
+        engine = self._live_engine()
+        engine.prepare()
+        return engine.task
 
     def at_close(self, call: Callable[[], object]) -> None:
         """Call this when the session is closed, before the engine ends."""

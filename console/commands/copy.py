@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..safety import check
 from .context import CommandError, Context, Outcome
@@ -57,6 +58,11 @@ def rcopy(context: Context, command: Command) -> Outcome:
     if options.dry_run:
         return preview(context, "rcopy", f"{nodes} ({len(nodes)})", f"{source} -> {dest}")
     check(context, f"copy {source} from", nodes)
+    try:
+        Path(dest).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = sanitize_text(f"cannot make the folder {dest}: {error.strerror or error}")
+        raise CommandError(message, "name another one", argument="dest") from error
     return begun(context, context.session.rcopy(source, dest, nodes, options), background=command.has("background"))
 
 

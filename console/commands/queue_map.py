@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from ...engine.taskmanager.halt import parse_halt
@@ -41,6 +42,8 @@ MAP_OPTIONS = (
 
 #: A file of items may be that large, bytes.
 _MAX_FILE = 256 * 1024 * 1024
+#: Seconds without any usable node after which a map that nobody watches is given up.
+GIVE_UP = 60.0
 #: Seconds between two looks for outputs while a map is waited for.
 _GLANCE = 0.1
 
@@ -151,8 +154,12 @@ def wait(context: Context, command: Command) -> Outcome:
 def follow(context: Context, job: MapJob) -> Outcome:
     """Show outputs as jobs end, until the map is over or the operator stops waiting; what runs goes on then."""
 
+    job.told = True
+    away = _Away(context, job)
+
     def look() -> bool:
         _show_results(context)
+        away.look()
         return job.finished
 
     done = context.executor.wait_until(look, None, lambda seconds: job.run.wait(min(seconds, _GLANCE)))
@@ -160,10 +167,40 @@ def follow(context: Context, job: MapJob) -> Outcome:
     progress = job.run.progress()
     bad = progress.failed + progress.timeout + progress.lost
     context.tell(f"map {job.number}: {counts(progress)}", level="warning" if bad else "info")
-    job.told = True
     if not done:
         return Outcome(ExitCode.INTERRUPTED, failed=True)
     return Outcome(ExitCode.EXPECTATION_FAILED, failed=True) if bad or progress.halted else Outcome()
+
+
+class _Away:
+    """Tells of nodes that a map waits for; without an operator it gives up when none is left for too long."""
+
+    def __init__(self, context: Context, job: MapJob) -> None:
+        self._context = context
+        self._job = job
+        self._told: set[str] = set()
+        self._next = 0.0
+        self._none_since: float | None = None
+
+    def look(self) -> None:
+        """To be called often; looks once per second."""
+        now = time.monotonic()
+        if now < self._next or self._job.finished:
+            return
+        self._next = now + 1.0
+        views = self._job.driver.nodes()
+        for view in views:
+            if view.state in ("down", "resting") and view.name not in self._told:
+                self._told.add(view.name)
+                text = sanitize_text(f"{view.name} takes no jobs: {view.reason}").replace("\n", " ")
+                self._context.tell(text, level="warning")
+        if any(view.state not in ("down", "resting") for view in views):
+            self._none_since = None
+        elif self._none_since is None:
+            self._none_since = now
+        elif now - self._none_since > GIVE_UP and not self._context.front_end.interactive:
+            self._context.tell(f"no node could be used for {GIVE_UP:.0f} s: given up", level="error")
+            self._job.run.cancel()
 
 
 def _show_results(context: Context) -> None:

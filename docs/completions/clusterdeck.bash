@@ -20,6 +20,8 @@ _clusterdeck() {
         run:--outdir) COMPREPLY=($(compgen -d -- "$current")); return ;;
         run:--errdir) COMPREPLY=($(compgen -d -- "$current")); return ;;
         run:--color) COMPREPLY=($(compgen -W 'auto always never' -- "$current")); return ;;
+        run:-c|run:--copy) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        run:--rcopy) COMPREPLY=($(compgen -f -- "$current")); return ;;
         run:--dest) COMPREPLY=($(compgen -f -- "$current")); return ;;
         run:-R|run:--worker) COMPREPLY=($(compgen -W 'paramiko ssh rsh pdsh exec' -- "$current")); return ;;
         run:-l|run:--user) COMPREPLY=($(compgen -u -- "$current")); return ;;
