@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.history import DummyHistory
@@ -12,6 +12,9 @@ from ..documents import table
 from ..frontend import Answer, Confirmation, Question
 from .printer import Paint
 from .terminal import Terminal
+
+#: Rows of a question that are shown; a fleet's worth of unknown keys would scroll the question away.
+SHOWN_ROWS = 100
 
 
 class Asker:
@@ -36,18 +39,17 @@ class Asker:
         if question.secret or not question.choices:
             text = self._line(lines, "(not shown) " if question.secret else "> ", secret=question.secret)
             return None if text is None else Answer(text=text)
-        choice = self._choice(lines, question.choices)
+        if question.kind == "host-keys":
+            lines.append(self._paint.faint("  accept NODES takes the keys of those nodes only"))
+        text = (self._line(lines, f"{', '.join(question.choices)}? ") or "").strip()
+        choice = chosen(text, question.choices, more=question.kind == "host-keys")
         return None if choice is None else Answer(choice=choice)
 
-    def _choice(self, lines: list[str], choices: tuple[str, ...]) -> str | None:
-        """A choice by its word or as much of it as is clear; nothing else counts."""
-        text = (self._line(lines, f"{', '.join(choices)}? ") or "").strip().lower()
-        found = [choice for choice in choices if text and choice.lower().startswith(text)]
-        exact = [choice for choice in choices if choice.lower() == text]
-        return exact[0] if exact else found[0] if len(found) == 1 else None
-
-    def _rows(self, rows: Iterable[tuple[str, ...]]) -> list[str]:
-        return [f"  {line}" for line in table([[clean_text_line(cell) for cell in row] for row in rows])]
+    def _rows(self, rows: Sequence[tuple[str, ...]]) -> list[str]:
+        width = max(map(len, rows), default=0)
+        cells = [[clean_text_line(cell) for cell in row] + [""] * (width - len(row)) for row in rows[:SHOWN_ROWS]]
+        lines = [f"  {line}" for line in table(cells)]
+        return lines if len(rows) <= SHOWN_ROWS else [*lines, f"  ... and {len(rows) - SHOWN_ROWS} more"]
 
     def _line(self, lines: list[str], message: str, *, secret: bool = False) -> str | None:
         """A line typed after all this was shown; None when the operator gave up."""
@@ -62,3 +64,18 @@ class Asker:
                 return terminal.ask(session)
             except (EOFError, KeyboardInterrupt):
                 return None
+
+
+def chosen(text: str, choices: Sequence[str], *, more: bool = False) -> str | None:
+    """The choice that was typed, in full or as much of it as is clear; None otherwise.
+
+    more: what follows the first word belongs to the answer (`accept node[1-3]`).
+    """
+    word, _, rest = text.strip().partition(" ")
+    found = [choice for choice in choices if word and choice.lower().startswith(word.lower())]
+    exact = [choice for choice in choices if choice.lower() == word.lower()]
+    rest = rest.strip()
+    if (rest and not more) or not (exact or len(found) == 1):
+        return None
+    choice = (exact or found)[0]
+    return f"{choice} {rest}" if rest else choice

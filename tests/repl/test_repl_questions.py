@@ -1,0 +1,70 @@
+"""Questions of the engine in the plain REPL, against a real SSH server whose key nobody knows yet."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusterdeck.tests.support.sshd import Sshd
+from clusterdeck.tests.support.tmux import Tmux
+
+KEYS = "^C stop run"
+
+
+@pytest.fixture
+def repl(sshd: Sshd, tmp_path: Path) -> Iterator[Tmux]:
+    """A REPL on node1..node3 of the server, with an empty known_hosts of its own."""
+    config = tmp_path / "ssh_config"
+    known = tmp_path / "known_hosts"
+    text = sshd.config.read_text().replace(str(sshd.known_hosts), str(known))
+    config.write_text(text.replace("StrictHostKeyChecking yes", "StrictHostKeyChecking ask"))
+    moved = {f"CLUSTERDECK_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "STATE", "CACHE")}
+    command = [sys.executable, "-m", "clusterdeck", "repl", "-w", "node[1-3]"]
+    command += ["-O", f"ssh.config={config}", "-O", f"ssh.known_hosts={known}", "-O", "ssh.agent=false"]
+    with Tmux(command, columns=140, rows=40, environment=moved, cwd=tmp_path) as tmux:
+        tmux.wait_for(KEYS)
+        yield tmux
+
+
+def test_an_unknown_key_is_asked_above_what_is_typed_and_accepted(repl: Tmux, tmp_path: Path) -> None:
+    repl.line("echo reached")
+    repl.wait_for(re.compile(r"unknown keys? of"))
+    screen = repl.wait_for("accept, refuse?")
+    assert "SHA256:" in screen
+    repl.line("accept")
+    repl.wait_for(re.compile(r"#1 echo reached   ok 3"))
+    assert (tmp_path / "known_hosts").read_text().startswith("[127.0.0.1]:")
+    repl.line("echo again")
+    repl.wait_for(re.compile(r"#2 echo again   ok 3"))
+
+
+def test_a_half_typed_line_survives_the_question_and_does_not_answer_it(repl: Tmux) -> None:
+    repl.line("sleep 0.5; echo reached")
+    repl.send("echo half typed")
+    repl.wait_for("accept, refuse?")
+    repl.wait_for(lambda screen: screen.rstrip().endswith("accept, refuse?"))
+    repl.line("refuse")
+    repl.wait_for(re.compile(r"#1 sleep .*unreachable 3"))
+    repl.wait_for(lambda screen: "deck node[1-3] (3) x3>" in screen)
+
+
+def test_no_answer_is_a_refusal(repl: Tmux, tmp_path: Path) -> None:
+    repl.line("echo reached")
+    repl.wait_for("accept, refuse?")
+    repl.key("Enter")
+    screen = repl.wait_for(re.compile(r"#1 echo reached   unreachable 3"))
+    assert "node1: reached" not in screen
+    assert not (tmp_path / "known_hosts").exists()
+
+
+def test_a_line_that_waits_for_the_nodes_does_not_wait_for_ever(repl: Tmux) -> None:
+    repl.line("echo reached")
+    repl.line(":wait")
+    repl.wait_for("accept, refuse?")
+    repl.line("accept")
+    repl.wait_for(re.compile(r"#1 echo reached   ok 3"))
+    repl.wait_for(KEYS)
