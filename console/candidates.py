@@ -166,17 +166,19 @@ def _local_paths(token: Token, _sources: Sources) -> Iterator[Candidate]:
     folder, _, part = token.text.rpartition("/")
     shown = token.text[: len(token.text) - len(part)]
     where = os.path.expanduser(folder) if folder else ("/" if token.text.startswith("/") else ".")
-    entries: list[tuple[str, bool]] = []
+    entries: list[os.DirEntry[str]] = []
     try:
         with os.scandir(where) as listing:
             for number, entry in enumerate(listing):
                 if number >= _MAX_ENTRIES:
                     break
                 if entry.name.startswith(part) and (part or not entry.name.startswith(".")):
-                    entries.append((entry.name, _is_folder(entry)))
+                    entries.append(entry)
     except OSError:
         return
-    for name, is_folder in sorted(entries):
+    # One look at the disk per entry: only for those that are really asked for.
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        name, is_folder = entry.name, _is_folder(entry)
         text = quote(shown + name)
         slash = "/" if is_folder else ""
         if is_folder and text.endswith("'"):
