@@ -103,7 +103,7 @@ class Sudo:
         self._refused = refused
         self._since = peer.wanted_since
         self._pending: dict[bool, bytes] = {}
-        self._prompted = False
+        self._prompt_on = True
         self._answered = self._line_end_due = False
         self.through = False
 
@@ -112,7 +112,7 @@ class Sudo:
         if self.through:
             return data
         data = self._pending.pop(is_error, b"") + data
-        if self._line_end_due:
+        if self._line_end_due and is_error is self._prompt_on:
             # sudo ends the line of the prompt itself once it has read the answer, which had no echo.
             self._line_end_due = False
             data = data.removeprefix(b"\n")
@@ -120,6 +120,7 @@ class Sudo:
             before, found, after = data.partition(mark)
             if found:
                 data = before + after
+                self._prompt_on = is_error
                 seen()
         if self.through:
             return data
@@ -144,7 +145,6 @@ class Sudo:
             self.peer.pool.vault.settle(self.account, self.peer.config.node, False)
             self._fail("the password was rejected there")
             return
-        self._prompted = True
         self.answer()
 
     def answer(self) -> None:
