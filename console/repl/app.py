@@ -123,7 +123,8 @@ class _Interactive(_Repl):
             out=lambda text: _write(terminal_out, text),
         )
         self.asker = Asker(self.terminal, paint)
-        sink = TerminalSink(self.terminal, None if sys.stdout.isatty() else sys.stdout)
+        apart = None if sys.stdout.isatty() else sys.stdout
+        sink = TerminalSink(self.terminal, apart, color=wants_color(screen.color, terminal=False))
         super().__init__(session, sink, paint, PlainFrontEnd(sink, paint, self.terminal, self.asker))
         self._questions: list[QuestionAsked] = []
         warn = lambda text: self.say(text, "warning")  # noqa: E731

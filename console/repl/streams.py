@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -11,19 +12,27 @@ from typing import TextIO
 from .printer import Shown
 from .terminal import Terminal
 
+_OWN_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
 
 class TerminalSink:
-    """Everything goes to the terminal, above the prompt; answers go to stdout where that is something else."""
+    """Everything goes to the terminal, above the prompt; answers go to stdout where that is something else.
 
-    def __init__(self, terminal: Terminal, out: TextIO | None) -> None:
+    out: stdout, where it is not the terminal. color: whether colours belong into `out` too.
+    """
+
+    def __init__(self, terminal: Terminal, out: TextIO | None, *, color: bool = False) -> None:
         self._terminal = terminal
         self._out = None if out is None else _Stream(out)
+        self._color = color
 
     def show(self, shown: Shown) -> None:
         if self._out is None:
             self._terminal.write(_text(shown.both))
             return
-        self._out.write(_text(shown.data))
+        text = _text(shown.data)
+        # No other escape sequence can be in it: what nodes sent has passed the gate.
+        self._out.write(text if self._color else _OWN_COLOUR.sub("", text))
         if shown.notes:
             self._terminal.write(_text(shown.notes))
 

@@ -238,3 +238,57 @@ def test_an_editor_can_finish_the_line(folders: dict[str, str], tmp_path: Path) 
         repl.send("echo before")
         repl.key("C-x", "C-e")
         repl.wait_for(re.compile(r"> echo after$", re.MULTILINE))
+
+
+def test_answers_can_go_to_a_file_while_the_prompt_stays(folders: dict[str, str], tmp_path: Path) -> None:
+    command = f"{sys.executable} -m clusterdeck repl -w node[1-2] -O run.worker=exec > answers"
+    with Tmux(["/bin/sh", "-c", command], columns=120, environment=folders, cwd=tmp_path) as repl:
+        repl.wait_for(KEYS)
+        repl.line("echo out")
+        screen = repl.wait_for("#1 echo out   ok 2")
+        assert "node1: out" not in screen
+        repl.key("C-d")
+        repl.wait_exit()
+    rule = "-" * 15
+    lines = (tmp_path / "answers").read_text().splitlines()
+    assert sorted(lines[:2]) == ["node1: out", "node2: out"]
+    assert lines[2:] == [rule, "node[1-2] (2)", rule, "out"]
+
+
+def test_it_can_be_suspended_and_taken_up_again(folders: dict[str, str]) -> None:
+    with Tmux(["/bin/bash", "--norc", "-i"], columns=120, environment=folders) as shell:
+        shell.wait_for("bash-")
+        shell.line(f"{sys.executable} -m clusterdeck repl -w node[1-2] -O run.worker=exec")
+        shell.wait_for(KEYS)
+        shell.send("echo half")
+        shell.wait_for("> echo half")
+        shell.key("C-z")
+        shell.wait_for("Stopped")
+        shell.line("stty -a | grep -o ' *[-]*icanon'; fg")
+        shell.wait_for(re.compile(r"^ *icanon", re.MULTILINE))
+        shell.wait_for(lambda screen: prompt_line(screen).endswith("> echo half"))
+        shell.send(" way")
+        shell.key("Enter")
+        shell.wait_for("node2: half way")
+
+
+def test_the_prompt_follows_the_selection_and_a_recording(repl: Tmux) -> None:
+    repl.line("-node1")
+    repl.wait_for("deck node[2-4] (3)>")
+    repl.line(":record session")
+    repl.wait_for("rec session>")
+    repl.line("echo recorded")
+    repl.wait_for("#1 echo recorded   ok 3")
+    repl.line(":stop")
+    repl.wait_for(re.compile(r"deck node\[2-4\] \(3\)>$", re.MULTILINE))
+
+
+def test_resizing_keeps_the_prompt_whole(repl: Tmux) -> None:
+    repl.send("echo " + "x" * 60)
+    repl.wait_for("> echo " + "x" * 60)
+    for columns in (60, 90, 50, 120):
+        repl.resize(columns, 24)
+    repl.wait_for(re.compile("> echo " + "x" * 60 + "$", re.MULTILINE))
+    repl.key("C-u")
+    repl.line("echo fine")
+    repl.wait_for("node4: fine")
