@@ -15,18 +15,18 @@ from dataclasses import dataclass, replace
 from ..engine.taskmanager.driver import SlotDriver
 from ..engine.taskmanager.errors import StoreUnavailable
 from ..engine.taskmanager.jobs import JobEvent, JobState, NodeView, Runner
-from ..engine.taskmanager.manager import TaskManager
+from ..engine.taskmanager.manager import QueueStatus, TaskManager
 from ..engine.taskmanager.mapping import MapOptions, MapProgress, MapRun
 from ..engine.taskmanager.slots import DEFAULT_TAG
 from ..engine.taskmanager.sockets import SocketServer
 from ..engine.taskmanager.stores.base import Claim
-from ..engine.taskmanager.tasks import TaskOptions
+from ..engine.taskmanager.tasks import TaskInfo, TaskOptions
 from ..engine.taskmanager.template import TemplateError
 from ..engine.text import sanitize_text
 from .events import Notice
 from .service import Service
 
-__all__ = ["DEFAULT_TAG", "JobResult", "MapJob", "QueueError", "QueueService", "TemplateError"]
+__all__ = ["DEFAULT_TAG", "JobResult", "MapJob", "QueueError", "QueueService", "TaskRow", "TemplateError"]
 
 #: Results that are kept to be looked at, and bytes of their output.
 _KEPT_RESULTS = 10_000
@@ -52,6 +52,14 @@ class JobResult:
     error: bytes
     reason: str
     runtime: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task of the queue. command: clean, empty where this console does not know it."""
+
+    info: TaskInfo
+    command: str
 
 
 @dataclass
@@ -178,6 +186,14 @@ class QueueService:
         """What a task of this console runs, clean; empty where that is not known."""
         event = self._running.get(task)
         return sanitize_text(event.command if event is not None else self._mine.get(task, ""))
+
+    def status(self) -> QueueStatus:
+        """How many wait, run and are finished, per tag, and who works; may wait for a store on another machine."""
+        return self.manager.status()
+
+    def tasks(self, limit: int = 1000) -> list[TaskRow]:
+        """At most that many tasks with what they run; may wait for a store on another machine."""
+        return [TaskRow(info, self.command_of(info.id)) for info in self.manager.tasks(limit=limit)]
 
     def running(self) -> list[JobEvent]:
         """Jobs that run on this console's slots now, or are hoped for on nodes that went away."""
