@@ -122,7 +122,7 @@ class DeckResolver:
         return self._part(run, what)
 
     def _of_last(self, what: str) -> list[str]:
-        run = next((run for run in reversed(list(self._runs)) if run.kind != "local"), None)
+        run = next((run for run in reversed(list(self._runs)) if run.kind != "local" and not run.restored), None)
         if run is None:
             raise NodeExpressionError(f"@{what} is of the newest run, and there is none yet")
         return self._part(run, what)

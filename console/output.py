@@ -9,11 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from .events import Chunk
-from .spool import Spool
+
+
+class SpoolFile(Protocol):
+    """Where output goes that does not fit in memory; spool.Spool."""
+
+    def append(self, data: bytes | bytearray) -> int | None: ...
+
+    def read(self, offset: int, size: int) -> bytes: ...
+
+    def close(self) -> None: ...
+
 
 #: A block is closed when it reaches this size; small chunks of one stream share a block.
 BLOCK_SIZE = 32 * 1024
@@ -95,7 +106,7 @@ class NodeOutput:
         """Nothing more will come: keep the digests, not what computes them."""
         self.digests = [None if digest is None else self.digest(stream) for stream, digest in enumerate(self.digests)]
 
-    def spill(self, spool: Spool, leave: int) -> int:
+    def spill(self, spool: SpoolFile, leave: int) -> int:
         """Move the oldest blocks out of memory until at most `leave` bytes are left; return the bytes freed.
 
         The newest block stays while `leave` is above 0, because it is still being filled.
@@ -159,7 +170,7 @@ class NodeOutput:
 class OutputStore:
     """All nodes' output of one run, within limits."""
 
-    def __init__(self, nodes: int, limits: OutputLimits, spool: Spool) -> None:
+    def __init__(self, nodes: int, limits: OutputLimits, spool: SpoolFile) -> None:
         self._nodes: list[NodeOutput | None] = [None] * nodes
         self._limits = limits
         self._spool = spool
@@ -290,6 +301,30 @@ class OutputStore:
             if stream is None or block.stream == stream:
                 assert node is not None
                 yield self._bytes_of(node, block)
+
+    def blocks(self, number: int) -> Iterator[tuple[int, int, bytes]]:
+        """A node's kept output in the order of arrival, as (stream, lines, bytes)."""
+        node = self._nodes[number]
+        for block in () if node is None else tuple(node.blocks):
+            assert node is not None
+            yield block.stream, block.lines, self._bytes_of(node, block)
+
+    def restore(
+        self, number: int, pieces: Sequence[tuple[int, int, int, int]], digests: Sequence[bytes | None]
+    ) -> None:
+        """Take up a node's output that stands in the spool already: (stream, lines, offset, size) in order."""
+        node = self._nodes[number] = NodeOutput()
+        node.digests = list(digests)
+        for stream, lines, offset, size in pieces:
+            block = Block(stream, None, lines)
+            block.offset, block.size = offset, size
+            node.firsts.append(node.kept)
+            node.blocks.append(block)
+            node.kept += lines
+            node.size += size
+        node.received = node.kept
+        self.lines_total += node.kept
+        self.bytes_total += node.size
 
     def _lines_of(self, node: NodeOutput, block: Block) -> list[bytes]:
         split = self._split

@@ -27,8 +27,7 @@ from .events import (
 from .groups import AnswerGroup, Grouping
 from .merged import MergedRing
 from .options import RunOptions
-from .output import OutputLimits, OutputStore
-from .spool import Spool
+from .output import OutputLimits, OutputStore, SpoolFile
 
 #: A shown line ends here with a counted mark; the store keeps the whole line.
 SHOWN_LINE_BYTES = 64 * 1024
@@ -47,7 +46,7 @@ class Run:
         nodes: NodeSet | None,
         options: RunOptions,
         limits: OutputLimits,
-        spool: Spool,
+        spool: SpoolFile,
     ) -> None:
         self.id = number
         self.command = line
@@ -61,6 +60,8 @@ class Run:
         #: The timer that made the run, and the run that this one retries, if any.
         self.timer: int | None = None
         self.retry_of: int | None = None
+        #: The run is of an earlier session, read back from disk.
+        self.restored = False
         self.names: Sequence[str] = list(nodes) if nodes is not None else ["localhost"]
         count = len(self.names)
         self.states = bytearray(count)
@@ -141,6 +142,11 @@ class Run:
         self.attempts = attempt
         self.version += 1
         self.output_version += 1
+
+    def regroup(self) -> None:
+        """Look at every node's answer again (the output was read back)."""
+        for number in range(len(self.names)):
+            self._grouping.touch(number)
 
     def close(self) -> None:
         """Forget the output and give its disk space back."""
@@ -305,9 +311,9 @@ class RunStore:
 
     @property
     def last(self) -> Run | None:
-        """The newest run."""
+        """The newest run of this session."""
         with self.lock:
-            return next(reversed(self._runs.values()), None)
+            return next((run for run in reversed(self._runs.values()) if not run.restored), None)
 
     @property
     def running(self) -> list[Run]:

@@ -82,7 +82,7 @@ class Session:
         self._limits = OutputLimits(limits.node_memory, limits.run_memory)
         self._budget = SpoolBudget(limits.total_spool)
         self._outbox = Outbox(limits.pending_output)
-        self._resolver = DeckResolver(self.runs, self.selection.find_saved, self.settings.group_sets.get)
+        self.resolver = DeckResolver(self.runs, self.selection.find_saved, self.settings.group_sets.get)
         self._on_submit = on_submit
         self._on_finish = on_finish
         self._run_numbers = itertools.count(1)
@@ -114,6 +114,12 @@ class Session:
         ended = True if engine is None else engine.stop(timeout)
         self.runs.close()
         return ended
+
+    def restore(self, runs: Sequence[Run]) -> None:
+        """Take in runs of earlier sessions; new ones are numbered after them. Before the first command."""
+        for run in runs:
+            self.runs.add(run)
+        self._run_numbers = itertools.count(max((run.id for run in runs), default=0) + 1)
 
     def __enter__(self) -> Session:
         self.start()
@@ -300,12 +306,7 @@ class Session:
 
         May wait for a group program: never call it in the UI thread.
         """
-        return parse_nodes(expression, self._resolver)
-
-    @property
-    def resolver(self) -> DeckResolver:
-        """The group resolver of this session (for folding with groups)."""
-        return self._resolver
+        return parse_nodes(expression, self.resolver)
 
     def set_option(self, key: str, value: Any) -> None:
         """Change a setting for this session. Raises SettingsError."""

@@ -14,6 +14,7 @@ from .events import Notice
 from .exits import ExitCode
 from .node_expressions import NodeExpressionError
 from .records import open_records
+from .runs import Run
 from .selection import Selection
 from .session import Session
 from .settings import Settings, SettingsError
@@ -56,6 +57,8 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
         expression = settings.groups.default if nodes is None else nodes
         if expression.strip():
             selection.replace(session.resolve(expression), expression)
+        if records.archive is not None:
+            session.restore(_earlier_runs(problems))
         version = selection.version
         session.start()
         for problem in problems:
@@ -67,6 +70,16 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
             session.close()
             if selection.version != version:
                 _store(selection, saved)
+
+
+def _earlier_runs(problems: list[str]) -> list[Run]:
+    from .records.archive import archived_runs
+
+    try:
+        return archived_runs()
+    except OSError as error:
+        problems.append(f"runs of earlier sessions cannot be read: {error}")
+        return []
 
 
 def use_groups_file(settings: Settings) -> None:

@@ -14,58 +14,47 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...engine.states import NodeState
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
+
+from ...engine.states import Failure, FailureKind, NodeState
 from .. import paths
-from ..events import STDERR, STDOUT
+from ..events import STDERR, STDOUT, NodeChange, NodesChanged, RunFinished
+from ..options import RunOptions
+from ..output import OutputLimits
 from ..redact import redact
 from ..runs import Run
 
 #: Bytes of one node that are written; the rest is counted.
 _NODE_LIMIT = 8 * 1024 * 1024
 _FORMAT = 1
+#: Bytes of `run.json` files that a session reads at its start, newest first.
+_READ_LIMIT = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedNode:
-    """One node of a run on disk. output: (stream, offset, size) of its pieces in the run's `output` file."""
+class ArchiveFile:
+    """The `output` file of a run on disk, as a spool that is only read; opened for each read, so it holds nothing."""
 
-    name: str
-    state: NodeState
-    rc: int | None
-    reason: str
-    output: tuple[tuple[int, int, int], ...]
+    def __init__(self, file: Path) -> None:
+        self._file = file
 
+    def append(self, _data: bytes | bytearray) -> int | None:
+        """Nothing is added to a run that has ended."""
+        return None
 
-@dataclass(frozen=True, slots=True)
-class ArchivedRun:
-    """A run of an earlier session. created: seconds since the epoch; seconds: how long it took."""
+    def read(self, offset: int, size: int) -> bytes:
+        """What was written there; b"" when the file is gone."""
+        try:
+            with self._file.open("rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except OSError:
+            return b""
 
-    folder: Path
-    number: int
-    line: str
-    kind: str
-    nodes: str
-    created: float
-    seconds: float
-    counts: dict[str, int]
-
-    def details(self) -> list[ArchivedNode]:
-        """The run's nodes. Raises OSError, ValueError (a broken file)."""
-        return [_node(entry) for entry in _read(self.folder)["results"]]
-
-    def read(self, node: ArchivedNode, stream: int = STDOUT) -> bytes:
-        """What a node said. Raises OSError."""
-        with (self.folder / "output").open("rb") as file:
-            pieces = []
-            for kind, offset, size in node.output:
-                if kind == stream:
-                    file.seek(offset)
-                    pieces.append(file.read(size))
-            return b"".join(pieces)
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 class RunArchive:
@@ -137,70 +126,97 @@ def write_run(run: Run, folder: Path) -> Path:
 
 
 def _write_node(run: Run, number: int, file: Any) -> dict[str, Any]:
-    pieces = []
-    left = _NODE_LIMIT
-    for stream in (STDOUT, STDERR):
-        for piece in run.output.pieces(number, stream):
-            part = piece[:left]
-            if part:
-                pieces.append((stream, file.tell(), len(part)))
-                file.write(part)
-                left -= len(part)
+    pieces: list[tuple[int, int, int, int]] = []
+    written = 0
+    for stream, lines, data in run.output.blocks(number):
+        if written + len(data) > _NODE_LIMIT:
+            break
+        pieces.append((stream, lines, file.tell(), len(data)))
+        file.write(data)
+        written += len(data)
+    elapsed = run.elapsed(number, run.ended or run.started)
     return {
         "node": run.names[number],
         "state": int(run.states[number]),
         "rc": run.rc(number),
         "reason": run.reason(number),
+        "seconds": elapsed,
+        "digests": [run.output.stream_digest(number, stream).hex() for stream in (STDOUT, STDERR)],
         "output": pieces,
-        "cut": max(0, run.output.size(number) - sum(size for _, _, size in pieces)),
+        "cut": max(0, run.output.size(number) - written),
     }
 
 
-def archived_runs(folder: Path | None = None) -> list[ArchivedRun]:
-    """Runs of earlier sessions, oldest first; broken ones are left out. Raises OSError for an unreadable folder."""
-    found = []
-    for place in sorted((folder or paths.runs_dir()).iterdir(), key=lambda place: place.name.split("-")[1:2]):
-        if place.name.startswith(".") or not place.is_dir():
-            continue
+def archived_runs(folder: Path | None = None, newest: int = 100) -> list[Run]:
+    """The newest runs of earlier sessions, oldest first, each number once; broken ones are left out.
+
+    Raises OSError for an unreadable folder.
+    """
+    places = [place for place in (folder or paths.runs_dir()).iterdir() if not place.name.startswith(".")]
+    places = sorted(places, key=_when)[-newest:]
+    size = 0
+    for position in range(len(places) - 1, -1, -1):
+        with contextlib.suppress(OSError):
+            size += (places[position] / "run.json").stat().st_size
+        if size > _READ_LIMIT:
+            # The prompt must not wait for runs over ten thousand nodes that nobody may ever look at.
+            places = places[position + 1 :]
+            break
+    found: dict[int, Run] = {}
+    for place in places:
         try:
-            content = _read(place)
-            found.append(
-                ArchivedRun(
-                    place,
-                    int(content["run"]),
-                    str(content["line"]),
-                    str(content["kind"]),
-                    str(content["nodes"]),
-                    float(content["created"]),
-                    float(content["seconds"]),
-                    {str(word): int(count) for word, count in content["counts"].items()},
-                )
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            run = restore(place)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
             continue
-    return sorted(found, key=lambda run: run.created)
+        found.pop(run.id, None)
+        found[run.id] = run
+    return list(found.values())
 
 
-def _read(place: Path) -> Any:
+def _when(place: Path) -> tuple[int, str]:
+    """The time in a folder's name."""
+    part = place.name.split("-")[1:2]
+    return (int(part[0]) if part and part[0].isascii() and part[0].isdigit() else 0, place.name)
+
+
+def restore(place: Path) -> Run:
+    """A run read back from its folder; its output is read when it is looked at. Raises OSError and ValueError."""
     content = json.loads((place / "run.json").read_text("utf-8"))
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"{place} does not hold a run")
-    return content
+    nodes = NodeSet(str(content["nodes"]), resolver=RESOLVER_NOGROUP)
+    kind = str(content["kind"])
+    given = None if kind == "local" else nodes
+    number = int(content["run"])
+    run = Run(number, str(content["line"]), kind, given, RunOptions(), OutputLimits(), ArchiveFile(place / "output"))
+    run.restored = True
+    run.created = float(content["created"])
+    run.started = time.monotonic() - (time.time() - run.created)
+    over = run.started + float(content["seconds"])
+    for position, entry in enumerate(content["results"]):
+        if str(entry["node"]) != run.names[position]:
+            raise ValueError(f"{place}: its nodes do not fit together")
+        _restore_node(run, position, entry, over)
+    run.apply(RunFinished(number, over))
+    run.regroup()
+    run.done.set()
+    return run
 
 
-def _node(entry: Any) -> ArchivedNode:
-    try:
-        pieces = tuple((int(stream), int(offset), int(size)) for stream, offset, size in entry["output"])
-        rc = entry["rc"]
-        return ArchivedNode(
-            str(entry["node"]),
-            NodeState(entry["state"]),
-            None if rc is None else int(rc),
-            str(entry["reason"]),
-            pieces,
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"a node's record is broken: {error}") from None
+def _restore_node(run: Run, position: int, entry: Any, over: float) -> None:
+    state = NodeState(entry["state"])
+    rc, reason, seconds = entry["rc"], str(entry["reason"]), entry["seconds"]
+    failure = Failure(FailureKind.INTERNAL, reason) if reason else None
+    changes = [NodeChange(position, state, over, None if rc is None else int(rc), failure)]
+    if seconds is not None:
+        changes.insert(0, NodeChange(position, NodeState.RUNNING, over - float(seconds)))
+    run.apply(NodesChanged(run.id, tuple(changes)))
+    pieces = [(int(stream), int(lines), int(at), int(size)) for stream, lines, at, size in entry["output"]]
+    if any(stream not in (STDOUT, STDERR) or min(lines, at, size) < 0 for stream, lines, at, size in pieces):
+        raise ValueError("a node's output is described wrongly")
+    digests = [bytes.fromhex(text) or None for text in entry["digests"]]
+    if pieces:
+        run.output.restore(position, pieces, (digests[0], digests[1]))
 
 
 def trim(folder: Path, quota: int) -> int:

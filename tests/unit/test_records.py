@@ -12,6 +12,7 @@ from ClusterShell.NodeSet import NodeSet
 
 from clusterdeck.console.crash import write_crash_report
 from clusterdeck.console.events import Chunk, NodeChange, NodesChanged, OutputArrived, RunFinished
+from clusterdeck.console.node_expressions import NodeExpressionError
 from clusterdeck.console.options import RunOptions
 from clusterdeck.console.output import OutputLimits
 from clusterdeck.console.records import AuditError, open_records
@@ -20,6 +21,7 @@ from clusterdeck.console.records.audit import AuditLog, verify_chain
 from clusterdeck.console.runs import Run
 from clusterdeck.console.settings import Settings
 from clusterdeck.console.spool import Spool, SpoolBudget
+from clusterdeck.console.start import open_session
 from clusterdeck.engine.states import NodeState
 
 
@@ -120,15 +122,42 @@ def test_runs_come_back_from_disk(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     folder.mkdir()
     write_run(ended_run(tmp_path, command="echo token=abc"), folder)
-    (archived,) = archived_runs(folder)
-    assert (archived.number, archived.kind, archived.nodes, archived.seconds) == (1, "shell", "n[1-3]", 1.5)
-    assert archived.counts == {"ok": 1, "failed": 1, "timeout": 1}
-    assert "abc" not in archived.line
-    first, second, third = archived.details()
-    assert (first.state, first.rc, third.rc) == (NodeState.OK, 0, None)
-    assert archived.read(first) == b"xxxxx\n"
-    assert (archived.read(second), archived.read(second, 1), archived.read(third)) == (b"a\n", b"e\n", b"")
-    assert all(file.stat().st_mode & 0o777 == 0o600 for file in archived.folder.iterdir())
+    (run,) = archived_runs(folder)
+    assert (run.id, run.kind, run.line, str(run.nodes)) == (1, "shell", "echo token=***", "n[1-3]")
+    assert run.ended is not None
+    assert run.ended - run.started == pytest.approx(1.5)
+    assert run.summary() == "ok 1, failed 1, timeout 1"
+    assert (run.rc(0), run.rc(1), run.rc(2)) == (0, 2, None)
+    assert [line.text for line in run.lines(0, 0, 9)] == ["xxxxx"]
+    assert [(line.stream, line.text) for line in run.lines(1, 0, 9)] == [("stdout", "a"), ("stderr", "e")]
+    assert [group.folded for group in run.groups()] == ["n1", "n2"]
+    assert run.restored
+    (place,) = folder.iterdir()
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in place.iterdir())
+    (place / "output").unlink()
+    assert [line.text for line in archived_runs(folder)[0].lines(0, 0, 9)] == [""]
+
+
+def test_runs_of_earlier_sessions_are_there_and_numbers_go_on(tmp_path: Path) -> None:
+    settings = Settings()
+    settings.set("worker", "exec")
+    for _ in range(2):
+        with open_session(settings, "n[1-2]", interactive=True) as session:
+            earlier = len(session.runs)
+            assert session.runs.last is None
+            with pytest.raises(NodeExpressionError, match="newest run"):
+                session.resolve("@failed")
+            run = session.shell("echo hi %h; exit %n", session.selection.current, RunOptions())
+            while not run.done.is_set():
+                session.wait_batch(1)
+                session.drain()
+    assert (earlier, run.id) == (1, 2)
+    with open_session(settings, None, interactive=True) as session:
+        assert [one.id for one in session.runs] == [1, 2]
+        assert str(session.resolve("@run:1:failed")) == "n2"
+        old = session.runs.get(1)
+        assert old is not None
+        assert [group.folded for group in old.groups()] == ["n1", "n2"]
 
 
 def test_broken_runs_are_left_out(tmp_path: Path) -> None:
@@ -150,7 +179,7 @@ def test_the_oldest_runs_go_first(tmp_path: Path) -> None:
         place = write_run(ended_run(tmp_path, number=number, size=10_000), folder)
         os.utime(place, (number, number))
     assert trim(folder, 25_000) == 2
-    assert [run.number for run in archived_runs(folder)] == [3, 4]
+    assert [run.id for run in archived_runs(folder)] == [3, 4]
 
 
 def test_the_archive_writes_in_its_own_thread_and_ends(tmp_path: Path) -> None:
@@ -161,7 +190,7 @@ def test_the_archive_writes_in_its_own_thread_and_ends(tmp_path: Path) -> None:
     for number in range(1, 4):
         archive.add(ended_run(tmp_path, number=number))
     archive.close()
-    assert [run.number for run in archived_runs(folder)] == [1, 2, 3]
+    assert [run.id for run in archived_runs(folder)] == [1, 2, 3]
     gone = RunArchive(tmp_path / "nowhere", 10**9, warnings.append)
     gone.add(ended_run(tmp_path))
     gone.add(ended_run(tmp_path))
