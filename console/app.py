@@ -133,6 +133,8 @@ class ClusterdeckApp(App[int]):
             self.tell("; ".join(keymap.problems), "warning")
         for spec in self.registry:
             self._bind(spec)
+        # After Ctrl-Z and fg the terminal is empty, and Textual would paint only what changes.
+        self.app_resume_signal.subscribe(self, lambda _app: self.screen.refresh())
         self._front_end.attach(self, self.call_soon)
         self._groups_errand.maybe(time.monotonic(), 0.0)
         self._pump.start()
@@ -225,7 +227,7 @@ class ClusterdeckApp(App[int]):
 
     def offer_line(self, line: str) -> None:
         """Put a line into the prompt for the operator to finish."""
-        self.main.prompt.focus()
+        self.main.set_focus(self.main.prompt)
         self.main.prompt.replace(line)
 
     def action_ask(self, line: str) -> None:

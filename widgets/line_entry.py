@@ -80,7 +80,7 @@ class LineEntry(Horizontal):
         """Show the line, with what stood in it, and move there."""
         self.display = True
         self._recall = -1
-        self.input.focus()
+        self.screen.set_focus(self.input)
         self.input.cursor_position = len(self.input.value)
 
     def close(self, *, keep: bool = False) -> None:
@@ -104,7 +104,7 @@ class LineEntry(Horizontal):
         self.post_message(self._on_changed(event.value, True))
 
     def key_escape(self) -> None:
-        self.close()
+        # Whoever hears this moves the focus first: a hidden line would give it to the next widget of its choice.
         self.post_message(self._on_closed())
 
     def key_up(self) -> None:

@@ -183,7 +183,7 @@ class PaneGrid(Container):
         number = self._focused()
         self._zoomed = number if self._zoomed is None else None
         self.rearrange()
-        self._frames[number].pane.focus()
+        self.screen.set_focus(self._frames[number].pane)
 
     def unzoom(self) -> bool:
         """Leave the zoom, then the chosen nodes; False if there was nothing to leave."""
@@ -201,7 +201,7 @@ class PaneGrid(Container):
         if self._zoomed is not None:
             self._zoomed = number
             self.rearrange()
-        self._frames[number].pane.focus()
+        self.screen.set_focus(self._frames[number].pane)
 
     def action_merged(self) -> None:
         many = len(self._sources()) == 1 and isinstance(self._sources()[0], MergedSource)

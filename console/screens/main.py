@@ -146,7 +146,7 @@ class MainScreen(Screen[None]):
         self.painter.touch()
         # Whoever types at the prompt or in the filter line stays there; a view that is gone cannot keep the keys.
         if focus or (self.focused is not None and views in self.focused.ancestors):
-            self.focus_target().focus()
+            self.set_focus(self.focus_target())
 
     def show_document(self, title: str, lines: Sequence[str], level: str) -> None:
         """A text in the place of a view."""
@@ -155,16 +155,16 @@ class MainScreen(Screen[None]):
 
     def action_focus_list(self) -> None:
         self.add_class("-list")
-        self.nodes.focus()
+        self.set_focus(self.nodes)
 
     def action_focus_swap(self) -> None:
         if self.focused is self.prompt:
-            (self.nodes if self.narrow and self.has_class("-list") else self.focus_target()).focus()
+            self.set_focus(self.nodes if self.narrow and self.has_class("-list") else self.focus_target())
         else:
-            self.prompt.focus()
+            self.set_focus(self.prompt)
 
     def action_prompt(self, text: str = "") -> None:
-        self.prompt.focus()
+        self.set_focus(self.prompt)
         if text:
             self.prompt.insert(text)
 
@@ -176,15 +176,15 @@ class MainScreen(Screen[None]):
         elif self.view == "document":
             self.open_view(self._view_before, focus=True)
         elif self.view == "panes" and self.panes.unzoom():
-            self.focus_target().focus()
+            self.set_focus(self.focus_target())
         elif self.narrow and self.has_class("-list"):
             self.remove_class("-list")
-            self.focus_target().focus()
+            self.set_focus(self.focus_target())
         elif bar.display:
             bar.close()
             self.deck.set_filter("")
         else:
-            self.prompt.focus()
+            self.set_focus(self.prompt)
 
     @on(ViewChosen)
     def _view_chosen(self, message: ViewChosen) -> None:
@@ -222,7 +222,7 @@ class MainScreen(Screen[None]):
             self.panes.choose(chosen)
         else:
             self.panes.choose([message.node], zoom=True)
-        self.call_after_refresh(lambda: self.focus_target().focus())
+        self.call_after_refresh(lambda: self.set_focus(self.focus_target()))
 
     @on(RunChosen)
     def _run_chosen(self, message: RunChosen) -> None:
@@ -253,8 +253,8 @@ class MainScreen(Screen[None]):
         if not message.final:
             return
         nodes = self.deck.filter.result.nodes
+        self.set_focus(self.prompt)
         self.query_one("#filter", FilterBar).close(keep=bool(message.text.strip()))
-        self.prompt.focus()
         if nodes:
             names = self.deck.board.names
             self.post_message(NodesSelected([names[node] for node in nodes]))
@@ -262,9 +262,10 @@ class MainScreen(Screen[None]):
     @on(FilterClosed)
     def _filter_closed(self, message: FilterClosed) -> None:
         message.stop()
+        self.set_focus(self.focus_target())
+        self.query_one("#filter", FilterBar).close()
         self.deck.set_filter("")
         self.painter.filter_typed("")
-        self.focus_target().focus()
 
     @on(SearchOpened)
     def _search_opened(self, message: SearchOpened) -> None:
@@ -283,8 +284,8 @@ class MainScreen(Screen[None]):
         note = view.search.error or ("n next, N back" if view.search else "")
         self.query_one("#search", SearchBar).note.show(note, "warn" if view.search.error else "quiet")
         if message.final:
+            self.set_focus(view)
             self.query_one("#search", SearchBar).close(keep=bool(view.search))
-            view.focus()
 
     @on(SearchClosed)
     def _search_closed(self, message: SearchClosed) -> None:
@@ -293,11 +294,11 @@ class MainScreen(Screen[None]):
 
     def close_search(self) -> None:
         """No search any more."""
-        self.query_one("#search", SearchBar).close()
         view, self._searching = self._searching, None
         if view is not None:
             view.set_search("")
-            view.focus()
+            self.set_focus(view)
+        self.query_one("#search", SearchBar).close()
 
     # -- keys that no view has a use for
 
@@ -309,7 +310,7 @@ class MainScreen(Screen[None]):
         elif self._for_prompt(event):
             event.stop()
             event.prevent_default()
-            self.prompt.focus()
+            self.set_focus(self.prompt)
             self.prompt.feed_key(event)
 
     def _for_prompt(self, event: events.Key) -> bool:

@@ -122,7 +122,7 @@ class Shelf:
             main.remove_class("-list")
         lines = help_lines(main, focused, self._app.registry)
         main.show_document("help", lines, "info")
-        main.query_one("#document").focus()
+        main.set_focus(main.query_one("#document"))
 
     # -- clipboard and programs
 

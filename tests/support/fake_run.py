@@ -113,39 +113,52 @@ def out(run: Run, node: int, *lines: str | bytes, stream: int = 0) -> OutputArri
     return OutputArrived(run.id, (Chunk(node, stream, data, len(lines)),))
 
 
-def states(run: Run, nodes: Iterable[int], state: NodeState, rc: int | None = None, reason: str = "") -> NodesChanged:
-    """The event of nodes coming into a state."""
+def states(
+    run: Run,
+    nodes: Iterable[int],
+    state: NodeState,
+    rc: int | None = None,
+    reason: str = "",
+    at: float | None = None,
+) -> NodesChanged:
+    """The event of nodes coming into a state; at: the moment of the monotonic clock (None: now)."""
     failure = Failure(FailureKind.CONNECT_TIMEOUT, reason) if reason else None
-    now = time.monotonic()
+    now = time.monotonic() if at is None else at
     return NodesChanged(run.id, tuple(NodeChange(node, state, now, rc, failure) for node in nodes))
 
 
-def finish(run: Run) -> RunFinished:
+def finish(run: Run, at: float | None = None) -> RunFinished:
     """The event of its end."""
-    return RunFinished(run.id, time.monotonic())
+    return RunFinished(run.id, time.monotonic() if at is None else at)
 
 
 def mixed(session: FakeSession, line: str = "uname -r", *, seed: int = 1) -> Run:
-    """A run that ended: most nodes agree, some differ, some failed, timed out or could not be reached."""
+    """A run that ended: most nodes agree, some differ, some failed, timed out or could not be reached.
+
+    Its nodes took 1.5 seconds each and all of it 2, however busy the machine is.
+    """
     run = session.make_run(line)
     count = len(run.names)
     chance = random.Random(seed)
     nodes: Sequence[int] = range(count)
-    session.push(RunStarted(run.id, time.monotonic()), states(run, nodes, NodeState.RUNNING))
+    begun = time.monotonic() - 2.0
+    session.push(RunStarted(run.id, begun), states(run, nodes, NodeState.RUNNING, at=begun))
+
+    def end(node: int, state: NodeState, rc: int | None = None, reason: str = "") -> NodesChanged:
+        return states(run, [node], state, rc, reason, begun + 1.5)
+
     for node in nodes:
         draw = chance.random()
         if draw < 0.70:
-            session.push(out(run, node, "6.1.0-18-amd64"), states(run, [node], NodeState.OK, 0))
+            session.push(out(run, node, "6.1.0-18-amd64"), end(node, NodeState.OK, 0))
         elif draw < 0.80:
-            session.push(out(run, node, "5.10.0-8-amd64"), states(run, [node], NodeState.OK, 0))
+            session.push(out(run, node, "5.10.0-8-amd64"), end(node, NodeState.OK, 0))
         elif draw < 0.88:
-            session.push(
-                out(run, node, "uname: cannot open /proc/version", stream=1), states(run, [node], NodeState.FAILED, 2)
-            )
+            session.push(out(run, node, "uname: cannot open /proc/version", stream=1), end(node, NodeState.FAILED, 2))
         elif draw < 0.94:
-            session.push(states(run, [node], NodeState.TIMEOUT, reason="command timed out after 30 s"))
+            session.push(end(node, NodeState.TIMEOUT, reason="command timed out after 30 s"))
         else:
             reason = f"{run.names[node]}: connect timed out after 5 s; is the node up?"
-            session.push(states(run, [node], NodeState.UNREACHABLE, 255, reason))
-    session.push(finish(run))
+            session.push(end(node, NodeState.UNREACHABLE, 255, reason))
+    session.push(finish(run, begun + 2.0))
     return run
