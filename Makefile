@@ -80,6 +80,8 @@ bench: $(VENV)/.stamp-dev
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 docs: $(VENV)/.stamp-docs
+	$(BIN)/python docs/make_settings.py
+	$(BIN)/python docs/make_commands.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
 picture: $(VENV)/.stamp-run
