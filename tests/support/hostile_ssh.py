@@ -187,6 +187,8 @@ class _Server(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
     def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        if self.owner.sftp is not None:
+            return bool(super().check_channel_subsystem_request(channel, name))
         return self._request(channel)
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
@@ -350,6 +352,7 @@ class HostileServer:
         prompts: tuple[tuple[str, bool], ...] = (),
         answers: list[str] | None = None,
         second_factor: bool = False,
+        sftp: type[paramiko.SFTPServerInterface] | None = None,
     ) -> None:
         self.fault = fault
         self.methods = methods
@@ -357,6 +360,7 @@ class HostileServer:
         self.prompts = prompts
         self.answers = answers or []
         self.second_factor = second_factor
+        self.sftp = sftp
         self.attempts: list[tuple[str, ...]] = []
         self.connections = 0
         self.lock = threading.Lock()
@@ -392,6 +396,8 @@ class HostileServer:
         transport = paramiko.Transport(sock)
         self._transports.append(transport)
         transport.add_server_key(HOST_KEY)
+        if self.sftp is not None:
+            transport.set_subsystem_handler("sftp", paramiko.SFTPServer, self.sftp)
         # What cannot be started is what the fault wanted.
         with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
             transport.start_server(server=_Server(self, transport))
