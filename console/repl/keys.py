@@ -22,6 +22,13 @@ def line_goes_on() -> bool:
 
 
 @Condition
+def suggestion_is_shown() -> bool:
+    """Something from the history is suggested behind the cursor."""
+    buffer = get_app().current_buffer
+    return bool(buffer.suggestion and buffer.suggestion.text) and buffer.document.is_cursor_at_the_end
+
+
+@Condition
 def candidate_is_chosen() -> bool:
     """A row of the completion menu is selected."""
     state = get_app().current_buffer.complete_state
@@ -64,6 +71,14 @@ def deck_keys(stop_run: Callable[[], bool], say: Callable[[str], None]) -> KeyBi
 
     keys.add("enter", filter=typing & ~candidate_is_chosen & line_goes_on)(new_line)
     keys.add("escape", "enter", filter=typing)(new_line)
+
+    def take_suggestion(event: KeyPressEvent) -> None:
+        """End, like Right, takes what is suggested."""
+        buffer = event.app.current_buffer
+        if buffer.suggestion is not None:
+            buffer.insert_text(buffer.suggestion.text)
+
+    keys.add("end", filter=typing & suggestion_is_shown)(take_suggestion)
 
     def close_menu(event: KeyPressEvent) -> None:
         """Close the menu and keep what was typed."""

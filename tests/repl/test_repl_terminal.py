@@ -152,6 +152,10 @@ def test_completion_history_and_search(repl: Tmux) -> None:
     repl.wait_for(re.compile(r"> echo one$", re.MULTILINE))  # suggested
     repl.key("Right", "Enter")
     repl.wait_for("#3 echo one   ok 4")
+    repl.send("echo t")
+    repl.wait_for(re.compile(r"> echo two$", re.MULTILINE))
+    repl.key("End", "Enter")
+    repl.wait_for("#4 echo two   ok 4")
 
 
 def test_history_is_private_persistent_and_without_secrets(folders: dict[str, str]) -> None:
