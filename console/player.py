@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..engine.states import NodeState
@@ -202,8 +202,13 @@ class Player:
             self._context.front_end.show(Document.of(sanitize_text(shown)))
 
     def _tell_error(self, *lines: str) -> None:
-        clean = tuple(sanitize_text(line) for line in lines)
-        self._context.front_end.show(Document(clean[0], clean, "error"))
+        self._context.front_end.show(error_document(lines))
+
+
+def error_document(lines: Sequence[str]) -> Document:
+    """What is wrong with a macro: one line, or that line with the macro's and a caret."""
+    clean = tuple(sanitize_text(line) for line in lines)
+    return Document("error", clean, "error") if len(clean) > 1 else Document.of(clean[0], level="error")
 
 
 def judge_now(context: Context, condition: str, run: int | None = None) -> tuple[bool, str]:

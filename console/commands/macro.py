@@ -12,7 +12,7 @@ from ..documents import bounded, table
 from ..exits import ExitCode
 from ..frontend import Confirmation, Document, Editing
 from ..macros import SUFFIX, MacroError, parse_macro
-from ..player import Player, judge_now
+from ..player import Player, error_document, judge_now
 from ..safety import check
 from ..values import read_assignment, read_wait, show_duration
 from .context import CommandError, Context, Outcome
@@ -72,8 +72,7 @@ def play(context: Context, command: Command) -> Outcome:
             macro_store.agree(macro, file, context.front_end)
         return player.play()
     except MacroError as error:
-        lines = tuple(sanitize_text(line) for line in error.explain())
-        context.front_end.show(Document(lines[0], lines, "error"))
+        context.front_end.show(error_document(error.explain()))
         return Outcome(ExitCode.USAGE, failed=True)
 
 

@@ -8,6 +8,7 @@ from ClusterShell.NodeSet import NodeSet
 
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
+from ..group_terms import checked
 from ..options import RunOptions
 from ..values import read_assignment
 from .context import CommandError, Context
@@ -48,7 +49,7 @@ def resolve(context: Context, expression: str, argument: str = "") -> NodeSet:
     if context.script is not None and context.script.last is not None:
         expression = _LAST_RUN.sub(rf"@run:{context.script.last}:\1", expression)
     try:
-        return context.session.resolve(expression)
+        return context.session.resolve(checked(context, expression, argument))
     except CommandError:
         raise
     except (ValueError, LookupError, OSError) as error:

@@ -94,7 +94,7 @@ class FakeSession:
         self.notices: list[Notice] = []
         self.closers: list[Callable[[], object]] = []
         self._own = {"web": "web[1-4]", "db": "db[1-2]", "all": "web[1-4],db[1-2]", **(groups or {})}
-        self._resolver = DeckResolver(
+        self.resolver: Any = DeckResolver(
             self.runs, self.selection.find_saved, lambda name: None, lambda: _Groups(self._own)
         )
         self._numbers = itertools.count(1)
@@ -104,7 +104,7 @@ class FakeSession:
 
     def resolve(self, expression: str) -> NodeSet:
         self.resolved.append(expression)
-        return parse_nodes(expression, self._resolver)
+        return parse_nodes(expression, self.resolver)
 
     def shell(self, command: str, nodes: NodeSet, options: RunOptions) -> Run:
         self.calls.append(("shell", command, str(nodes), options))

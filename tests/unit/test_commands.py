@@ -103,6 +103,25 @@ def test_a_group_in_front_runs_once_and_selects_nothing(console: Console) -> Non
     assert console.session.selection.label == "@web"
 
 
+def test_nodes_after_an_at_sign_as_in_clush(console: Console) -> None:
+    console("@Node[1-2],x3 uptime")
+    assert console.session.calls[-1][2] == "Node[1-2],x3"
+    console("@@web uptime")
+    assert console.session.calls[-1][2] == "web[1-4]"
+    assert "did you mean @web?" in console("@wbe uptime", ExitCode.REFUSED)
+
+
+def test_a_group_that_is_not_there_is_never_taken_for_an_empty_one(console: Console) -> None:
+    assert "there is no group @wbe" in console(":shell -w @all -x @wbe -- uptime", ExitCode.REFUSED)
+    shown = console(":shell -w @all!@wbe -- uptime", ExitCode.REFUSED)
+    assert shown.splitlines()[2].index("^") == len(":shell -w @all!")
+    console("@web,@nosuch7 uptime", ExitCode.REFUSED)
+    assert console.session.calls == []
+    console("@web uptime")
+    console(":shell -w @web -x @failed -- uptime")
+    assert console.session.calls[-1][2] == "web[1-4]"
+
+
 def test_options_reach_the_session(console: Console) -> None:
     console(":shell -w web[1-9] -x web[2-3],db1 -f 3 -t 1m -R ssh -l me --sudo --batch 1,rest --stop-at 5% "
             "--retries 2 -E --pty -e A=1 -e B='x y' --connect-timeout 2 -- ls")  # fmt: skip
@@ -118,8 +137,8 @@ def test_options_reach_the_session(console: Console) -> None:
     ("line", "code", "message"),
     [
         ("uptime", ExitCode.REFUSED, "no nodes are selected"),
-        ("@nosuch", ExitCode.REFUSED, "stands for no node"),
-        ("@nosuch uptime", ExitCode.REFUSED, "stands for no node"),
+        ("@nosuch", ExitCode.REFUSED, "no group @nosuch"),
+        ("@nosuch uptime", ExitCode.REFUSED, "no group @nosuch"),
         (":shell -w web1 -x web1 -- ls", ExitCode.REFUSED, "leaves no node"),
         (":shell -w web[1- -- ls", ExitCode.USAGE, "web[1-"),
         (":shell -w '-oProxyCommand=x' -- ls", ExitCode.USAGE, "refused"),
@@ -397,7 +416,7 @@ def test_abort(console: Console) -> None:
 
 
 def test_the_selection_by_hand(console: Console) -> None:
-    console("@Web[1-2]", ExitCode.REFUSED)
+    console("@Web", ExitCode.REFUSED)
     console(":nodes Node5,Node[7-8]")
     console("+@db")
     console("-db2")

@@ -280,7 +280,7 @@ def test_a_dangerous_line_without_confirm_is_asked_about(deck: Deck) -> None:
 
 def test_an_error_while_playing_has_its_place(deck: Deck) -> None:
     shown = deck.play("@web one\n@nosuch two\n@web three", code=ExitCode.REFUSED)
-    assert "m.deck:2: @nosuch stands for no node" in shown
+    assert "m.deck:2: there is no group @nosuch" in shown
     assert len(deck.ran) == 1
 
 
