@@ -52,6 +52,10 @@ class RunDriver:
         self._workers: list[Any] = []
         self._wave: Sequence[int] = ()
         self._attempt = 1
+        #: A copy of several sources has a worker for each: a node is over when all have told its end.
+        self._expected = 1
+        self._ends: dict[int, list[NodeEnd]] = {}
+        self._progress: dict[int, dict[int, tuple[int, int]]] = {}
         self._bad = 0
         self._aborted = False
         self._closed_early: list[Any] | None = None
@@ -79,8 +83,10 @@ class RunDriver:
         self._end_rest([n for n in range(len(self._names)) if n not in wave], NodeState.ABORTED)
         for worker in list(self._workers):
             worker.abort()
-        # A worker that had not started tells nothing when it is aborted.
-        if not self.finished:
+            # What runs on nodes is ended first, which takes a moment; a worker that had not started tells nothing.
+            if not worker.started and worker in self._workers:
+                self._workers.remove(worker)
+        if not self.finished and not self._workers:
             self._end_rest(range(len(self._names)), NodeState.ABORTED)
             self._finish(stopped=False)
 
@@ -145,6 +151,8 @@ class RunDriver:
         try:
             launched = self._launch(self, names)
             self._workers = [worker for worker in launched if worker not in self._closed_early]
+            self._expected = max(1, len(launched))
+            self._ends.clear()
         except Exception as error:
             # Whatever a worker's constructor dislikes is this run's failure and nobody else's.
             reason = f"cannot run: {error}" if str(error) else f"cannot run: {type(error).__name__}"
@@ -205,10 +213,13 @@ class RunDriver:
         if number is not None and not self.finished and not self._is_over(number):
             self._batcher.output(self.number, number, STDERR if sname == "stderr" else STDOUT, lines)
 
-    def ev_progress(self, _worker: Any, node: str, done: int, total: int) -> None:
+    def ev_progress(self, worker: Any, node: str, done: int, total: int) -> None:
         """Bytes of a copy."""
         number = self._index.get(node)
         if number is not None and not self.finished:
+            parts = self._progress.setdefault(number, {})
+            parts[id(worker)] = (done, total)
+            done, total = (sum(column) for column in zip(*parts.values(), strict=True))
             self._batcher.event(CopyProgressed(self.number, number, done, total))
 
     def ev_end(self, _worker: Any, node: str, end: NodeEnd) -> None:
@@ -216,6 +227,11 @@ class RunDriver:
         number = self._index.get(node)
         if number is None or self.finished or self._is_over(number):
             return
+        ends = self._ends.setdefault(number, [])
+        ends.append(end)
+        if len(ends) < self._expected:
+            return
+        end = max(ends, key=lambda one: (one.state.bad, one.rc or 0))
         self._states[number] = end.state
         self._batcher.change(self.number, NodeChange(number, end.state, monotonic(), end.rc, end.failure))
 

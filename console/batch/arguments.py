@@ -99,4 +99,5 @@ def _add_course(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--stop-at", metavar="COUNT", help="no more waves after so many bad nodes: 3 or 2%%")
     group.add_argument("--retries", type=int, default=0, metavar="N", help="try bad nodes again, N times")
     group.add_argument("--sudo", action="store_true", help="run the command through sudo")
+    group.add_argument("--confirm", type=int, metavar="N", help="agree to run on N nodes, protected ones among them")
     group.add_argument("--dry-run", action="store_true", help="show nodes and command, run nothing")

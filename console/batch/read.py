@@ -47,9 +47,44 @@ def read_arguments(arguments: argparse.Namespace) -> tuple[BatchRequest, dict[st
     flags, own = _overrides(arguments.overrides)
     copy = "back" if arguments.rcopy is not None else "out" if arguments.copy is not None else ""
     words = _files(arguments) if copy else _after_dashes(arguments.command)
-    max_rc = arguments.max_rc or own.get("maxrc", False)
+    _check(arguments, copy, words)
+    sources, destination = _copy_places(copy, words, arguments.dest)
     verbosity = own.get("verbosity", 1) + arguments.verbose + 2 * arguments.debug
-    gather = arguments.gather or arguments.gather_all
+    request = BatchRequest(
+        targets=_targets(arguments),
+        command=" ".join(words),
+        sources=sources,
+        destination=destination,
+        copy=copy,
+        options=_run_options(arguments, copy),
+        gather=arguments.gather or arguments.gather_all,
+        line_mode=arguments.line_mode,
+        diff=arguments.diff,
+        labels=arguments.labels,
+        regroup=arguments.regroup,
+        group_base=arguments.group_base,
+        axis=arguments.axis,
+        quiet=arguments.quiet or verbosity <= 0,
+        verbose=max(0, verbosity - 1),
+        max_rc=arguments.max_rc or own.get("maxrc", False),
+        node_count=own.get("node_count", True) and verbosity > 0,
+        code_count=verbosity > 0,
+        color=arguments.color,
+        out_folder=arguments.out_folder,
+        err_folder=arguments.err_folder,
+        stdin=not arguments.nostdin,
+        json=arguments.json,
+        json_lines=arguments.json_lines,
+        raw=arguments.raw,
+        progress=sys.stderr is not None and sys.stderr.isatty() and (arguments.progress or not arguments.quiet),
+        confirmed=arguments.confirm,
+        dry_run=arguments.dry_run,
+    )
+    return request, flags
+
+
+def _check(arguments: argparse.Namespace, copy: str, words: list[str]) -> None:
+    """Raise UsageError for what does not go together."""
     if copy and not words:
         raise UsageError("--[r]copy option requires at least one argument")
     if not copy and not " ".join(words).strip():
@@ -61,15 +96,30 @@ def read_arguments(arguments: argparse.Namespace) -> tuple[BatchRequest, dict[st
     for name in ("pick", "retries"):
         if getattr(arguments, name) < 0:
             raise UsageError(f"--{name} must not be negative")
-    sources, destination = _copy_places(copy, words, arguments.dest)
-    merge = arguments.gather_all
-    options = RunOptions(
+
+
+def _targets(arguments: argparse.Namespace) -> TargetOptions:
+    return TargetOptions(
+        arguments.nodes,
+        arguments.exclude,
+        arguments.all_nodes,
+        arguments.groups,
+        arguments.exclude_groups,
+        arguments.host_files,
+        arguments.pick,
+        arguments.source,
+    )
+
+
+def _run_options(arguments: argparse.Namespace, copy: str) -> RunOptions:
+    ssh = arguments.ssh_options
+    return RunOptions(
         fanout=arguments.fanout,
         timeout=arguments.timeout,
         connect_timeout=arguments.connect_timeout,
         worker=arguments.worker,
         user=arguments.user,
-        stderr=not merge,
+        stderr=not arguments.gather_all,
         sudo=arguments.sudo,
         batch=arguments.batch,
         stop_at=arguments.stop_at,
@@ -77,50 +127,8 @@ def read_arguments(arguments: argparse.Namespace) -> tuple[BatchRequest, dict[st
         preserve=arguments.preserve,
         remote=arguments.remote == "yes",
         flat=copy == "back",
-        infos=(("ssh_options", arguments.ssh_options), ("scp_options", arguments.ssh_options))
-        if arguments.ssh_options
-        else (),
+        infos=(("ssh_options", ssh), ("scp_options", ssh)) if ssh else (),
     )
-    request = BatchRequest(
-        targets=TargetOptions(
-            arguments.nodes,
-            arguments.exclude,
-            arguments.all_nodes,
-            arguments.groups,
-            arguments.exclude_groups,
-            arguments.host_files,
-            arguments.pick,
-            arguments.source,
-        ),
-        command=" ".join(words),
-        sources=sources,
-        destination=destination,
-        copy=copy,
-        options=options,
-        gather=gather,
-        line_mode=arguments.line_mode,
-        diff=arguments.diff,
-        labels=arguments.labels,
-        merge_stderr=merge,
-        regroup=arguments.regroup,
-        group_base=arguments.group_base,
-        axis=arguments.axis,
-        quiet=arguments.quiet or verbosity <= 0,
-        verbose=max(0, verbosity - 1),
-        max_rc=max_rc,
-        node_count=own.get("node_count", True) and verbosity > 0,
-        code_count=verbosity > 0,
-        color=arguments.color,
-        out_folder=arguments.out_folder,
-        err_folder=arguments.err_folder,
-        stdin=not arguments.nostdin,
-        json=arguments.json,
-        json_lines=arguments.json_lines,
-        raw=arguments.raw,
-        progress=sys.stderr is not None and sys.stderr.isatty() and (arguments.progress or not arguments.quiet),
-        dry_run=arguments.dry_run,
-    )
-    return request, flags
 
 
 def _after_dashes(words: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from .targets import TargetOptions
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """One batch command. `copy`: "out", "back" or "" (a command)."""
+    """One batch command. copy: "out", "back" or "" (a command). confirmed: how many nodes the operator agreed to."""
 
     targets: TargetOptions
     command: str = ""
@@ -22,7 +22,6 @@ class BatchRequest:
     line_mode: bool = False
     diff: bool = False
     labels: bool = True
-    merge_stderr: bool = False
     regroup: bool = False
     group_base: bool = False
     axis: str | None = None
@@ -39,4 +38,5 @@ class BatchRequest:
     json_lines: bool = False
     raw: bool = False
     progress: bool = False
+    confirmed: int | None = None
     dry_run: bool = False

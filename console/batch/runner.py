@@ -58,10 +58,12 @@ class BatchRunner:
         """Run it. Raises NodeExpressionError, RefusedError, ValueError and OSError for what cannot be run."""
         nodes = targets(self._request.targets, self._session.resolve)
         if not len(nodes):
-            raise RefusedError("no node to run on: use -w NODES, -g GROUP, -a or --hostfile")
+            self._writer.narrate("no node to run on: use -w NODES, -g GROUP, -a or --hostfile")
+            return ExitCode.USAGE
         if self._request.dry_run:
             self._show_plan(nodes)
             return ExitCode.OK
+        self._check_protected(nodes)
         self._check_copy()
         run = self._submit(nodes)
         self._feed_stdin(run)
@@ -94,6 +96,15 @@ class BatchRunner:
         for line in (f"nodes: {nodes} ({len(nodes)})", f"command: {what}", f"worker: {worker}", f"waves: {waves}"):
             self._writer.text(f"{line}\n")
         self._writer.flush()
+
+    def _check_protected(self, nodes: NodeSet) -> None:
+        """Protected nodes need the number of nodes said, as an operator would have to type it."""
+        expression = self._settings.safety.protected
+        if not expression.strip() or self._request.confirmed == len(nodes):
+            return
+        protected = self._session.resolve(expression) & nodes
+        if len(protected):
+            raise RefusedError(f"{protected} is protected: --confirm {len(nodes)} runs on all {len(nodes)} nodes")
 
     def _check_copy(self) -> None:
         request = self._request
@@ -173,7 +184,7 @@ class BatchRunner:
         """Stop the run, keep what was gathered, and say which nodes had not ended."""
         rest = [number for number, state in enumerate(run.states) if not NodeState(state).finished]
         self._session.abort(run.id)
-        deadline = time.monotonic() + 3.0
+        deadline = time.monotonic() + 5.0
         try:
             while run.ended is None and time.monotonic() < deadline:
                 if self._session.wait_batch(0.1):
@@ -345,7 +356,7 @@ def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: Bin
         labels=request.labels,
         raw=request.raw,
     )
-    from ..records import open_records  # audit and run records, on the settings' terms
+    from ..records import AuditError, open_records  # audit and run records, on the settings' terms
 
     with termination_as_exception():
         try:
@@ -355,10 +366,12 @@ def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: Bin
                     return BatchRunner(request, settings, writer, session).execute()
                 finally:
                     session.close()
+        except AuditError as error:
+            return _fail(writer, str(error), ExitCode.AUDIT_FAILED)
         except (NodeExpressionError, ValueError) as error:
             return _fail(writer, str(error), ExitCode.ERROR)
         except RefusedError as error:
-            return _fail(writer, str(error), ExitCode.USAGE)
+            return _fail(writer, str(error), ExitCode.REFUSED)
         except BrokenPipeError:
             # Whoever read our output has left; nothing can be told any more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
