@@ -6,6 +6,7 @@ may call. What the descriptors mean, and how many commands may run, is decided a
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import os
@@ -138,13 +139,12 @@ class Reactor:
             return
 
     def _drain_wake(self, _mask: int) -> None:
-        # The flag goes first: a wake-up between the two lines then costs one turn too many, never one too few.
-        self._waking = False
-        try:
+        # The flag goes last: a wake-up before it falls writes nothing, and what it announced is served in this turn.
+        # The other way round its byte could be read here while the flag stays up, and no later wake-up would write.
+        with contextlib.suppress(BlockingIOError):
             while len(os.read(self._wake_reader, 4096)) == 4096:
                 pass
-        except BlockingIOError:
-            return
+        self._waking = False
 
     # -- one turn
 
