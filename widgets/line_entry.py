@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
@@ -103,14 +103,17 @@ class LineEntry(Horizontal):
             self._earlier = [value, *(line for line in self._earlier if line != value)][:REMEMBERED]
         self.post_message(self._on_changed(event.value, True))
 
-    def key_escape(self) -> None:
+    def key_escape(self, event: events.Key) -> None:
+        event.stop()
         # Whoever hears this moves the focus first: a hidden line would give it to the next widget of its choice.
         self.post_message(self._on_closed())
 
-    def key_up(self) -> None:
+    def key_up(self, event: events.Key) -> None:
+        event.stop()
         self._bring(1)
 
-    def key_down(self) -> None:
+    def key_down(self, event: events.Key) -> None:
+        event.stop()
         self._bring(-1)
 
     def _bring(self, step: int) -> None:

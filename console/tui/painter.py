@@ -24,6 +24,9 @@ from ...widgets.title_line import TitleLine
 if TYPE_CHECKING:
     from ..screens.main import MainScreen
 
+#: Seconds between two looks at what changes by itself: times while a run goes on, and everything else.
+CLOCK_INTERVAL = 0.1
+REST_INTERVAL = 1.0
 _BAD = tuple(state for state in NodeState if state.bad)
 
 
@@ -36,6 +39,10 @@ class Painter:
         self._generation = -1
         self._matcher_text = ""
         self._stale = True
+        self._painted: tuple[object, ...] = ()
+        self._due = 0.0
+        self._changed_at = 0.0
+        self._log = screen.log_view.book
         self.queue = QueueSnapshot()
 
     def touch(self) -> None:
@@ -52,16 +59,29 @@ class Painter:
     # -- every tick
 
     def tick(self, now: float) -> None:
-        """Bring everything on show up to date."""
+        """Bring everything on show up to date; next to nothing when nothing changed."""
         screen = self._screen
-        if not screen.is_mounted or not screen.query("#prompt"):
-            return
         deck = screen.deck
         deck.update()
+        signature = self._signature()
+        if signature == self._painted and not self._stale and now < self._due:
+            return
+        if signature != self._painted:
+            self._painted, self._changed_at = signature, now
+        # Views that take in changes at a rate of their own may still have something to do shortly after the last one.
+        lively = (deck.run is not None and deck.run.ended is None) or now - self._changed_at < REST_INTERVAL
+        self._due = now + (CLOCK_INTERVAL if lively else REST_INTERVAL)
         self._nodes(now)
         self._view(now)
         self._top(now)
         self._stale = False
+
+    def _signature(self) -> tuple[object, ...]:
+        """Everything that the widgets show depends on."""
+        screen, deck = self._screen, self._screen.deck
+        run = deck.run
+        versions = (run, run.version, run.output_version) if run is not None else ()
+        return (*versions, deck.generation, screen.view, screen.focused, self._log.version, self.queue.version)
 
     def _nodes(self, now: float) -> None:
         screen, deck = self._screen, self._screen.deck
