@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from clusterdeck.console.commands.catalogue import default_registry
@@ -25,35 +26,35 @@ READY = b"stop run"
 KEYS = "qzjxkvbw"
 
 
-def start(folder: str, *options: str) -> PtyRecorder:
-    moved = {f"CLUSTERDECK_{kind}_DIR": f"{folder}/{kind}" for kind in ("CONFIG", "STATE", "CACHE")}
-    return AnsweringPty(
-        [sys.executable, "-m", "clusterdeck", "repl", "-w", "n[1-20]", "-O", "run.worker=exec", *options],
-        columns=120, rows=40, environment={**moved, "NO_COLOR": "1"}, cwd=Path("/"),
-    )  # fmt: skip
-
-
 class AnsweringPty(PtyRecorder):
     """Answers questions for the cursor's position, as terminals do."""
 
-    def pump(self, until: float) -> None:
-        """Answer what was asked so far; called while waiting."""
+    answered = 0
+
+    def answer(self) -> None:
+        """Answer what was asked so far."""
         asked = self.data.count(b"\x1b[6n")
         while self.answered < asked:
             self.answered += 1
             self.send(b"\x1b[1;1R")
 
-    answered = 0
-
     def see(self, wanted: bytes, since: int, timeout: float = 20.0) -> float:
         """Seconds until `wanted` was written at or after `since`."""
         begun = time.perf_counter()
         while wanted not in self.data[since:]:
-            self.pump(begun)
+            self.answer()
             if time.perf_counter() - begun > timeout:
                 raise SystemExit(f"{wanted!r} never came: {self.data[-2000:]!r}")
             time.sleep(0.0005)
         return time.perf_counter() - begun
+
+
+def start(folder: str, *options: str) -> AnsweringPty:
+    moved = {f"CLUSTERDECK_{kind}_DIR": f"{folder}/{kind}" for kind in ("CONFIG", "STATE", "CACHE")}
+    return AnsweringPty(
+        [sys.executable, "-m", "clusterdeck", "repl", "-w", "n[1-20]", "-O", "run.worker=exec", *options],
+        columns=120, rows=40, environment={**moved, "NO_COLOR": "1"}, cwd=Path("/"),
+    )  # fmt: skip
 
 
 def tell(what: str, values: list[float]) -> None:
@@ -67,7 +68,7 @@ def first_prompt(folder: str, times: int = 7) -> None:
     found = []
     for _ in range(times):
         begun = time.perf_counter()
-        with start(folder) as repl:
+        with closing(start(folder)) as repl:
             repl.see(b"(20)", 0)
             found.append(time.perf_counter() - begun)
     tell("start to first prompt", found)
@@ -86,7 +87,7 @@ def key_to_echo(repl: AnsweringPty, what: str, times: int = 60) -> None:
 
 
 def latency(folder: str) -> None:
-    with start(folder, "-O", "screen.output=live") as repl:
+    with closing(start(folder, "-O", "screen.output=live")) as repl:
         repl.see(READY, 0)
         key_to_echo(repl, "key to echo, idle")
         for label, pause in (("about 1,000 lines/s", "0.02"), ("as many lines as the terminal takes", "0")):

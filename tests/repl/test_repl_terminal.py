@@ -8,6 +8,7 @@ import signal
 import stat
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,10 @@ def prompt_line(screen: str) -> str:
     return [row for row in screen.splitlines() if row.startswith("deck ")][-1]
 
 
+def ends_with(text: str, screen: str) -> bool:
+    return prompt_line(screen).endswith(text)
+
+
 def test_a_command_gives_live_lines_and_then_gathered_answers(repl: Tmux) -> None:
     repl.line("test %n -lt 1 && exit 3; echo same")
     screen = repl.wait_for(
@@ -55,7 +60,7 @@ def test_lines_can_be_typed_and_run_while_another_command_runs(folders: dict[str
         repl.wait_for("tick node4 3 end")
         for part in ("echo se", "cond ", "answer"):
             repl.send(part)
-            repl.wait_for(lambda screen, part=part: prompt_line(screen).endswith(part.rstrip()))
+            repl.wait_for(partial(ends_with, part.rstrip()))
         repl.wait_for(re.compile(r"deck node\[1-4\] \(4\) 1 running 0/4> echo second answer$", re.MULTILINE))
         repl.key("Enter")
         repl.wait_for("#2 echo second answer   ok 4")

@@ -110,8 +110,8 @@ def test_colours_are_only_ours(session: FakeSession) -> None:
 
 
 def test_notices_and_timers_are_told(session: FakeSession) -> None:
-    events = [Notice("warning", "look\x1bout"), TimerFired(1, 4, None, 2), TimerFired(1, 5, 9, 2)]
-    data, notes = printed(session, list(events), "both")
+    events: list[SessionEvent] = [Notice("warning", "look\x1bout"), TimerFired(1, 4, None, 2), TimerFired(1, 5, 9, 2)]
+    data, notes = printed(session, events, "both")
     assert data == []
     assert notes[0].isprintable()
     assert notes[1:] == [
