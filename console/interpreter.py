@@ -17,6 +17,7 @@ from .frontend import Document, FrontEnd, Pumping
 from .language import LanguageError, parse
 from .queue import QueueService
 from .recorder import Recorder
+from .records.audit import AuditError
 from .service import Service
 from .session import RefusedError
 
@@ -71,6 +72,9 @@ class Interpreter:
             raise CommandError(f":{command.spec.word} makes sense in a macro only", ":help play", code=ExitCode.USAGE)
         try:
             return command.spec.handler(self.context, command)
+        except AuditError as error:
+            remedy = "nothing was run; records.audit_required demands the record"
+            raise CommandError(sanitize_text(str(error)), remedy, code=ExitCode.AUDIT_FAILED) from error
         except RefusedError as error:
             raise CommandError(sanitize_text(str(error)), code=ExitCode.REFUSED) from error
         except NameRefusedError as error:

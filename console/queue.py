@@ -11,6 +11,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from ClusterShell.NodeSet import NodeSet
 
 from ..engine.taskmanager.driver import SlotDriver
 from ..engine.taskmanager.errors import StoreUnavailable
@@ -24,6 +27,7 @@ from ..engine.taskmanager.tasks import TaskInfo, TaskOptions
 from ..engine.taskmanager.template import TemplateError
 from ..engine.text import sanitize_text
 from .events import Notice
+from .redact import redact
 from .service import Service
 
 __all__ = ["DEFAULT_TAG", "JobResult", "MapJob", "QueueError", "QueueService", "TaskRow", "TemplateError"]
@@ -131,6 +135,10 @@ class QueueService:
         """Grows with every change."""
         return self._version
 
+    def _note(self, what: str, **content: Any) -> None:
+        """Into the audit log; raises where it is required and cannot be written, and then nothing is run."""
+        self._session.note(what, content)
+
     def _changed(self) -> None:
         self._version += 1
 
@@ -151,6 +159,7 @@ class QueueService:
 
     def join(self, slots: Mapping[str, int]) -> None:
         """Nodes work for the queue from now on, with so many slots each."""
+        self._note("queue join", nodes=_folded(slots), count=len(slots))
         self.pool.add_nodes(slots)
         self._changed()
 
@@ -177,6 +186,7 @@ class QueueService:
         """Queue commands; their ids. Raises QueueError, ValueError."""
         if not all(command.strip() for command in commands):
             raise QueueError("an empty command is not queued")
+        self._note("queue add", command=redact("; ".join(commands[:100])), count=len(commands), tag=tag)
         parameters = [{"command": command, "retriable": retriable} for command in commands]
         ids = self.manager.add_task_requests(tag, parameters, options=TaskOptions(retriable=retriable))
         self._mine.update(zip(ids, commands, strict=True))
@@ -213,6 +223,8 @@ class QueueService:
         with self._lock:
             self._last_map += 1
             number = self._last_map
+        where = dict(slots) if slots is not None else {view.name: view.slots for view in self.nodes()}
+        self._note("queue map", map=number, command=redact(template), items=len(items), nodes=_folded(where))
         own = slots is not None
         if own:
             options = replace(options, tag=f"{options.tag}.map{number}")
@@ -223,7 +235,7 @@ class QueueService:
             if own:
                 driver.close()
             raise
-        job = MapJob(number, template, len(items), dict(slots or {}), run, driver, own)
+        job = MapJob(number, template, len(items), where, run, driver, own)
         with self._lock:
             self._maps[number] = job
             self._drop_old_maps()
@@ -297,6 +309,10 @@ class QueueService:
             event.runtime,
         )  # fmt: skip
         self._keep(result)
+        self._note(
+            "queue job", task=event.task_id, node=event.node, command=redact(event.command), state=event.state.value,
+            rc=end.rc, seconds=round(event.runtime, 3),
+        )  # fmt: skip
         if event.task_id in self._mine and event.state is JobState.DONE:
             # Its output is here now; what failed stays in the queue, to be retried.
             self._mine.pop(event.task_id, None)
@@ -345,6 +361,10 @@ class QueueService:
             pool.close()
         if manager is not None:
             manager.close()
+
+
+def _folded(nodes: Iterable[str]) -> str:
+    return str(NodeSet.fromlist(list(nodes)))
 
 
 def counts(progress: MapProgress) -> str:

@@ -6,6 +6,7 @@ from ClusterShell.NodeSet import NodeSet
 
 from ..engine.text import sanitize_text
 from .commands.context import CommandError, Context
+from .commands.targets import resolve
 from .danger import dangerous
 from .exits import ExitCode
 from .frontend import Confirmation
@@ -59,12 +60,10 @@ def _protected(context: Context, nodes: NodeSet) -> NodeSet:
     if not expression.strip():
         return NodeSet()
     try:
-        return context.session.resolve(expression) & nodes
-    except CommandError:
-        raise
-    except Exception as error:
+        return resolve(context, expression) & nodes
+    except CommandError as error:
         # Fails closed: a rail that cannot be read must not let anything through.
-        message = f"safety.protected ({expression}) cannot be resolved: {sanitize_text(str(error))}"
+        message = f"safety.protected ({sanitize_text(expression)}): {error.message}"
         raise CommandError(message, "set it right, or to nothing", code=ExitCode.REFUSED) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ClusterShell.NodeSet import NodeSet
@@ -75,6 +75,8 @@ class Service(Protocol):
     def wait_run(self, run_id: int, timeout: float | None = None) -> bool: ...
 
     def engine_task(self) -> Task: ...
+
+    def note(self, what: str, content: Mapping[str, Any]) -> None: ...
 
     def at_close(self, call: Callable[[], object]) -> None: ...
 

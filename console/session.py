@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,14 +41,14 @@ from .options import RunOptions
 from .outbox import Batch, Outbox
 from .output import OutputLimits
 from .runs import Run, RunStore
-from .selection import Selection
 from .settings import Settings
 from .spool import Spool, SpoolBudget
-from .timers import TimerDriver, TimerInfo
 from .waves import plan_waves, stop_threshold
 
 if TYPE_CHECKING:
     from .questions import QuestionDesk
+    from .selection import Selection
+    from .timers import TimerInfo
 
 __all__ = ["NodeExpressionError", "RefusedError", "Session"]
 
@@ -73,18 +73,22 @@ class Session:
         on_submit: Callable[[Run], None] | None = None,
         on_finish: Callable[[Run], None] | None = None,
         on_trusted: Callable[[Sequence[Any]], None] | None = None,
+        on_note: Callable[[str, Mapping[str, Any]], None] | None = None,
         asks: bool = True,
     ) -> None:
         self.settings = settings
-        self.selection = Selection() if selection is None else selection
+        self._selection = selection
         limits = settings.limits
         self.runs = RunStore(limits.runs, limits.total_memory)
         self._limits = OutputLimits(limits.node_memory, limits.run_memory)
         self._budget = SpoolBudget(limits.total_spool)
         self._outbox = Outbox(limits.pending_output)
-        self.resolver = DeckResolver(self.runs, self.selection.find_saved, self.settings.group_sets.get)
+        self.resolver = DeckResolver(
+            self.runs, lambda name: self.selection.find_saved(name), self.settings.group_sets.get
+        )
         self._on_submit = on_submit
         self._on_finish = on_finish
+        self._on_note = on_note
         self._run_numbers = itertools.count(1)
         self._timer_numbers = itertools.count(1)
         self._timers: dict[int, TimerInfo] = {}
@@ -115,6 +119,19 @@ class Session:
         self.runs.close()
         return ended
 
+    @property
+    def selection(self) -> Selection:
+        """What bare lines run on."""
+        if self._selection is None:
+            from .selection import Selection
+
+            self._selection = Selection()
+        return self._selection
+
+    @selection.setter
+    def selection(self, selection: Selection) -> None:
+        self._selection = selection
+
     def restore(self, runs: Sequence[Run]) -> None:
         """Take in runs of earlier sessions; new ones are numbered after them. Before the first command."""
         for run in runs:
@@ -144,6 +161,11 @@ class Session:
         engine = self._live_engine()
         engine.prepare()
         return engine.task
+
+    def note(self, what: str, content: Mapping[str, Any]) -> None:
+        """Have something written down that is no run (a job of the queue). Raises what `on_submit` would."""
+        if self._on_note is not None:
+            self._on_note(what, content)
 
     def at_close(self, call: Callable[[], object]) -> None:
         """Call this when the session is closed, before the engine ends."""
@@ -262,6 +284,8 @@ class Session:
             raise ValueError("a timer needs a delay of 0 or more and an interval above 0 seconds")
         if until is not None and until.removeprefix("@") not in STATE_WORDS:
             raise ValueError(f"{until!r} is not a condition: use @ and one of {', '.join(STATE_WORDS)}")
+        from .timers import TimerDriver, TimerInfo  # most batch runs have none
+
         number = next(self._timer_numbers)
         info = TimerInfo(number, command, nodes.copy(), options, delay, interval, count, until)
         engine = self._live_engine()

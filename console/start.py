@@ -52,6 +52,7 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
             on_submit=records.submitted,
             on_finish=records.finished,
             on_trusted=records.trusted,
+            on_note=records.note,
             asks=interactive,
         )
         expression = settings.groups.default if nodes is None else nodes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,11 @@ class Records:
             self.audit.finished(run)
         if self.archive is not None:
             self.archive.add(run)
+
+    def note(self, what: str, content: Mapping[str, Any]) -> None:
+        """Something that is no run (a job of the queue); any thread. Raises AuditError as `submitted` does."""
+        if self.audit is not None:
+            self.audit.note(what, **content)
 
     def trusted(self, keys: Sequence[Any]) -> None:
         """Host keys that the operator accepted; any thread."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +92,7 @@ class FakeSession:
         self.hold = False
         self.resolved: list[str] = []
         self.notices: list[Notice] = []
+        self.noted: list[tuple[str, dict[str, Any]]] = []
         self.closers: list[Callable[[], object]] = []
         self._own = {"web": "web[1-4]", "db": "db[1-2]", "all": "web[1-4],db[1-2]", **(groups or {})}
         self.resolver: Any = DeckResolver(
@@ -173,6 +174,9 @@ class FakeSession:
 
     def engine_task(self) -> Task:
         raise RefusedError("there is no engine here")
+
+    def note(self, what: str, content: Mapping[str, Any]) -> None:
+        self.noted.append((what, dict(content)))
 
     def at_close(self, call: Callable[[], object]) -> None:
         self.closers.append(call)

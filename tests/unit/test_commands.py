@@ -15,6 +15,7 @@ from clusterdeck.console.exits import ExitCode
 from clusterdeck.console.interpreter import Interpreter
 from clusterdeck.console.language import parse
 from clusterdeck.console.options import RunOptions
+from clusterdeck.console.records.audit import AuditError
 from clusterdeck.console.runs import Run
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeFrontEnd, FakeSession
@@ -171,6 +172,14 @@ def test_the_caret_of_a_wrong_node_set_stands_under_it(console: Console) -> None
     assert shown[2].index("^") in range(10, 24)
 
 
+def test_what_cannot_be_recorded_is_not_run(console: Console) -> None:
+    def refuse(*_: object) -> None:
+        raise AuditError("no space")
+
+    console.session.shell = refuse  # type: ignore[method-assign, assignment]
+    assert "no space" in console("@web ls", ExitCode.AUDIT_FAILED)
+
+
 def test_an_error_inside_a_command_does_not_end_the_console(console: Console) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("boom \x1b[2J")
@@ -229,8 +238,9 @@ def test_protected_nodes_are_asked_about_everywhere(console: Console) -> None:
 
 
 def test_a_rail_that_cannot_be_read_lets_nothing_through(console: Console) -> None:
-    console.session.settings.set("safety.protected", "n[1-")
-    console("@web uptime", ExitCode.REFUSED)
+    for expression in ("n[1-", "@typo", "@all!@typo"):
+        console.session.settings.set("safety.protected", expression)
+        assert "safety.protected" in console("@web uptime", ExitCode.REFUSED)
 
 
 def test_scripts_are_not_asked_about_their_size(console: Console) -> None:

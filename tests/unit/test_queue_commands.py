@@ -84,6 +84,15 @@ def test_map_runs_every_item_once_and_shows_outputs(deck: Deck) -> None:
     assert {node for node, _ in deck.runner.ran} <= {"web1", "web2", "web3"}
     assert "ran job a 1" in shown
     assert "no results" in deck(":queue results")
+    noted = [what for what, _ in deck.session.noted]
+    assert noted == ["queue map", "queue job", "queue job", "queue job"]
+    assert deck.session.noted[0][1]["nodes"] == "web[1-3]"
+
+
+def test_what_is_queued_is_recorded_without_its_secrets(deck: Deck) -> None:
+    deck(":queue join web1")
+    deck(":queue map -- app --password=tiger {} ::: a")
+    assert "tiger" not in str(deck.session.noted)
 
 
 def test_map_runs_on_the_selection_if_nobody_joined(deck: Deck) -> None:
