@@ -129,7 +129,7 @@ def start_repl(nodes: str | None, overrides: Sequence[str]) -> int:
     from .repl.app import run
 
     try:
-        with open_session(settings, nodes, interactive=sys.stdin.isatty()) as session:
+        with open_session(settings, nodes, interactive=sys.stdin is not None and sys.stdin.isatty()) as session:
             return run(session)
     except NodeExpressionError as error:
         return _fail(str(error), ExitCode.USAGE)

@@ -6,10 +6,12 @@ not a terminal its lines are played one after the other, and the exit code tells
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from types import FrameType
 from typing import Any, TextIO
 
@@ -40,9 +42,14 @@ from .terminal import Ended, Terminal
 
 def run(session: Session) -> int:
     """The REPL on a session; returns the exit code. Uses standard input, output and error as they are."""
-    if sys.stdin is not None and sys.stdin.isatty() and (sys.stdout.isatty() or sys.stderr.isatty()):
+    if _on_terminal(sys.stdin) and (_on_terminal(sys.stdout) or _on_terminal(sys.stderr)):
         return _Interactive(session).run()
-    return _Played(session, sys.stdin, sys.stdout, sys.stderr).run()
+    with open(os.devnull, "w") as nowhere:  # a stream that was closed by whoever started us
+        return _Played(session, sys.stdin, sys.stdout or nowhere, sys.stderr or nowhere).run()
+
+
+def _on_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 class _Repl:
@@ -116,14 +123,14 @@ class _Interactive(_Repl):
         paint = Paint(color)
         dumb = is_dumb_terminal()
         # Answers that go to a file leave the prompt on the terminal that is left.
-        terminal_out = sys.stdout if sys.stdout.isatty() else sys.stderr
+        apart = None if _on_terminal(sys.stdout) else sys.stdout
+        terminal_out = sys.stdout if _on_terminal(sys.stdout) else sys.stderr
         self.terminal = Terminal(
             create_input(sys.stdin),
             None if dumb else create_output(terminal_out),
             out=lambda text: _write(terminal_out, text),
         )
         self.asker = Asker(self.terminal, paint)
-        apart = None if sys.stdout.isatty() else sys.stdout
         sink = TerminalSink(self.terminal, apart, color=wants_color(screen.color, terminal=False))
         super().__init__(session, sink, paint, PlainFrontEnd(sink, paint, self.terminal, self.asker))
         self._questions: list[QuestionAsked] = []
@@ -208,6 +215,8 @@ class _Played(_Repl):
         super().__init__(session, sink, paint, PlainFrontEnd(sink, paint))
         self._lines = lines
         self._unread = False
+        if isinstance(lines, TextIOWrapper):
+            lines.reconfigure(errors="surrogateescape")  # a line goes to the nodes byte for byte
 
     def _reader_gone(self) -> None:
         """Nobody reads the answers any more (`| head`): stop what runs, begin nothing else. In any thread."""
