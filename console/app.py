@@ -23,7 +23,7 @@ from ..widgets.prompt import PromptHost
 from ..widgets.queue_view import QueueSnapshot
 from . import paths
 from .commands.registry import Registry
-from .commands.spec import CommandSpec
+from .commands.spec import CommandSpec, Danger
 from .events import SessionEvent
 from .frontend import Answer, Confirmation, Document, Question
 from .keymap import load_keymap, normal
@@ -140,11 +140,14 @@ class ClusterdeckApp(App[int]):
         self._pump.start()
 
     def _bind(self, spec: CommandSpec) -> None:
-        """The registry's own default keys; what the screen already uses them for goes first."""
+        """The registry's own default keys; what the screen already uses them for goes first.
+
+        What reaches nodes is only put into the prompt: a key meant for the prompt must not start it from a view.
+        """
         if spec.keys and not spec.screen:
             self.bind(
                 ",".join(normal(key) for key in spec.keys),
-                f"ask(':{spec.word}')",
+                f"{'offer' if spec.danger >= Danger.TOUCHES else 'ask'}(':{spec.word}')",
                 description=spec.title,
                 show=False,
             )
@@ -229,6 +232,9 @@ class ClusterdeckApp(App[int]):
         """Put a line into the prompt for the operator to finish."""
         self.main.set_focus(self.main.prompt)
         self.main.prompt.replace(line)
+
+    def action_offer(self, line: str) -> None:
+        self.offer_line(line)
 
     def action_ask(self, line: str) -> None:
         self.ask_line(line)

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
+from clusterdeck.console import keymap
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
-from clusterdeck.tests.support.tui import Deck, settled
+from clusterdeck.tests.support.tui import Deck, settled, until
 from clusterdeck.widgets.cells import safe
 from clusterdeck.widgets.diff_view import DiffView
 from clusterdeck.widgets.document_view import DocumentView
@@ -444,3 +445,54 @@ async def test_names_and_output_are_never_markup() -> None:
 def test_safe_leaves_nothing_that_a_terminal_obeys() -> None:
     text = safe("".join(map(chr, range(0x250))) + "\u202e\u200b")
     assert not [character for character in text if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs")]
+
+
+# -- commands that only the screen can do, and keys that the registry gives
+
+
+async def test_commands_of_the_screen() -> None:
+    async with opened() as (deck, pilot):
+        main = deck.app.main
+        assert deck.app.act("view.plot", (r"amd(\d+)",))
+        await settled(deck, pilot)
+        assert main.view == "plot"
+        assert "19 of 24 nodes" in deck.screen_text()
+        assert deck.app.act("view.filter", ("rc:2",))
+        await settled(deck, pilot)
+        assert [main.nodes.board.names[node] for node in main.nodes.listed] == ["node2", "node11"]
+        assert main.query_one("#filter").display
+        assert deck.app.act("view.filter", ("",))
+        assert not main.query_one("#filter").display
+        assert deck.app.act("view.theme", ("light",))
+        assert deck.app.theme == "light"
+        assert deck.app.act("view.theme", ("no-such",))
+        assert deck.app.theme == "light"
+        assert not deck.app.act("view.unknown", ())
+
+
+async def test_keys_of_commands_that_reach_nodes_only_fill_the_prompt() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", "R")
+        await deck.wait_prompt(pilot, ":again")
+        assert deck.lines == []
+        await pilot.press("ctrl+u", "ctrl+o", "u")
+        await deck.wait_line(pilot, ":nodes undo")
+
+
+async def test_every_key_of_the_registry_does_something_on_the_screen() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o")
+        bound = set(deck.app.main.active_bindings)
+        for spec in deck.registry:
+            for key in spec.keys:
+                assert keymap.normal(key) in bound, (spec.id, key)
+
+
+async def test_palette_has_commands_and_keys() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: deck.app.screen is not deck.app.main)
+        await pilot.press(*"failures")
+        await until(pilot, lambda: "screen: Failures" in deck.screen_text(), deck.screen_text)
+        await pilot.press("escape")
+        await until(pilot, lambda: deck.app.screen is deck.app.main)
