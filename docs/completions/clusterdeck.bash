@@ -34,13 +34,14 @@ _clusterdeck() {
         run:--batch) return; return ;;
         run:--stop-at) return; return ;;
         run:--retries) return; return ;;
+        run:--confirm) return; return ;;
         repl:-w) COMPREPLY=($(compgen -A hostname -- "$current")); return ;;
         repl:-O|repl:--option) return; return ;;
         play:-w) COMPREPLY=($(compgen -A hostname -- "$current")); return ;;
         play:-O|play:--option) return; return ;;
     esac
     case $command in
-        run) COMPREPLY=($(compgen -W '-h --help -w -x -a --all -g --group -X --hostfile --machinefile --pick -s --groupsource --groupsconf -b --dshbak -B -L -N -S --maxrc -r --regroup -G --groupbase --axis --diff --outdir --errdir --json --jsonl --raw --color -P --progress -q --quiet -v --verbose -d --debug -c --copy --rcopy --dest -p -R --worker -l --user -f --fanout -t --connect_timeout --connect-timeout -u --command_timeout --timeout -o --options -O --option -n --nostdin --remote --batch --stop-at --retries --sudo --dry-run' -- "$current")) ;;
+        run) COMPREPLY=($(compgen -W '-h --help -w -x -a --all -g --group -X --hostfile --machinefile --pick -s --groupsource --groupsconf -b --dshbak -B -L -N -S --maxrc -r --regroup -G --groupbase --axis --diff --outdir --errdir --json --jsonl --raw --color -P --progress -q --quiet -v --verbose -d --debug -c --copy --rcopy --dest -p -R --worker -l --user -f --fanout -t --connect_timeout --connect-timeout -u --command_timeout --timeout -o --options -O --option -n --nostdin --remote --batch --stop-at --retries --sudo --confirm --dry-run' -- "$current")) ;;
         repl) COMPREPLY=($(compgen -W '-h --help -w -O --option' -- "$current")) ;;
         play) COMPREPLY=($(compgen -W '-h --help -w -O --option --dry-run --yes' -- "$current")) ;;
         demo) COMPREPLY=($(compgen -W '-h --help' -- "$current")) ;;

@@ -51,6 +51,7 @@ complete -c clusterdeck -n '__fish_seen_subcommand_from run' -l batch -x -d 'in 
 complete -c clusterdeck -n '__fish_seen_subcommand_from run' -l stop-at -x -d 'no more waves after so many bad nodes: 3 or 2%'
 complete -c clusterdeck -n '__fish_seen_subcommand_from run' -l retries -x -d 'try bad nodes again, N times'
 complete -c clusterdeck -n '__fish_seen_subcommand_from run' -l sudo -d 'run the command through sudo'
+complete -c clusterdeck -n '__fish_seen_subcommand_from run' -l confirm -x -d 'agree to run on N nodes, protected ones among them'
 complete -c clusterdeck -n '__fish_seen_subcommand_from run' -l dry-run -d 'show nodes and command, run nothing'
 complete -c clusterdeck -n '__fish_seen_subcommand_from run' -F
 complete -c clusterdeck -n __fish_use_subcommand -a repl -d 'the prompt in a plain terminal'
@@ -130,6 +131,7 @@ complete -c cdeck -n '__fish_seen_subcommand_from run' -l batch -x -d 'in waves 
 complete -c cdeck -n '__fish_seen_subcommand_from run' -l stop-at -x -d 'no more waves after so many bad nodes: 3 or 2%'
 complete -c cdeck -n '__fish_seen_subcommand_from run' -l retries -x -d 'try bad nodes again, N times'
 complete -c cdeck -n '__fish_seen_subcommand_from run' -l sudo -d 'run the command through sudo'
+complete -c cdeck -n '__fish_seen_subcommand_from run' -l confirm -x -d 'agree to run on N nodes, protected ones among them'
 complete -c cdeck -n '__fish_seen_subcommand_from run' -l dry-run -d 'show nodes and command, run nothing'
 complete -c cdeck -n '__fish_seen_subcommand_from run' -F
 complete -c cdeck -n __fish_use_subcommand -a repl -d 'the prompt in a plain terminal'
