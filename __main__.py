@@ -1,8 +1,6 @@
 """`python -m clusterdeck` is the `clusterdeck` command."""
 
-import sys
-
-from .console.cli import main
+from .console.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -23,6 +26,28 @@ exit codes: see `clusterdeck help exit-codes`; with `run -S`, the largest return
 """
 
 
+def script() -> NoReturn:
+    """The installed program. It ends without the interpreter's clean-up, which takes longer than a short run.
+
+    Nothing is lost by that: sessions are closed, and what was written is flushed, when `main` returns; and a thread
+    that still waits for a terminal's input cannot hold up the end.
+    """
+    code = 1
+    try:
+        code = main()
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = code or 1
+    if threading.active_count() > 1:
+        # Somebody's thread still works: let the interpreter wait for it as usual.
+        sys.exit(code)
+    os._exit(code)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The `clusterdeck` command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -34,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ..engine.taskmanager.worker_main import main as worker_main
 
         return worker_main(words[1:])
-    arguments = make_parser().parse_args(words)
+    arguments = make_parser(only=words[0] if words else "").parse_args(words)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     from .settings import SettingsError
 
@@ -45,8 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except Exception as error:
-        import os
-
         if os.environ.get("CLUSTERDECK_DEBUG"):
             raise
         from .crash import tell_crash
@@ -69,8 +92,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; the manual page and the shell completions are made from it, too."""
+def make_parser(only: str = "") -> argparse.ArgumentParser:
+    """The parser of the whole command line; the manual page and the shell completions are made from it, too.
+
+    only: leave the other commands out, where it is known which one was called: they would cost time for nothing.
+    """
     parser = _Parser(
         prog="clusterdeck",
         description="A live console for clusters: run, watch, gather and copy on many nodes over SSH.",
@@ -85,8 +111,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.set_defaults(handler=_console)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_run(commands)
-    _add_repl_and_play(commands)
-    _add_tools(commands)
+    if only != "run":
+        _add_repl_and_play(commands)
+        _add_tools(commands)
     return parser
 
 
@@ -164,6 +191,8 @@ def _console(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # What is imported stays for good: looking for garbage in it only takes time.
+    gc.disable()
     from .batch.read import UsageError, read_arguments
     from .batch.runner import run_batch
     from .config import load_settings
@@ -176,6 +205,7 @@ def _run(arguments: argparse.Namespace) -> int:
         flags["groups.file"] = arguments.groupsconf
     notices: list[str] = []
     settings = load_settings(flags, notices=notices)
+    gc.enable()
     for notice in notices if request.verbose else ():
         _fail(notice, 0)
     return run_batch(request, settings, sys.stdout.buffer, sys.stderr.buffer)

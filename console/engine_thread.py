@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..engine.task import Task
 from ..engine.text import clean_text_line, sanitize_text
@@ -17,7 +17,9 @@ from .outbox import EventBatcher, Outbox
 from .run_handler import RunDriver
 from .runs import Run
 from .settings import Settings
-from .timers import TimerDriver
+
+if TYPE_CHECKING:
+    from .timers import TimerDriver
 
 
 class EngineThread:

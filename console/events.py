@@ -15,7 +15,7 @@ STDERR = 1
 STREAM_NAMES = ("stdout", "stderr")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """Whole lines of one node and stream, each line ended by LF. lines: how many."""
 
@@ -25,7 +25,7 @@ class Chunk:
     lines: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NodeChange:
     """A node came into a state. rc and failure as in engine.states.NodeEnd."""
 
@@ -36,7 +36,7 @@ class NodeChange:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RunStarted:
     """The engine took the run up."""
 
@@ -44,7 +44,7 @@ class RunStarted:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NodesChanged:
     """States of nodes changed, in this order."""
 
@@ -52,7 +52,7 @@ class NodesChanged:
     changes: tuple[NodeChange, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NodesRestarted:
     """Nodes are tried again: their output so far and their end no longer count. attempt: 2 for the first retry."""
 
@@ -61,7 +61,7 @@ class NodesRestarted:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OutputArrived:
     """Output arrived, grouped by node, in the order of arrival per node."""
 
@@ -69,7 +69,7 @@ class OutputArrived:
     chunks: tuple[Chunk, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CopyProgressed:
     """Bytes of a copy that are done; total may grow while directories are listed."""
 
@@ -79,7 +79,7 @@ class CopyProgressed:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RunFinished:
     """All nodes of the run ended. stopped: True when `stop_at` kept further waves from starting."""
 
@@ -88,7 +88,7 @@ class RunFinished:
     stopped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TimerFired:
     """A timer's round began. run: the id of the round's run, None when the round before still ran (missed)."""
 
@@ -98,7 +98,7 @@ class TimerFired:
     missed: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TimerEnded:
     """A timer will not fire again; `reason` is one clean line."""
 
@@ -106,7 +106,7 @@ class TimerEnded:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class QuestionAsked:
     """The engine needs an answer; what waits for it is held back, the rest goes on.
 
@@ -122,14 +122,14 @@ class QuestionAsked:
     run: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class QuestionSettled:
     """A question needs no answer any more: answered, or what waited for it ended."""
 
     question: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Notice:
     """Something worth a line to the operator: level is "info", "warning" or "error"; text is clean."""
 

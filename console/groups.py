@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from ..widgets.views import OutputLine
+if TYPE_CHECKING:
+    from ..widgets.views import OutputLine
 
 
 class AnswerGroup:

@@ -7,12 +7,12 @@ counted mark between them. The digests go on over everything that arrived, kept 
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from .digest import blake2b
 from .events import Chunk
 
 
@@ -67,13 +67,13 @@ class NodeOutput:
         self.lost_lines = 0
         self.lost_bytes = 0
         #: Running digest per stream; bytes once the node's output is sealed.
-        self.digests: list[hashlib.blake2b | bytes | None] = [None, None]
+        self.digests: list[blake2b | bytes | None] = [None, None]
 
     def append(self, chunk: Chunk) -> None:
         """Take a chunk of whole lines."""
         digest = self.digests[chunk.stream]
         if digest is None or isinstance(digest, bytes):
-            digest = hashlib.blake2b(digest_size=16)
+            digest = blake2b(digest_size=16)
             self.digests[chunk.stream] = digest
         digest.update(chunk.data)
         size = len(chunk.data)

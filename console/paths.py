@@ -7,16 +7,23 @@ Environment: CLUSTERDECK_CONFIG_DIR, CLUSTERDECK_STATE_DIR and CLUSTERDECK_CACHE
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 APPLICATION = "clusterdeck"
+_LINUX = {"config": ".config", "state": ".local/state", "cache": ".cache"}
 
 
 def _folder(variable: str, kind: str) -> Path:
     moved = os.environ.get(variable)
     if moved:
         return Path(moved).expanduser()
-    import platformdirs  # only when asked for: `--help` and `run` must not pay for it
+    if sys.platform.startswith("linux"):
+        # As platformdirs would say, without the time to import it.
+        base = os.environ.get(f"XDG_{kind.upper()}_HOME", "")
+        home = Path(base) if os.path.isabs(base) else Path.home() / _LINUX[kind]
+        return home / APPLICATION
+    import platformdirs
 
     return Path(getattr(platformdirs, f"user_{kind}_path")(APPLICATION, appauthor=False))
 
@@ -77,6 +84,13 @@ def history_file() -> Path:
 def runs_dir() -> Path:
     """Finished runs on disk, one folder per run."""
     folder = state_dir() / "runs"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def spool_dir() -> Path:
+    """Where output goes that does not fit in memory; its files have no names."""
+    folder = state_dir() / "spool"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 

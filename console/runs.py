@@ -8,12 +8,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ClusterShell.NodeSet import NodeSet
 
 from ..engine.states import NodeState
 from ..engine.text import clean_line, sanitize_text
-from ..widgets.views import OutputLine
 from .events import (
     STREAM_NAMES,
     CopyProgressed,
@@ -31,6 +31,9 @@ from .output import OutputLimits, OutputStore, SpoolFile
 
 #: A shown line ends here with a counted mark; the store keeps the whole line.
 SHOWN_LINE_BYTES = 64 * 1024
+
+if TYPE_CHECKING:
+    from ..widgets.views import OutputLine
 
 RunEvent = RunStarted | NodesChanged | NodesRestarted | OutputArrived | CopyProgressed | RunFinished
 
@@ -198,6 +201,8 @@ class Run:
 
     def lines(self, node: int, start: int, stop: int) -> list[OutputLine]:
         """A node's lines, clean."""
+        from ..widgets.views import OutputLine  # batch runs never need one
+
         return [OutputLine(shown(line), STREAM_NAMES[s]) for s, line in self.output.lines(node, start, stop)]
 
     def merged_count(self) -> int:
@@ -206,6 +211,8 @@ class Run:
 
     def merged(self, start: int, stop: int) -> list[tuple[int, OutputLine]]:
         """Lines of all nodes in the order of arrival, as (node number, line)."""
+        from ..widgets.views import OutputLine
+
         return [(n, OutputLine(shown(line), STREAM_NAMES[s])) for n, s, line in self._merged.lines(start, stop)]
 
     @property

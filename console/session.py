@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ClusterShell.NodeSet import NodeSet
@@ -36,7 +35,7 @@ from .events import (
     TimerFired,
 )
 from .launch import RunSpec, check_exec, remote_command
-from .node_expressions import STATE_WORDS, DeckResolver, NodeExpressionError, parse_nodes
+from .node_expressions import DeckResolver, NodeExpressionError, parse_nodes
 from .options import RunOptions
 from .outbox import Batch, Outbox
 from .output import OutputLimits
@@ -48,7 +47,7 @@ from .waves import plan_waves, stop_threshold
 if TYPE_CHECKING:
     from .questions import QuestionDesk
     from .selection import Selection
-    from .timers import TimerInfo
+    from .timers import TimerDesk, TimerInfo
 
 __all__ = ["NodeExpressionError", "RefusedError", "Session"]
 
@@ -90,8 +89,7 @@ class Session:
         self._on_finish = on_finish
         self._on_note = on_note
         self._run_numbers = itertools.count(1)
-        self._timer_numbers = itertools.count(1)
-        self._timers: dict[int, TimerInfo] = {}
+        self._timer_desk: TimerDesk | None = None
         self._desk: QuestionDesk | None = None
         if asks:
             from .questions import QuestionDesk  # brings the SSH layer with it, which a local batch run never needs
@@ -254,7 +252,7 @@ class Session:
         return run
 
     def _make_run(self, spec: RunSpec, line: str, nodes: NodeSet | None, kind: str | None = None) -> Run:
-        spool = Spool(_spool_dir, self.settings.limits.run_spool, self._budget, self._spool_failed)
+        spool = Spool(paths.spool_dir, self.settings.limits.run_spool, self._budget, self._spool_failed)
         run = Run(next(self._run_numbers), line, kind or spec.kind, nodes, spec.options, self._limits, spool)
         run.sources, run.destination = spec.sources, spec.destination
         return run
@@ -280,40 +278,27 @@ class Session:
             raise RefusedError("an empty command is not run")
         if not len(nodes):
             raise RefusedError("no nodes: select some, or name them with -w")
-        if delay < 0 or (interval is not None and interval <= 0):
-            raise ValueError("a timer needs a delay of 0 or more and an interval above 0 seconds")
-        if until is not None and until.removeprefix("@") not in STATE_WORDS:
-            raise ValueError(f"{until!r} is not a condition: use @ and one of {', '.join(STATE_WORDS)}")
-        from .timers import TimerDriver, TimerInfo  # most batch runs have none
+        from .timers import TimerDesk, TimerInfo  # most batch runs have none
 
-        number = next(self._timer_numbers)
-        info = TimerInfo(number, command, nodes.copy(), options, delay, interval, count, until)
+        if self._timer_desk is None:
+            self._timer_desk = TimerDesk()
         engine = self._live_engine()
-        driver = TimerDriver(
-            info,
-            partial(self._timer_round, engine),
-            engine.is_running,
-            lambda now, run: engine.batcher.event(TimerFired(now.id, now.rounds, run, now.missed), now=True),
-            lambda now: engine.batcher.event(TimerEnded(now.id, now.reason), now=True),
-        )
-        self._timers[number] = info
-        engine.post(lambda: engine.add_timer(driver))
-        return info
+        info = TimerInfo(0, command, nodes.copy(), options, delay, interval, count, until)
+        return self._timer_desk.add(engine, info, partial(self._timer_round, engine))
 
     def timers(self) -> list[TimerInfo]:
         """All timers of the session, oldest first, ended ones included."""
-        return list(self._timers.values())
+        return [] if self._timer_desk is None else self._timer_desk.all()
 
     def cancel_timer(self, number: int) -> bool:
         """End a timer; False when it is not known or has ended."""
-        info = self._timers.get(number)
-        engine = self._engine
-        if info is None or not info.active or engine is None:
-            return False
-        return engine.post(lambda: engine.cancel_timer(number, "cancelled"))
+        engine, desk = self._engine, self._timer_desk
+        return engine is not None and desk is not None and desk.cancel(engine, number)
 
     def _timer_round(self, engine: EngineThread, info: TimerInfo) -> int:
         """A timer's next run; in the engine's thread."""
+        if self.settings.safety.read_only:
+            raise RefusedError("the session is read-only")
         spec = RunSpec("shell", info.command, info.options)
         run = self._make_run(spec, info.command, info.nodes, "timer")
         run.timer = info.id
@@ -403,17 +388,8 @@ class Session:
                     run.apply(event)
                     if isinstance(event, RunFinished):
                         finished.append(run)
-            case TimerFired(timer=number, round=rounds, run=run_id, missed=missed):
-                info = self._timers[number]
-                last = info.last_run if run_id is None else run_id
-                self._timers[number] = replace(info, rounds=rounds, missed=missed, last_run=last)
-            case TimerEnded(timer=number, reason=reason):
-                self._timers[number] = replace(self._timers[number], active=False, reason=reason)
+            case TimerFired() | TimerEnded():
+                if self._timer_desk is not None:
+                    self._timer_desk.applied(event)
             case _:
                 pass
-
-
-def _spool_dir() -> Path:
-    folder = paths.state_dir() / "spool"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder

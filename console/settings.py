@@ -16,11 +16,12 @@ class SettingsError(ValueError):
     """A setting that does not exist or cannot have that value; the text names both and the remedy."""
 
 
+# No slots, comparison or repr: what dataclasses write for them is start-up time of every `clusterdeck run`.
 def _setting(default: Any, text: str, *, choices: tuple[str, ...] = (), low: float | None = None) -> Any:
     return field(default=default, metadata={"text": text, "choices": choices, "low": low})
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class RunSettings:
     """How commands run where the line does not say."""
 
@@ -33,7 +34,7 @@ class RunSettings:
     stderr: bool = _setting(False, "keep stderr apart from stdout")
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class SshSettings:
     """SSH: what the paramiko worker does, and the words for the external programs."""
 
@@ -53,7 +54,7 @@ class SshSettings:
     scp_options: str = _setting("", "options for the scp program (worker ssh)")
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class LimitSettings:
     """What outputs may cost."""
 
@@ -66,7 +67,7 @@ class LimitSettings:
     runs: int = _setting(200, "runs kept in a session", low=1)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class SafetySettings:
     """What keeps a slip from becoming an outage."""
 
@@ -76,7 +77,7 @@ class SafetySettings:
     dangerous: str = _setting("", "further verbs that always ask first, such as `rm -r`, separated by commas")
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class RecordSettings:
     """What is written down."""
 
@@ -87,7 +88,7 @@ class RecordSettings:
     history_size: int = _setting(10_000, "lines of the prompt's history", low=0)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class ScreenSettings:
     """The full-screen console."""
 
@@ -104,16 +105,18 @@ class ScreenSettings:
     refresh: float = _setting(30.0, "screen updates per second", low=1)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class QueueSettings:
     """The task queue."""
 
-    store: str = _setting("", "where it is kept: empty = in memory, sqlite:///FILE, redis://..., rediss://..., unix://...")
+    store: str = _setting(
+        "", "where it is kept: empty = in memory, sqlite:///FILE, redis://..., rediss://..., unix://..."
+    )
     socket: str = _setting("", "socket of a queue that another process serves; empty = a queue of one's own")
     slots: int = _setting(1, "tasks at a time on a node", low=1)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class GroupSettings:
     """Node groups beside those of ClusterShell's groups.conf."""
 
@@ -144,7 +147,7 @@ NODE_KEYS: dict[str, type] = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class Settings:
     """All settings of a session. Set through `set`, so that types are checked and sources are remembered."""
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ClusterShell.NodeSet import NodeSet
 
 from ..engine.states import NodeState
+from ..engine.text import sanitize_text
+from .events import TimerEnded, TimerFired
 from .node_expressions import STATE_WORDS
 from .options import RunOptions
+
+if TYPE_CHECKING:
+    from .engine_thread import EngineThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,12 @@ class TimerDriver:
             self.info = replace(info, missed=info.missed + 1)
             self._fired(self.info, None)
             return
-        number = self._fire(info)
+        try:
+            number = self._fire(info)
+        except Exception as error:
+            # A round that is refused (no record, no nodes) ends its timer and nothing else.
+            self.cancel(sanitize_text(str(error)) or type(error).__name__)
+            return
         self.info = replace(info, rounds=info.rounds + 1, last_run=number)
         self._fired(self.info, number)
         if info.interval is None:
@@ -104,3 +115,50 @@ class TimerDriver:
         states = STATE_WORDS[until.removeprefix("@")]
         if any(counts.get(state) for state in states):
             self.cancel(f"{until} in round {self.info.rounds}")
+
+
+class TimerDesk:
+    """The timers of a session, as its front end sees them; `applied` belongs to the pump, the rest to any thread."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._timers: dict[int, TimerInfo] = {}
+
+    def add(self, engine: EngineThread, info: TimerInfo, fire: Callable[[TimerInfo], int]) -> TimerInfo:
+        """Check a timer, number it and arm it; `fire` begins a round, in the engine's thread. Raises ValueError."""
+        if info.delay < 0 or (info.interval is not None and info.interval <= 0):
+            raise ValueError("a timer needs a delay of 0 or more and an interval above 0 seconds")
+        if info.until is not None and info.until.removeprefix("@") not in STATE_WORDS:
+            raise ValueError(f"{info.until!r} is not a condition: use @ and one of {', '.join(STATE_WORDS)}")
+        info = replace(info, id=next(self._numbers))
+        driver = TimerDriver(
+            info,
+            fire,
+            engine.is_running,
+            lambda now, run: engine.batcher.event(TimerFired(now.id, now.rounds, run, now.missed), now=True),
+            lambda now: engine.batcher.event(TimerEnded(now.id, now.reason), now=True),
+        )
+        self._timers[info.id] = info
+        engine.post(lambda: engine.add_timer(driver))
+        return info
+
+    def all(self) -> list[TimerInfo]:
+        """Oldest first, ended ones included."""
+        return list(self._timers.values())
+
+    def cancel(self, engine: EngineThread, number: int) -> bool:
+        """End a timer; False when it is not known or has ended."""
+        info = self._timers.get(number)
+        if info is None or not info.active:
+            return False
+        return engine.post(lambda: engine.cancel_timer(number, "cancelled"))
+
+    def applied(self, event: TimerFired | TimerEnded) -> None:
+        """Take an event in."""
+        info = self._timers[event.timer]
+        if isinstance(event, TimerEnded):
+            info = replace(info, active=False, reason=event.reason)
+        else:
+            last = info.last_run if event.run is None else event.run
+            info = replace(info, rounds=event.round, missed=event.missed, last_run=last)
+        self._timers[event.timer] = info

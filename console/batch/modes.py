@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -172,6 +171,8 @@ class Diff(LiveErrors):
 
     def finished(self) -> None:
         """Print a unified diff for every other answer."""
+        import difflib
+
         groups = answers(self._run, with_silent=True)
         if len(groups) < 2:
             return

@@ -25,7 +25,6 @@ from ..runs import Run
 from ..session import RefusedError, Session
 from ..settings import Settings
 from ..waves import plan_waves, spread
-from .files import NodeFiles
 from .modes import Both, ByNode, Diff, Gathered, LineGathered, Live, Names, OutputMode
 from .request import BatchRequest
 from .targets import targets
@@ -144,6 +143,8 @@ class BatchRunner:
     def _printers(self, run: Run) -> list[OutputMode]:
         request = self._request
         printers: list[OutputMode] = [make_mode(request, run, self._writer, self._session)]
+        if request.out_folder or request.err_folder:
+            from .files import NodeFiles
         if request.out_folder:
             printers.append(NodeFiles(run, Path(request.out_folder), STDOUT))
         if request.err_folder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +47,8 @@ def targets(options: TargetOptions, resolve: Callable[[str], NodeSet]) -> NodeSe
     for group in options.exclude_groups:
         found.difference_update(resolve(f"@{_qualified(group, prefix)}"))
     if options.pick > 0 and len(found) > options.pick:
+        import random
+
         found = NodeSet.fromlist(random.sample(list(found), options.pick))
     return found
 

@@ -1,16 +1,15 @@
 """The audit log: who ran what where with which result, one JSON object per line, 0600, each line chained to the last.
 
-`chain` of a line is the SHA-256 of the line before it, so that a line taken out or changed later shows
+`chain` of a line is the BLAKE2b-256 of the line before it, so that a line taken out or changed later shows
 (`verify_chain`). Several consoles of one user may write to one log: each line is written under a lock.
 """
 
 from __future__ import annotations
 
 import fcntl
-import getpass
-import hashlib
 import json
 import os
+import pwd
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from ...engine.states import NodeState
 from .. import paths
+from ..digest import blake2b
 from ..redact import redact
 from ..runs import Run
 
@@ -110,13 +110,13 @@ class AuditLog:
 
 
 def _last_digest(descriptor: int) -> str:
-    """SHA-256 of the file's last line; "" for an empty file."""
+    """BLAKE2b of the file's last line; "" for an empty file."""
     size = os.fstat(descriptor).st_size
     if size == 0:
         return ""
     tail = os.pread(descriptor, _TAIL, max(0, size - _TAIL))
     last = tail.rstrip(b"\n").rpartition(b"\n")[2]
-    return hashlib.sha256(last).hexdigest()
+    return blake2b(last, digest_size=32).hexdigest()
 
 
 def verify_chain(file: Path) -> int | None:
@@ -130,7 +130,7 @@ def verify_chain(file: Path) -> int | None:
                 return number
             if number > 1 and chain != previous:
                 return number
-            previous = hashlib.sha256(line.rstrip(b"\n")).hexdigest()
+            previous = blake2b(line.rstrip(b"\n"), digest_size=32).hexdigest()
     return None
 
 
@@ -140,6 +140,6 @@ def _now() -> str:
 
 def _user() -> str:
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return str(os.getuid())

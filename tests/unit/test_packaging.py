@@ -84,8 +84,8 @@ def test_the_wheel_works_from_anywhere(wheel: Path, tmp_path: Path) -> None:
         archive.extractall(place)
         (points,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
         commands = archive.read(points).decode()
-    assert "clusterdeck = clusterdeck.console.cli:main" in commands
-    assert "cdeck = clusterdeck.console.cli:main" in commands
+    assert "clusterdeck = clusterdeck.console.cli:script" in commands
+    assert "cdeck = clusterdeck.console.cli:script" in commands
     # -P and the folder first in the path: the wheel's files, not those of the editable install.
     environment = {**os.environ, "PYTHONPATH": str(place)}
     where = subprocess.run(

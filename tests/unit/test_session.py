@@ -293,6 +293,16 @@ def test_a_timer_ends_on_its_condition(session: Session, pump: Pump, tmp_path: P
         session.timer(0.0, 1.0, "true", NodeSet("n1"), RunOptions(), until="@sometimes")
 
 
+def test_a_round_that_is_refused_ends_its_timer_only(session: Session, pump: Pump) -> None:
+    run = session.shell("sleep 0.3; echo on", NodeSet("n1"), RunOptions())
+    session.set_option("read_only", "true")
+    session.timer(0.0, 0.02, "echo tick", NodeSet("n1"), RunOptions())
+    pump(lambda: not session.timers()[0].active)
+    assert "read-only" in session.timers()[0].reason
+    pump(run.done.is_set)
+    assert text(run) == ["on"]
+
+
 def test_waiting_for_a_run_from_another_thread(session: Session, pump: Pump) -> None:
     run = session.shell("sleep 0.2", NodeSet("n1"), RunOptions())
     assert not session.wait_run(run.id, 0.01)
