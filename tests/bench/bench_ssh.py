@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 CLIENT = Path(__file__).with_name("bench_ssh_client.py")
+#: Seconds for one client and one piece of work.
+_PATIENCE = 120
 FAST = "-o KexAlgorithms=curve25519-sha256 -o Ciphers=aes128-gcm@openssh.com"
 
 
@@ -78,7 +80,10 @@ def peers(folder: Path) -> Path:
 
 def measure(python: Path | str, client: str, work: str, count: int, fanout: int, world: dict[str, Any]) -> Any:
     command = [str(python), str(CLIENT), client, work, str(count), str(fanout), json.dumps(world)]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=900)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        return {"error": f"not done after {_PATIENCE} s"}
     lines = done.stdout.strip().splitlines()
     if not lines:
         return {"error": done.stderr.strip().splitlines()[-1:] or done.returncode}
