@@ -9,6 +9,7 @@ from typing import Any
 
 from ..engine.text import sanitize_text
 from . import paths
+from .changes import timer_notice
 from .config import load_settings
 from .events import Notice
 from .exits import ExitCode
@@ -46,11 +47,18 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
     except (OSError, ValueError) as error:
         problems.append(str(error))
     with open_records(settings, interactive=interactive, warn=problems.append) as records:
+
+        def finished(run: Run) -> None:
+            records.finished(run)
+            changed = timer_notice(session.runs, run)
+            if changed is not None:
+                session.tell(changed)
+
         session = Session(
             settings,
             selection=selection,
             on_submit=records.submitted,
-            on_finish=records.finished,
+            on_finish=finished,
             on_trusted=records.trusted,
             on_note=records.note,
             asks=interactive,
