@@ -22,6 +22,7 @@ from .history import DeckSuggest
 from .keys import deck_keys
 from .lexer import DeckLexer
 from .style import color_depth, prompt_style
+from .visible import VisibleProcessor
 
 #: Cells of the selection's name in the prompt; a longer one is cut.
 LABEL_WIDTH = 32
@@ -66,6 +67,7 @@ def build_prompt(parts: PromptParts, input: Input | None = None, output: Output 
         history=parts.history,
         search_ignore_case=True,
         key_bindings=deck_keys(parts.stop_run, parts.say),
+        input_processors=[VisibleProcessor()],
         prompt_continuation=_continuation,
         style=prompt_style(color=parts.color),
         include_default_pygments_style=False,

@@ -7,7 +7,6 @@ erased, the text written and the prompt drawn again, all in the prompt's own loo
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import termios
 import threading
@@ -166,9 +165,9 @@ class _Piece:
     async def _write(self) -> None:
         app = self._session.app
         try:
-            # A late answer about the cursor's row would be taken for the row after this text.
-            while app.renderer.waiting_for_cpr:
-                await asyncio.sleep(0.005)
+            # A late answer about the cursor's row would be taken for the row after this text. Waits for a second at
+            # most, and not at all once it is known that the terminal does not answer.
+            await app.renderer.wait_for_cpr_responses()
             if app.is_running and not app.is_done and self.claim("written") == "written":
                 output = app.output
                 app.renderer.erase()
