@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ from rich.style import Style
 from textual.binding import BindingType
 
 from .actions import bindings
+from .background import Background
 from .cells import Row, safe
 from .diff import COMPARED_LINES, DiffLine, compare, normalise
 from .line_view import LineView
@@ -20,6 +21,7 @@ from .views import GroupView, RunView
 #: Answers beyond this many are not compared; their number is told.
 COMPARED_ANSWERS = 50
 REFRESH_INTERVAL = 0.5
+LIVE_INTERVAL = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,35 @@ class Part:
     title: str
     nodes: tuple[int, ...]
     lines: tuple[DiffLine, ...]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Two answers to be compared. place: of the block that shows the result."""
+
+    base_run: RunView
+    base: GroupView | None
+    run: RunView
+    group: GroupView
+    nodes: tuple[int, ...]
+    title: str
+    hide_equal: bool = False
+    place: int = 0
+
+    def prepare(self, normalising: bool) -> Callable[[], list[DiffLine]]:
+        """Reads both answers; what is returned compares them and reads nothing more."""
+        old = [safe(line.text) for line in self.base.lines(0, COMPARED_LINES)] if self.base is not None else []
+        new = [safe(line.text) for line in self.group.lines(0, COMPARED_LINES)]
+        if not normalising:
+            return lambda: compare(old, new)
+        old_name = self.base_run.names[self.base.members[0]] if self.base is not None else ""
+        new_name = self.run.names[self.group.members[0]]
+
+        def work() -> list[DiffLine]:
+            keys = ([normalise(text, (old_name,)) for text in old], [normalise(text, (new_name,)) for text in new])
+            return compare(old, new, keys)
+
+        return work
 
 
 class DiffView(LineView):
@@ -51,6 +82,11 @@ class DiffView(LineView):
         self._rows_list: list[tuple[Part | None, DiffLine]] = []
         self._seen: tuple[object, ...] = ()
         self._at = 0.0
+        self._blocks: list[Part | str] = []
+        self._waiting: list[Comparison] = []
+        self._background = Background("diff")
+        self._round = 0
+        self._equal = 0
 
     # -- the model
 
@@ -74,9 +110,14 @@ class DiffView(LineView):
     def tick(self, now: float) -> None:
         """Compare anew if output came."""
         run = self.run
-        if run is not None and now - self._at >= REFRESH_INTERVAL and (run.output_version,) != self._seen:
+        if not self._waiting and run is not None and self._due(run, now):
             self._at = now
             self._compare()
+
+    def _due(self, run: RunView, now: float) -> bool:
+        """While output comes in, answers differ from moment to moment: a look now and then is enough."""
+        interval = REFRESH_INTERVAL if run.ended is not None else LIVE_INTERVAL
+        return (run.output_version,) != self._seen and now - self._at >= interval
 
     def _groups(self, run: RunView) -> list[GroupView]:
         groups = list(run.groups())
@@ -85,66 +126,95 @@ class DiffView(LineView):
         return groups
 
     def _compare(self) -> None:
+        """Begin anew: headings at once, differences as the thread finds them."""
         run = self.run
-        self._rows_list = []
+        self._round += 1
+        self._blocks = []
+        self._waiting = []
+        self._equal = 0
         if run is not None:
             self._seen = (run.output_version,)
             if self.other is not None:
                 self._against_run(run, self.other)
             else:
                 self._against_group(run)
-        self.update_rows()
+        self._lay_out()
+        self._next()
 
     def _against_group(self, run: RunView) -> None:
         groups = self._groups(run)
         if not groups:
             return
         base = next((group for group in groups if self._base is not None and self._base in group.members), groups[0])
-        self._head(f"base: {base.folded} ({len(base.members)})", tuple(base.members))
+        self._blocks.append(Part(f"base: {base.folded} ({len(base.members)})", tuple(base.members), ()))
         others = [group for group in groups if group is not base]
         for group in others[:COMPARED_ANSWERS]:
-            lines = self._differences(base, run, group, run)
-            self._part(Part(f"{group.folded} ({len(group.members)})", tuple(group.members), tuple(lines)))
+            self._wait_for(
+                Comparison(run, base, run, group, tuple(group.members), f"{group.folded} ({len(group.members)})")
+            )
         if len(others) > COMPARED_ANSWERS:
-            self._head(f"... {len(others) - COMPARED_ANSWERS} more answers: narrow them with /")
+            self._blocks.append(f"... {len(others) - COMPARED_ANSWERS} more answers: narrow them with /")
         if not others:
-            self._head("all answers are equal")
+            self._blocks.append("all answers are equal")
 
     def _against_run(self, run: RunView, other: RunView) -> None:
-        self._head(f"base: #{other.id} {other.line}")
+        self._blocks.append(f"base: #{other.id} {other.line}")
         theirs = {other.names[node]: group for group in other.groups() for node in group.members}
         pairs: dict[tuple[int, int], tuple[GroupView, GroupView | None, list[int]]] = {}
         for group in self._groups(run):
             for node in group.members:
                 old = theirs.get(run.names[node])
                 pairs.setdefault((id(group), id(old)), (group, old, []))[2].append(node)
-        equal = 0
         for group, old, nodes in list(pairs.values())[:COMPARED_ANSWERS]:
-            lines = self._differences(old, other, group, run)
-            if lines:
-                self._part(Part(f"{run.fold(nodes)} ({len(nodes)})", tuple(nodes), tuple(lines)))
-            else:
-                equal += len(nodes)
-        if equal:
-            self._head(f"{equal} nodes answered as before")
+            title = f"{run.fold(nodes)} ({len(nodes)})"
+            self._wait_for(Comparison(other, old, run, group, tuple(nodes), title, hide_equal=True))
 
-    def _differences(self, base: GroupView | None, base_run: RunView, group: GroupView, run: RunView) -> list[DiffLine]:
-        old = [safe(line.text) for line in base.lines(0, COMPARED_LINES)] if base is not None else []
-        new = [safe(line.text) for line in group.lines(0, COMPARED_LINES)]
-        if not self.normalising:
-            return compare(old, new)
-        old_name = base_run.names[base.members[0]] if base is not None else ""
-        new_name = run.names[group.members[0]]
-        keys = ([normalise(text, (old_name,)) for text in old], [normalise(text, (new_name,)) for text in new])
-        return compare(old, new, keys)
+    def _wait_for(self, comparison: Comparison) -> None:
+        comparison.place = len(self._blocks)
+        self._blocks.append(Part(comparison.title, comparison.nodes, (DiffLine("=", "comparing ..."),)))
+        self._waiting.append(comparison)
 
-    def _head(self, text: str, nodes: tuple[int, ...] = ()) -> None:
-        self._rows_list.append((Part(text, nodes, ()) if nodes else None, DiffLine("#", text)))
+    def _next(self) -> None:
+        """Hand the next comparison to the thread; its lines are read here, where models may be read."""
+        if self._waiting and self.is_attached:
+            comparison, number = self._waiting[0], self._round
+            work = comparison.prepare(self.normalising)
+            self._background.submit(work, lambda lines: self._compared(comparison, number, lines))
 
-    def _part(self, part: Part) -> None:
-        self._rows_list.append((part, DiffLine("#", part.title)))
-        lines = part.lines or (DiffLine("=", "no difference" + (" but names and numbers" if self.normalising else "")),)
-        self._rows_list.extend((part, line) for line in lines)
+    def _compared(self, comparison: Comparison, number: int, lines: list[DiffLine]) -> None:
+        if number != self._round:
+            return
+        self._waiting.pop(0)
+        equal = (DiffLine("=", "no difference" + (" but names and numbers" if self.normalising else "")),)
+        if lines or not comparison.hide_equal:
+            self._blocks[comparison.place] = Part(comparison.title, comparison.nodes, tuple(lines) or equal)
+        else:
+            self._blocks[comparison.place] = ""
+            self._equal += len(comparison.nodes)
+        if len(self._waiting) % 8 == 0:
+            self._lay_out()
+        self._next()
+
+    def _lay_out(self) -> None:
+        rows: list[tuple[Part | None, DiffLine]] = []
+        for block in self._blocks:
+            if isinstance(block, Part):
+                rows.append((block, DiffLine("#", block.title)))
+                rows.extend((block, line) for line in block.lines)
+            elif block:
+                rows.append((None, DiffLine("#", block)))
+        if self._equal:
+            rows.append((None, DiffLine("#", f"{self._equal} nodes answered as before")))
+        self._rows_list = rows
+        self.update_rows()
+
+    @property
+    def comparing(self) -> bool:
+        """Whether answers are still being compared."""
+        return bool(self._waiting)
+
+    def on_unmount(self) -> None:
+        self._background.close()
 
     # -- painting
 

@@ -42,8 +42,9 @@ class PaneFrame(Vertical):
         """Bring pane and caption up to date."""
         self.pane.tick()
         source = self.pane.source
+        active = self.screen.focused is self.pane
         if source is None:
-            self.caption.show("output", active=self.pane.has_focus)
+            self.caption.show("output", active=active)
             return
         note = ""
         if not self.pane.following:
@@ -56,7 +57,7 @@ class PaneFrame(Vertical):
             rc = source.run.rc(source.node)
             word = f"rc {rc}" if rc else NodeState(state).word
             title = f"{title}  {word} {clock(source.run.elapsed(source.node, now))}"
-        self.caption.show(title, note, state=state, active=self.pane.has_focus)
+        self.caption.show(title, note, state=state, active=active)
 
 
 class PaneGrid(Container):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,16 +33,51 @@ def number_in(text: str, pattern: re.Pattern[str] | None = None) -> float | None
     return value if math.isfinite(value) else None
 
 
-def numbers_of(run: RunView, nodes: Sequence[int], pattern: re.Pattern[str] | None = None) -> dict[int, float]:
-    """Node number -> the first number of its answer, for nodes that have one."""
-    values: dict[int, float] = {}
-    for node in nodes:
-        for line in run.lines(node, 0, min(LINES_LOOKED_AT, run.line_count(node))):
-            value = number_in(line.text, pattern)
-            if value is not None:
-                values[node] = value
-                break
-    return values
+class Numbers:
+    """The first number of every node's answer, found a slice at a time: what was looked at is not looked at again."""
+
+    def __init__(self, run: RunView, pattern: re.Pattern[str] | None = None) -> None:
+        self.run = run
+        self.values: dict[int, float] = {}
+        self._pattern = pattern
+        self._looked = [0] * len(run.names)
+        self._at = 0
+        self._version = -1
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is output that was not looked at."""
+        return self._at < len(self._looked) or self._version != self.run.output_version
+
+    def step(self, until: float) -> None:
+        """Look on until the moment `until` of `time.perf_counter()`."""
+        run = self.run
+        if self._at >= len(self._looked):
+            self._at = 0
+        if self._at == 0:
+            self._version = run.output_version
+        while self._at < len(self._looked):
+            self._look(self._at)
+            self._at += 1
+            if time.perf_counter() >= until:
+                return
+
+    def _look(self, node: int) -> None:
+        count = min(LINES_LOOKED_AT, self.run.line_count(node))
+        looked = self._looked[node]
+        if count < looked:  # tried again: its answer begins anew
+            self.values.pop(node, None)
+            looked = 0
+        self._looked[node] = count
+        if node in self.values or looked >= count:
+            return
+        first = min(count, looked + 1)  # mostly the first line has it
+        for start, stop in ((looked, first), (first, count)):
+            for line in self.run.lines(node, start, stop) if stop > start else ():
+                value = number_in(line.text, self._pattern)
+                if value is not None:
+                    self.values[node] = value
+                    return
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,7 +16,7 @@ from .cells import Row, safe
 from .line_view import LineView
 from .look import Look
 from .messages import NodeChosen
-from .plot import Summary, histogram, levels, numbers_of, sparkline, told
+from .plot import Numbers, Summary, histogram, levels, sparkline, told
 from .views import RunView
 
 PICTURES = ("heat map", "histogram", "sparklines")
@@ -22,6 +24,8 @@ HEAT_STEPS = 5
 #: Symbols beside the colours, so that a heat map can be read without any.
 HEAT_MARKS = ".-=+#"
 REFRESH_INTERVAL = 0.5
+#: Seconds of every tick that may go into looking for numbers.
+SLICE = 0.006
 ROUNDS = 60
 
 
@@ -44,7 +48,8 @@ class PlotView(LineView):
         self._lines: list[list[tuple[str, str]]] = []
         self._row_nodes: list[int] = []
         self._past: dict[int, dict[str, float]] = {}
-        self._seen = -1
+        self._numbers: Numbers | None = None
+        self._stale = False
         self._at = 0.0
         self._width = 0
 
@@ -54,7 +59,7 @@ class PlotView(LineView):
         """Show another run."""
         if run is not self.run:
             self.run = run
-            self._measure()
+            self._begin()
 
     def set_filter(self, nodes: Sequence[int] | None) -> None:
         """Show only these node numbers (None: all)."""
@@ -68,7 +73,7 @@ class PlotView(LineView):
         except re.error as error:
             return str(error)
         self._past.clear()
-        self._measure()
+        self._begin()
         return ""
 
     def set_rounds(self, rounds: Sequence[RunView]) -> None:
@@ -76,21 +81,30 @@ class PlotView(LineView):
         self.rounds = rounds[-ROUNDS:]
 
     def tick(self, now: float) -> None:
-        """Measure anew if output came or the width changed."""
-        run = self.run
-        if run is None or now - self._at < REFRESH_INTERVAL:
+        """Look for numbers for a few milliseconds; draw now and then while there are more."""
+        numbers = self._numbers
+        if numbers is None:
             return
-        if run.output_version != self._seen or self.size.width != self._width:
+        if numbers.pending:
+            numbers.step(time.perf_counter() + SLICE)
+            self._stale = True
+        drawn = now - self._at >= REFRESH_INTERVAL
+        if (self._stale and (drawn or not numbers.pending)) or self.size.width != self._width:
             self._at = now
+            self._stale = False
             self._measure()
 
+    def _begin(self) -> None:
+        self._numbers = Numbers(self.run, self._pattern) if self.run is not None else None
+        if self._numbers is not None:
+            self._numbers.step(time.perf_counter() + SLICE)
+        self._stale = True
+        self._measure()
+
     def _measure(self) -> None:
-        run = self.run
-        self._values = {}
-        if run is not None:
-            nodes = self._wanted if self._wanted is not None else range(len(run.names))
-            self._values = numbers_of(run, nodes, self._pattern)
-            self._seen = run.output_version
+        found = self._numbers.values if self._numbers is not None else {}
+        wanted = self._wanted
+        self._values = dict(found) if wanted is None else {node: found[node] for node in wanted if node in found}
         self._levels = levels(self._values, HEAT_STEPS)
         self._width = self.size.width
         self._draw()
@@ -121,7 +135,7 @@ class PlotView(LineView):
         self._add([(f" {told(summary.low)} ", "quiet"), *legend, (f" {told(summary.high)}", "quiet")])
         nodes = sorted(self._values)
         name_width = min(16, max((len(run.names[node]) for node in nodes), default=4))
-        cell = name_width + 10
+        cell = name_width + 11
         columns = max(1, (max(20, self._width) - 1) // cell)
         if len(nodes) > 600:  # a cell per node, names only in the row's beginning
             columns = max(1, max(20, self._width) - name_width - 2)
@@ -138,7 +152,7 @@ class PlotView(LineView):
             for node in nodes[start : start + columns]:
                 step = self._levels[node]
                 name = safe(run.names[node])[:name_width].ljust(name_width)
-                pieces.append((f" {HEAT_MARKS[step]}", f"heat-{step}"))
+                pieces.append((f"  {HEAT_MARKS[step]}", f"heat-{step}"))
                 pieces.append((f" {name}", "text"))
                 pieces.append((told(self._values[node])[:6].rjust(7), f"heat-{step}"))
             self._add(pieces, nodes[start])
@@ -160,8 +174,9 @@ class PlotView(LineView):
             return
         for past in self.rounds:
             if past.id not in self._past or past.ended is None:
-                numbers = numbers_of(past, range(len(past.names)), self._pattern)
-                self._past[past.id] = {past.names[node]: value for node, value in numbers.items()}
+                numbers = Numbers(past, self._pattern)
+                numbers.step(math.inf)
+                self._past[past.id] = {past.names[node]: value for node, value in numbers.values.items()}
         for node in sorted(self._values):
             name = run.names[node]
             series = [self._past[past.id].get(name) for past in self.rounds]

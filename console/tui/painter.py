@@ -102,7 +102,7 @@ class Painter:
         marked = f"{len(nodes.marks)} marked" if nodes.marks else ""
         note = ", ".join(part for part in (marked, order) if part)
         count = f"{shown} of {total}" if shown != total else str(total)
-        screen.query_one("#side-title", TitleLine).show(f"nodes {count}", note, active=nodes.has_focus)
+        screen.query_one("#side-title", TitleLine).show(f"nodes {count}", note, active=screen.focused is nodes)
 
     def _view(self, now: float) -> None:
         screen, deck = self._screen, self._screen.deck

@@ -16,6 +16,7 @@ from clusterdeck.console.app import ClusterdeckApp
 from clusterdeck.console.commands.registry import Registry
 from clusterdeck.console.commands.spec import CommandSpec
 from clusterdeck.console.tui_frontend import TuiFrontEnd
+from clusterdeck.widgets.diff_view import DiffView
 
 from .fake_run import FakeSession
 
@@ -74,6 +75,7 @@ async def settled(deck: Deck, pilot: Pilot[int]) -> None:
     await until(pilot, lambda: not deck.session.waiting)
     deck.app.main.painter.touch()
     deck.app.main.painter.tick(time.monotonic() + 10)
+    await until(pilot, lambda: not deck.app.main.query_one("#diff", DiffView).comparing)
     await pilot.pause()
 
 
