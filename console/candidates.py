@@ -15,6 +15,7 @@ from .commands.registry import Registry
 from .commands.spec import Kind
 from .macros import SUFFIX, MacroError
 from .names import Names
+from .remote_files import RemoteFiles
 from .service import Service
 from .settings import SettingsError, choices, describe, setting_names, split_key
 from .tokens import Token, quote
@@ -195,12 +196,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _remote_paths(token: Token, sources: Sources) -> Iterator[Candidate]:
     """Files of the nodes, as far as the session knows them already; it may begin to look in the background."""
-    listing: Callable[[str], list[str]] | None = getattr(sources.session, "remote_entries", None)
-    if listing is None or "/" not in token.text:
+    folder, slash, part = token.text.rpartition("/")
+    if not slash or folder[:1] not in ("", "/", "~"):
         return
-    folder, _, part = token.text.rpartition("/")
-    for name in listing(folder or "/"):
-        if name.startswith(part):
+    for name in RemoteFiles.of(sources.session).entries(folder):
+        if name.startswith(part) and (part or not name.startswith(".")):
             yield Candidate(quote(f"{folder}/{name}"), token.start, clean_text_line(name), "on the nodes")
 
 

@@ -53,10 +53,10 @@ def _is_missing(context: Context, term: str) -> bool:
 
 def _listed(context: Context, name: str) -> Iterator[str]:
     """Groups of the source; of a source that cannot list them, every name counts as known."""
-    resolver = getattr(context.session, "resolver", None)
+    resolver = context.session.resolver
     source, colon, group = name.rpartition(":")
     try:
-        yield from resolver.grouplist(source if colon else None) if resolver is not None else ()
+        yield from resolver.grouplist(source if colon else None)
     except Exception:  # group sources fail in their own ways, and a listing is only for the message's sake
         yield group
 

@@ -41,6 +41,9 @@ class Service(Protocol):
     selection: Selection
 
     @property
+    def resolver(self) -> Any: ...
+
+    @property
     def runs(self) -> Runs: ...
 
     def resolve(self, expression: str) -> NodeSet: ...

@@ -10,7 +10,7 @@ from ClusterShell.NodeSet import NodeSet
 from ...engine.text import sanitize_text
 from ..documents import bounded, table
 from ..exits import ExitCode
-from ..frontend import Document, View
+from ..frontend import Document
 from ..paths import state_dir
 from .context import CommandError, Context, Outcome
 from .spec import Argument, Command, CommandSpec, Danger, Kind
@@ -142,16 +142,26 @@ def saved(context: Context, _command: Command) -> Outcome:
 
 
 def groups(context: Context, command: Command) -> Outcome:
-    """`:groups [NAME]`."""
-    if context.front_end.open_view(View.NODES):
-        return Outcome()
-    known = getattr(context.session, "known_groups", None)
-    found = dict(known()) if known is not None else {}
+    """`:groups [NAME]`: groups with their nodes; asks the group programs."""
     word = command.get("text").lstrip("@")
-    rows = [(f"@{name}", sanitize_text(str(nodes))) for name, nodes in sorted(found.items()) if word in name]
+    try:
+        listed = [str(name) for name in context.session.resolver.grouplist()]
+    except Exception as error:  # group sources fail in ways of their own; what they said is what helps
+        raise CommandError(sanitize_text(f"groups cannot be listed: {error}").replace("\n", " ")) from error
+    names = sorted({*listed, *context.session.settings.group_sets})
+    rows = [(f"@{name}", _nodes_of(context, name)) for name in names if word in name]
     if not rows:
-        return context.tell("no groups are known: ClusterShell's groups.conf, or [groups.sets] of the configuration")
+        text = f"no group has {word!a} in its name" if word and names else "no groups are known"
+        return context.tell(f"{text}: ClusterShell's groups.conf, or [groups.sets] of the configuration")
     return context.show(Document("groups", bounded(table(rows)), data=True))
+
+
+def _nodes_of(context: Context, group: str) -> str:
+    try:
+        nodes = context.session.resolve(f"@{group}")
+    except (ValueError, LookupError, OSError) as error:
+        return sanitize_text(f"cannot be resolved: {error}").replace("\n", " ")
+    return sanitize_text(f"{nodes} ({len(nodes)})")
 
 
 SPECS = (

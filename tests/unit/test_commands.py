@@ -441,6 +441,12 @@ def test_the_selection_by_hand(console: Console) -> None:
     assert "Node" in console(":nodes saved")
 
 
+def test_groups(console: Console) -> None:
+    assert "@web  web[1-4] (4)" in console(":groups")
+    assert "@db" not in console(":groups we")
+    assert "no group has" in console(":groups zz")
+
+
 def test_settings(console: Console) -> None:
     console(":set fanout 128")
     console(":set connect_timeout=5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.completion import LIMIT, Candidate, complete
 from clusterdeck.console.names import NameCache, Names
 from clusterdeck.console.options import RunOptions
+from clusterdeck.console.remote_files import RemoteFiles
 from clusterdeck.engine.states import NodeState
+from clusterdeck.engine.taskmanager.jobs import CommandEnd
 from clusterdeck.tests.support.fake_session import Answered, FakeSession
 
 REGISTRY = default_registry()
@@ -197,3 +200,57 @@ def test_results_are_offered_only_after_a_run() -> None:
     session.answer = lambda _command, _node: Answered(rc=None, state=NodeState.LOST)
     session.shell("x", session.resolve("web1"), RunOptions())
     assert "@lost" in [candidate.text for candidate in complete("@", 1, session, REGISTRY, NAMES)]
+
+
+class _Listing:
+    """A runner that answers `ls`, when it is let."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.answers: list[Callable[[CommandEnd], None]] = []
+
+    def run(self, node: str, _slot: int, command: str, on_done: Callable[[CommandEnd], None]) -> None:
+        self.asked.append((node, command))
+        self.answers.append(on_done)
+
+
+def _with_files(session: FakeSession) -> _Listing:
+    listing = _Listing()
+    RemoteFiles.of(session)._runner = listing
+    return listing
+
+
+def test_remote_files_come_from_a_node_that_answered() -> None:
+    session = _session()
+    session.selection.replace(session.resolve("@web"))
+    listing = _with_files(session)
+
+    def ask(text: str) -> list[str]:
+        return [candidate.text for candidate in complete(text, len(text), session, REGISTRY, NAMES)]
+
+    assert ask("cat /etc/ho") == []
+    assert listing.asked == [("web1", "ls -1Ap -- /etc/ 2>/dev/null")]
+    assert ask("cat /etc/ho") == []
+    listing.answers[0](CommandEnd(NodeState.OK, 0, b"hosts\nhost name\npasswd\nhome/\n.hidden\nho\x1bst\n"))
+    assert ask("cat /etc/ho") == ["/etc/home/", "'/etc/host name'", "/etc/hosts"]
+    assert ask(":rcopy /etc/pa") == ["/etc/passwd"]
+    assert len(listing.asked) == 1
+    ask("cat ~/$(reboot)/x")
+    assert listing.asked[-1][1] == "ls -1Ap -- ~/'$(reboot)'/ 2>/dev/null"
+
+
+def test_nobody_is_asked_for_files_who_did_not_answer_or_in_read_only_mode() -> None:
+    session = FakeSession()
+    listing = _with_files(session)
+    session.selection.replace(session.resolve("@web"))
+    complete("cat /etc/h", 10, session, REGISTRY, NAMES)
+    session.answer = lambda _command, _node: Answered(rc=None, state=NodeState.UNREACHABLE)
+    session.shell("x", session.resolve("@web"), RunOptions())
+    complete("cat /etc/h", 10, session, REGISTRY, NAMES)
+    session.answer = lambda _command, _node: Answered()
+    session.shell("x", session.resolve("@db"), RunOptions())
+    complete("cat /etc/h", 10, session, REGISTRY, NAMES)
+    session.shell("x", session.resolve("@web"), RunOptions())
+    session.settings.set("safety.read_only", "on")
+    complete("cat /etc/h", 10, session, REGISTRY, NAMES)
+    assert listing.asked == []

@@ -45,6 +45,9 @@ class AnsweringRunner:
     def cancel(self, handle: Any) -> None:
         handle(CommandEnd(NodeState.ABORTED))
 
+    def settle(self, timeout: float) -> bool:
+        return True
+
 
 class Deck:
     """A console with a queue."""
