@@ -5,7 +5,6 @@ Everything here runs in the Task's thread, except `submit` and the few propertie
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from .errors import (
     EngineNotSupportedError,
     EngineTimeoutException,
 )
+from .fanout import FANOUT_DEFAULT, FANOUT_UNLIMITED, Fanout
 from .ports import EnginePort
 from .reactor import Deadline, Reactor, best_backend
 from .spawn import Reaper
@@ -37,10 +37,6 @@ __all__ = [
     "EngineTimeoutException",
     "EngineTimer",
 ]
-
-#: Values of a worker's own fanout: no limit, and the Task's limit.
-FANOUT_UNLIMITED = -1
-FANOUT_DEFAULT = None
 
 #: Seconds that the end of a run waits for killed processes to be gone.
 _REAP_PATIENCE = 1.0
@@ -78,13 +74,12 @@ class Engine:
         #: The ready ones whose worker has a fanout of its own, so that they neither wait for nor block the others.
         self._ready_apart: deque[EngineClient] = deque()
         self._timers: dict[EngineTimer, None] = {}
-        self._ports: dict[EnginePort, None] = {}
+        #: Every port that is not closed, and whether the loop has taken it up.
+        self._ports: dict[EnginePort, bool] = {}
         self._new_ports: list[EnginePort] = []
         #: Non-autoclose clients, timers and ports: what a run waits for.
         self._keepers = 0
-        #: Clients that hold a fanout slot.
-        self._slots = 0
-        self._worker_slots: dict[Any, int] = {}
+        self._fanout = Fanout(info)
         #: No new start before one of the running clients has ended: the system is out of something.
         self._short = False
 
@@ -135,9 +130,9 @@ class Engine:
 
     def postpone(self, client: EngineClient) -> bool:
         """Start a client again when another has ended; False if none runs. See ClientEngine."""
-        self._release(client)
-        if self._slots == 0:
-            self._take(client)
+        self._fanout.release(client)
+        if self._fanout.used == 0:
+            self._fanout.take(client)
             return False
         self._short = True
         client.state = ClientState.READY
@@ -158,7 +153,7 @@ class Engine:
             return
         if not client.autoclose:
             self._keepers -= 1
-        self._release(client)
+        self._fanout.release(client)
         self._short = False
         client.worker._on_client_closed(client)
 
@@ -189,7 +184,7 @@ class Engine:
         if self._ready_apart:
             self._start_apart()
         ready = self._ready
-        while ready and not self._short and self._slots < self._fanout():
+        while ready and not self._short and not self._fanout.full():
             client = ready.popleft()
             if client.state is ClientState.READY:
                 self._launch(client)
@@ -202,51 +197,25 @@ class Engine:
                 client = waiting.popleft()
                 if client.state is not ClientState.READY:
                     continue
-                own = client.worker.fanout
-                if own is None or own < 0 or self._worker_slots.get(client.worker, 0) < own:
+                if self._fanout.free_apart(client):
                     self._launch(client)
                 else:
                     self._ready_apart.append(client)
         finally:
             self._ready_apart.extend(waiting)
 
-    def _fanout(self) -> int:
-        fanout = self.info("fanout")
-        if isinstance(fanout, bool) or not isinstance(fanout, int) or (fanout < 1 and fanout != FANOUT_UNLIMITED):
-            raise EngineIllegalOperationError(f"info 'fanout' must be a positive number of commands, not {fanout!r}")
-        return sys.maxsize if fanout == FANOUT_UNLIMITED else fanout
-
     def _launch(self, client: EngineClient) -> None:
         client.worker._on_start()
         if client.state is not ClientState.READY:
             return
         client.state = ClientState.RUNNING
-        self._take(client)
+        self._fanout.take(client)
         timeout = client.timeout
         if timeout is not None and timeout > 0:
             client.deadline = self.reactor.call_later(timeout, lambda: self.kill(client, True))
         client.start()
         if timeout == 0 and client.state is ClientState.RUNNING:
             self.kill(client, True)
-
-    def _take(self, client: EngineClient) -> None:
-        own = client.worker.fanout
-        if own is None:
-            self._slots += 1
-        elif own > 0:
-            self._worker_slots[client.worker] = self._worker_slots.get(client.worker, 0) + 1
-        client.slot = own
-
-    def _release(self, client: EngineClient) -> None:
-        own, client.slot = client.slot, 0
-        if own is None:
-            self._slots -= 1
-        elif own > 0:
-            left = self._worker_slots[client.worker] - 1
-            if left:
-                self._worker_slots[client.worker] = left
-            else:
-                del self._worker_slots[client.worker]
 
     # -- timers
 
@@ -285,11 +254,17 @@ class Engine:
 
     # -- ports
 
+    def make_port(self, handler: Any | None, autoclose: bool, qlimit: int) -> EnginePort:
+        """A port that is not taken up yet; from any thread."""
+        port = EnginePort(self, handler, autoclose, qlimit)
+        self._ports[port] = False
+        return port
+
     def add_port(self, port: EnginePort) -> None:
         """Take up a port; its handler's ev_port_start is called at the next turn."""
         if port.closed:
             return
-        self._ports[port] = None
+        self._ports[port] = True
         if not port.autoclose:
             self._keepers += 1
         self._new_ports.append(port)
@@ -302,7 +277,7 @@ class Engine:
             self.submit(lambda: self._forget_port(port))
 
     def _forget_port(self, port: EnginePort) -> None:
-        if self._ports.pop(port, self) is not self and not port.autoclose:
+        if self._ports.pop(port, False) and not port.autoclose:
             self._keepers -= 1
 
     # -- running

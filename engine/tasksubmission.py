@@ -103,7 +103,7 @@ class TaskSubmission(TopologyUser):
 
     def port(self, handler: Any | None = None, autoclose: bool = False) -> EnginePort:
         """Open a port: other threads' messages arrive at `handler.ev_msg(port, msg)`."""
-        port = EnginePort(self.engine, handler, autoclose, self.default("port_qlimit"))
+        port = self.engine.make_port(handler, autoclose, self.default("port_qlimit"))
         self._call(lambda: self.engine.add_port(port))
         return port
 

@@ -175,10 +175,11 @@ class Channel:
             connection.send(b"".join((b"\x5e", wire.u32(self.remote), wire.u32(size), piece)))
         if out:
             connection.stalled(self)
-        elif self._eof_due and not self._eof_sent:
+            return
+        if self._eof_due and not self._eof_sent:
             self._eof_sent = True
             connection.send(b"\x60" + wire.u32(self.remote))
-        elif sent:
+        if sent:
             self.user.writable()
 
     # -- what the connection does
