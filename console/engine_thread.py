@@ -74,6 +74,7 @@ class EngineThread:
             lambda handler, names: self._launcher.launch(spec, handler, names),
             self._kill_nodes,
             self._over,
+            max(1, len(spec.sources)),
         )
         self._drivers[run.id] = driver
         if spec.options.stdin is not None:

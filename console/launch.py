@@ -28,6 +28,9 @@ class RunSpec:
     options: RunOptions
     sources: tuple[str, ...] = ()
     destination: str = ""
+    #: Nodes with settings of their own: (the settings, the nodes), all nodes of the run or none; see node_sections.py.
+    parts: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = ()
+    ssh_config: str | None = None
 
 
 def remote_command(command: str, options: RunOptions, *, sudo: bool) -> str:
@@ -56,6 +59,10 @@ def check_exec(*texts: str) -> None:
                 raise ValueError(str(error)) from None
 
 
+def _reads(options: RunOptions) -> bool:
+    return options.open_stdin or options.stdin is not None
+
+
 class Launcher:
     """Starts specifications on a Task, with the settings of the moment."""
 
@@ -65,49 +72,54 @@ class Launcher:
 
     def launch(self, spec: RunSpec, handler: Any, names: Sequence[str]) -> list[Any]:
         """Schedule the workers for these nodes. Raises what the engine raises for a wrong specification."""
-        options = spec.options
-        self._apply(options)
-        common: dict[str, Any] = {
-            "handler": handler,
-            "timeout": self._timeout(options),
-            "stderr": options.stderr or self._settings.run.stderr,
-        }
-        reads = options.open_stdin or options.stdin is not None
+        self._apply(spec.options, spec.ssh_config)
         if spec.kind == "local":
-            return [self._task.shell(spec.command, key=names[0], stdin=reads, **common)]
-        self._task.set_default("distant_workername", options.worker or self._settings.run.worker)
+            reads = _reads(spec.options)
+            return [self._task.shell(spec.command, key=names[0], stdin=reads, **self._common(spec, handler, {}))]
+        wanted = frozenset(names)
+        workers = []
+        for values, members in spec.parts or (({}, tuple(names)),):
+            chosen = [name for name in members if name in wanted]
+            if chosen:
+                workers += self._workers(spec, handler, NodeSet.fromlist(chosen), values)
+        for worker in workers:
+            if spec.options.fanout:
+                # A limit of its own, so that the other runs keep theirs.
+                worker._fanout = spec.options.fanout
+            self._task.schedule(worker)
+            if spec.kind not in ("copy", "rcopy") and not _reads(spec.options):
+                write_or_leave(worker)
+        return workers
+
+    def _common(self, spec: RunSpec, handler: Any, values: dict[str, Any]) -> dict[str, Any]:
+        """Keywords of every worker. What the line says goes before what a section of nodes says."""
+        options, run = spec.options, self._settings.run
+        timeout = values.get("timeout", run.timeout) if options.timeout is None else options.timeout
+        stderr = options.stderr or run.stderr
+        return {"handler": handler, "timeout": timeout if timeout > 0 else None, "stderr": stderr}
+
+    def _workers(self, spec: RunSpec, handler: Any, nodes: NodeSet, values: dict[str, Any]) -> list[Any]:
+        options, run = spec.options, self._settings.run
+        self._task.set_default("distant_workername", options.worker or values.get("worker") or run.worker)
         worker_class = self._task.default("distant_worker" if options.remote else "local_worker")
-        nodes = NodeSet.fromlist(list(names))
+        common = self._common(spec, handler, values)
         if spec.kind in ("copy", "rcopy"):
             common |= {"dest": spec.destination, "preserve": options.preserve, "reverse": spec.kind == "rcopy"}
             if spec.kind == "rcopy" and not options.flat:
                 # DEST/NODE/name; the workers that only know DEST/name.NODE ignore it.
                 common["per_node"] = True
-            workers = [worker_class(nodes, source=source, **common) for source in spec.sources]
-        else:
-            command = remote_command(spec.command, options, sudo=options.sudo or self._settings.run.sudo)
-            if options.pty:
-                common["pty"] = True
-            workers = [worker_class(nodes, command=command, **common)]
-        for worker in workers:
-            if options.fanout:
-                # A limit of its own, so that the other runs keep theirs.
-                worker._fanout = options.fanout
-            self._task.schedule(worker)
-            if spec.kind not in ("copy", "rcopy") and not reads:
-                write_or_leave(worker)
-        return workers
-
-    def _timeout(self, options: RunOptions) -> float | None:
-        timeout = self._settings.run.timeout if options.timeout is None else options.timeout
-        return timeout if timeout > 0 else None
+            return [worker_class(nodes, source=source, **common) for source in spec.sources]
+        if options.pty:
+            common["pty"] = True
+        sudo = options.sudo or values.get("sudo", run.sudo)
+        return [worker_class(nodes, command=remote_command(spec.command, options, sudo=sudo), **common)]
 
     def prepare(self) -> None:
         """Bring the Task's settings up to date for work that is no run (the queue's node slots); from any thread."""
         self._task.set_default("distant_workername", self._settings.run.worker)
         self._apply(RunOptions())
 
-    def _apply(self, options: RunOptions) -> None:
+    def _apply(self, options: RunOptions, ssh_config: str | None = None) -> None:
         """Engine settings that a run reads when its nodes start."""
         run, ssh = self._settings.run, self._settings.ssh
         connect = run.connect_timeout if options.connect_timeout is None else options.connect_timeout
@@ -122,6 +134,11 @@ class Launcher:
         }
         infos["rsh_user"] = infos["scp_user"] = infos["ssh_user"]
         infos |= self._connection_infos()
+        if ssh_config is not None:
+            infos["ssh_config"] = ssh_config
+            file = f"-F {shlex.quote(ssh_config)}"
+            for key in ("ssh_options", "scp_options"):
+                infos[key] = f"{file} {infos[key] or ''}".rstrip()
         infos.update(options.infos)
         for key, value in infos.items():
             self._task.set_info(key, value)

@@ -37,6 +37,7 @@ class RunDriver:
         launch: Launch,
         kill_nodes: KillNodes,
         over: Callable[[RunDriver], None],
+        ends_per_node: int = 1,
     ) -> None:
         self.number = number
         self._names = names
@@ -53,7 +54,7 @@ class RunDriver:
         self._wave: Sequence[int] = ()
         self._attempt = 1
         #: A copy of several sources has a worker for each: a node is over when all have told its end.
-        self._expected = 1
+        self._expected = ends_per_node
         self._ends: dict[int, list[NodeEnd]] = {}
         self._progress: dict[int, dict[int, tuple[int, int]]] = {}
         self._bad = 0
@@ -151,7 +152,6 @@ class RunDriver:
         try:
             launched = self._launch(self, names)
             self._workers = [worker for worker in launched if worker not in self._closed_early]
-            self._expected = max(1, len(launched))
             self._ends.clear()
         except Exception as error:
             # Whatever a worker's constructor dislikes is this run's failure and nobody else's.

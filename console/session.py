@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ClusterShell.NodeSet import NodeSet
 
-from ..engine.names import check_node
 from ..engine.states import NodeState
 from ..engine.task import Task
 from . import paths
+from .checks import RefusedError, check_spec
 from .engine_thread import EngineThread
 from .events import (
     CopyProgressed,
@@ -34,7 +34,7 @@ from .events import (
     TimerEnded,
     TimerFired,
 )
-from .launch import RunSpec, check_exec, remote_command
+from .launch import RunSpec
 from .node_expressions import DeckResolver, NodeExpressionError, parse_nodes
 from .options import RunOptions
 from .outbox import Batch, Outbox
@@ -42,18 +42,14 @@ from .output import OutputLimits
 from .runs import Run, RunStore
 from .settings import Settings
 from .spool import Spool, SpoolBudget
-from .waves import plan_waves, stop_threshold
 
 if TYPE_CHECKING:
+    from .node_sections import NodeSections
     from .questions import QuestionDesk
     from .selection import Selection
     from .timers import TimerDesk, TimerInfo
 
 __all__ = ["NodeExpressionError", "RefusedError", "Session"]
-
-
-class RefusedError(Exception):
-    """The session will not run this; the text says why and what to change. Nothing was run."""
 
 
 class Session:
@@ -90,6 +86,7 @@ class Session:
         self._on_note = on_note
         self._run_numbers = itertools.count(1)
         self._timer_desk: TimerDesk | None = None
+        self._sections: NodeSections | None = None
         self._desk: QuestionDesk | None = None
         if asks:
             from .questions import QuestionDesk  # brings the SSH layer with it, which a local batch run never needs
@@ -173,30 +170,19 @@ class Session:
 
     def shell(self, command: str, nodes: NodeSet, options: RunOptions) -> Run:
         """Run a command on nodes. Raises RefusedError, or ValueError for options that cannot be read."""
-        if not command.strip():
-            raise RefusedError("an empty command is not run")
-        remote_command(command, options, sudo=False)
-        if not options.remote or (options.worker or self.settings.run.worker) == "exec":
-            check_exec(command)
         return self._submit(RunSpec("shell", command, options), command, nodes)
 
     def local(self, command: str, options: RunOptions | None = None) -> Run:
         """Run a command on this machine, through its shell. Raises RefusedError."""
-        if not command.strip():
-            raise RefusedError("an empty command is not run")
         return self._submit(RunSpec("local", command, options or RunOptions()), f"!{command}", None)
 
     def copy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
         """Copy files or directories out to nodes. Raises RefusedError."""
-        if not sources:
-            raise RefusedError("nothing to copy: name a file or a directory")
         line = f":copy {' '.join(sources)} {dest}".rstrip()
         return self._submit(RunSpec("copy", line, options, tuple(sources), dest), line, nodes)
 
     def rcopy(self, source: str, dest: str, nodes: NodeSet, options: RunOptions) -> Run:
         """Copy a file or a directory of every node to below `dest`. Raises RefusedError."""
-        if not source:
-            raise RefusedError("nothing to copy: name a file or a directory of the nodes")
         line = f":rcopy {source} {dest}".rstrip()
         return self._submit(RunSpec("rcopy", line, options, (source,), dest), line, nodes)
 
@@ -205,6 +191,8 @@ class Session:
         old = run if isinstance(run, Run) else self.runs.get(run)
         if old is None:
             raise RefusedError(f"there is no run {run}")
+        if old.restored:
+            raise RefusedError(f"run {old.id} is of an earlier session: type its line again")
         with self.runs.lock:
             nodes = old.node_set(*states)
         if not len(nodes) or old.kind == "local":
@@ -230,17 +218,7 @@ class Session:
             engine.post(lambda: engine.feed(run, data))
 
     def _submit(self, spec: RunSpec, line: str, nodes: NodeSet | None, retry_of: int | None = None) -> Run:
-        if spec.options.dry_run:
-            raise RefusedError("a dry run is not handed to the engine")
-        if nodes is not None:
-            if not len(nodes):
-                raise RefusedError("no nodes: select some, or name them with -w")
-            if self.settings.safety.read_only:
-                raise RefusedError("the session is read-only (:set safety.read_only false)")
-            for node in nodes:
-                check_node(node)
-            plan_waves(len(nodes), spec.options.batch)
-            stop_threshold(len(nodes), spec.options.stop_at)
+        spec = self._checked(spec, nodes)
         run = self._make_run(spec, line, nodes)
         run.retry_of = retry_of
         if self._on_submit is not None:
@@ -250,6 +228,18 @@ class Session:
         if not engine.post(lambda: engine.begin(run, spec)):
             raise RefusedError("the engine ended; try again")
         return run
+
+    def _checked(self, spec: RunSpec, nodes: NodeSet | None) -> RunSpec:
+        """The specification with what the settings say about these nodes. Raises RefusedError and ValueError."""
+        if self.settings.nodes and nodes is not None:
+            from .node_sections import NodeSections
+
+            if self._sections is None:
+                self._sections = NodeSections(self.settings.nodes, self.resolve)
+            config = self._sections.ssh_config(self.settings.ssh.config)
+            spec = replace(spec, parts=self._sections.parts(list(nodes)), ssh_config=config)
+        check_spec(spec, nodes, self.settings)
+        return spec
 
     def _make_run(self, spec: RunSpec, line: str, nodes: NodeSet | None, kind: str | None = None) -> Run:
         spool = Spool(paths.spool_dir, self.settings.limits.run_spool, self._budget, self._spool_failed)
@@ -274,17 +264,14 @@ class Session:
         until: str | None = None,
     ) -> TimerInfo:
         """Run a command after `delay` seconds, then every `interval` seconds. Raises RefusedError or ValueError."""
-        if not command.strip():
-            raise RefusedError("an empty command is not run")
-        if not len(nodes):
-            raise RefusedError("no nodes: select some, or name them with -w")
+        spec = self._checked(RunSpec("shell", command, options), nodes)
         from .timers import TimerDesk, TimerInfo  # most batch runs have none
 
         if self._timer_desk is None:
             self._timer_desk = TimerDesk()
         engine = self._live_engine()
         info = TimerInfo(0, command, nodes.copy(), options, delay, interval, count, until)
-        return self._timer_desk.add(engine, info, partial(self._timer_round, engine))
+        return self._timer_desk.add(engine, info, partial(self._timer_round, engine, spec))
 
     def timers(self) -> list[TimerInfo]:
         """All timers of the session, oldest first, ended ones included."""
@@ -295,11 +282,9 @@ class Session:
         engine, desk = self._engine, self._timer_desk
         return engine is not None and desk is not None and desk.cancel(engine, number)
 
-    def _timer_round(self, engine: EngineThread, info: TimerInfo) -> int:
+    def _timer_round(self, engine: EngineThread, spec: RunSpec, info: TimerInfo) -> int:
         """A timer's next run; in the engine's thread."""
-        if self.settings.safety.read_only:
-            raise RefusedError("the session is read-only")
-        spec = RunSpec("shell", info.command, info.options)
+        check_spec(spec, info.nodes, self.settings)
         run = self._make_run(spec, info.command, info.nodes, "timer")
         run.timer = info.id
         if self._on_submit is not None:

@@ -295,8 +295,8 @@ def test_a_timer_ends_on_its_condition(session: Session, pump: Pump, tmp_path: P
 
 def test_a_round_that_is_refused_ends_its_timer_only(session: Session, pump: Pump) -> None:
     run = session.shell("sleep 0.3; echo on", NodeSet("n1"), RunOptions())
+    session.timer(0.1, 0.02, "echo tick", NodeSet("n1"), RunOptions())
     session.set_option("read_only", "true")
-    session.timer(0.0, 0.02, "echo tick", NodeSet("n1"), RunOptions())
     pump(lambda: not session.timers()[0].active)
     assert "read-only" in session.timers()[0].reason
     pump(run.done.is_set)
