@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
@@ -35,6 +36,7 @@ class SlotDriver:
         adoption: float = ADOPTION,
     ) -> None:
         self.manager = manager
+        self._runner = runner
         self.errors: list[BaseException] = []
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._listening = threading.Lock()
@@ -115,15 +117,17 @@ class SlotDriver:
         return self.ask(self.pool.retry_lost)
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Stop: running commands are ended (see SlotPool.close). False when that took longer than `timeout` seconds."""
+        """Stop and end running commands (see SlotPool.close). False when `timeout` seconds were not enough."""
         if not self._over:
             self._over = True
             self.post(self.pool.close)
         if self._thread.ident is None:
             self.pool.close()
             return True
+        end = time.monotonic() + timeout
         self._thread.join(timeout)
-        return not self._thread.is_alive()
+        settled = self._runner.settle(max(0.0, end - time.monotonic()))
+        return settled and not self._thread.is_alive()
 
     # -- the thread
 

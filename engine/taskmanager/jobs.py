@@ -87,20 +87,23 @@ class Runner(Protocol):
     def run(
         self, node: str, slot: int, command: str, on_done: Callable[[CommandEnd], None], *, token: str | None = None
     ) -> Any:
-        """Start a command; a handle for `cancel`. token: leave a note on the node so that it can be adopted."""
+        """Start a command; a handle for `cancel`. token: leave a note on the node, to adopt it or to end it by."""
 
     def adopt(self, node: str, slot: int, token: str, on_done: Callable[[CommandEnd | None], None]) -> Any:
         """Find out how the command with that token ended, waiting while it runs; None: it surely never started."""
 
     def cancel(self, handle: Any) -> None:
-        """End a command; its `on_done` follows with ABORTED (or with its own end, if it was faster)."""
+        """End a command and what it started; its `on_done` follows (ABORTED, or the end that this gave it)."""
+
+    def settle(self, timeout: float) -> bool:
+        """Wait until nothing runs any more; False when `timeout` seconds were not enough."""
 
 
 class Job:
     """A task on its way through a slot; the pool's own."""
 
     __slots__ = (
-        "adoptable", "cancelled", "clock", "command", "ended", "handle", "node", "number", "parameters", "retriable",
+        "cancelled", "clock", "command", "ended", "handle", "node", "number", "parameters", "retriable",
         "run", "slot", "started", "tag", "task_id", "timed_out", "timeout", "token",
     )  # fmt: skip
 
@@ -113,7 +116,6 @@ class Job:
         self.timeout = parameters.get("timeout")
         self.retriable = parameters.get("retriable") is True
         self.token = token
-        self.adoptable = not self.retriable
         self.command = ""
         self.node = ""
         self.slot = 0

@@ -56,6 +56,30 @@ def question(name: str, token: str, patience: int = 3600) -> str:
     return f"exec sh -c {shlex.quote(script)}"
 
 
+_TREE = (
+    'ps -A -o pid= -o ppid= | awk -v p=$p \'{k[$2]=k[$2]" "$1}'
+    ' function w(x,a,i,n){n=split(k[x],a," ");for(i=1;i<=n;i++){print a[i];w(a[i])}} END{w(p)}\''
+)
+
+
+def ending(name: str, token: str) -> str:
+    """What to run on the node to end a command and all that it started: SIGTERM, a second later SIGKILL."""
+    _checked(name, token)
+    script = (
+        f'm={_FOLDER}/{name}; n=0; look() {{ t=; p=; r=; [ -f "$m" ] && {{ read -r t p; read -r r; }} <"$m"; }};'
+        # The wrapper may be just starting.
+        f' look; while [ "$t" != {token} ] && [ $n -lt 10 ]; do n=$((n+1)); sleep 0.1; look; done;'
+        f' [ "$t" = {token} ] && [ -z "$r" ] || exit 0;'
+        # The number may be another process's by now: the wrapper's own text holds the token.
+        f' case "$(ps -o args= -p "$p")" in *{token}*) ;; *) exit 0;; esac;'
+        f' all="$({_TREE}) $p"; kill -TERM $all 2>/dev/null; n=0;'
+        " alive() { for k in $all; do kill -0 $k 2>/dev/null && return 0; done; return 1; };"
+        " while alive && [ $n -lt 10 ]; do n=$((n+1)); sleep 0.1; done;"
+        " kill -KILL $all 2>/dev/null; exit 0"
+    )
+    return f"exec sh -c {shlex.quote(script)}"
+
+
 def answer(output: bytes) -> tuple[str, int | None]:
     """The meaning of the question's output: ("none" | "ended" | "gone" | "runs", status); "gone" for nonsense."""
     words = output.decode("ascii", "replace").split()

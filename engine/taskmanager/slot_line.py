@@ -282,9 +282,12 @@ class SlotLine:
         self._jobs[task_id] = slot
         self._limits.add(job)
         self._tell(job, JobState.RUNNING, CommandEnd(NodeState.RUNNING), final=False)
-        token = job.token if job.adoptable else None
         job.handle = self._runner.run(
-            node.name, slot.number, command, lambda end: self._post(lambda: self._ended(slot, job, end)), token=token
+            node.name,
+            slot.number,
+            command,
+            lambda end: self._post(lambda: self._ended(slot, job, end)),
+            token=job.token,
         )
         return True
 

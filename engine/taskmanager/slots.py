@@ -33,15 +33,13 @@ class SlotPool(SlotLine):
         if slot.job is not job or self._closed:
             return
         state = end.state
-        if state is NodeState.ABORTED and job.timed_out:
+        if state is not NodeState.OK and job.cancelled:
+            state = NodeState.ABORTED
+        elif state is not NodeState.OK and job.timed_out:
             state = NodeState.TIMEOUT
         if state is NodeState.LOST:
-            if not job.timed_out:
-                self._lose(slot, job, end)
-                return
-            state = NodeState.TIMEOUT
-        if job.cancelled and state is not NodeState.OK:
-            state = NodeState.ABORTED
+            self._lose(slot, job, end)
+            return
         # The queue first: if its store is away, nothing has changed here and the owner makes this call again.
         job.ended = True
         told = self._report(job, state, end)
@@ -111,7 +109,7 @@ class SlotPool(SlotLine):
         if node.health is NodeHealth.UP:
             node.went_down(self._clock(), end.reason or "connection lost")
         self._lost[job.task_id] = (self._clock() + self._adoption, slot)
-        if job.retriable or job.cancelled:
+        if job.retriable:
             self._give_up(slot, job, end)
         else:
             self._tell(job, JobState.LOST, end, final=False)

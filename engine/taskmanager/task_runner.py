@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,9 @@ from ..task import Task
 from ..workers.stream import write_or_leave
 from . import markers
 from .jobs import OUTPUT_LIMIT, CommandEnd
+
+#: Seconds that ending a command on its node may take before only the channel is closed.
+ENDING_LIMIT = 10.0
 
 
 class _NoResults(Results):
@@ -78,39 +82,57 @@ class _Collector:
 
 
 class TaskRunner:
-    """A Runner over a running Task. pool: name for the notes on nodes, 1 to 20 letters and digits.
+    """A Runner over a running Task. pool: name for the notes on nodes, letters and digits; None: a new one.
 
     worker: "paramiko", "ssh", "exec", ...; None: the Task's default distant worker at the time. The Task must keep
     running; `lost` ends what is under way when it does not. Methods from any thread.
     """
 
-    def __init__(self, task: Task, *, pool: str, worker: str | None = None) -> None:
-        markers.marker_name(pool, "", 0)
+    def __init__(self, task: Task, *, pool: str | None = None, worker: str | None = None) -> None:
+        # Several consoles may use the same node as the same user.
+        pool = secrets.token_hex(5) if pool is None else pool
+        if not pool.isalnum():
+            raise ValueError(f"pool {pool!r}: letters and digits only")
         self._task = task
         self._quiet: Any = _QuietTask(task)
         self._pool = pool
         self._worker = worker
-        self._running: dict[int, tuple[Any, _Collector]] = {}
+        #: Worker, handler, and where its note is (node, name, token).
+        self._running: dict[int, tuple[Any, _Collector, tuple[str, str, str] | None]] = {}
         self._handles = itertools.count(1)
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
 
     def run(
         self, node: str, slot: int, command: str, on_done: Callable[[CommandEnd], None], *, token: str | None = None
     ) -> Any:
         """See Runner."""
+        note = None
         if token is not None:
-            command = markers.wrapped(command, markers.marker_name(self._pool, node, slot), token)
+            note = (node, markers.marker_name(self._pool, node, slot), token)
+            command = markers.wrapped(command, *note[1:])
+        return self._launch(node, command, on_done, note)
+
+    def _launch(
+        self,
+        node: str,
+        command: str,
+        on_done: Callable[[CommandEnd], None],
+        note: tuple[str, str, str] | None,
+        timeout: float | None = None,
+    ) -> int:
         handle = next(self._handles)
 
         def done(end: CommandEnd) -> None:
-            with self._lock:
+            with self._idle:
                 self._running.pop(handle, None)
+                self._idle.notify_all()
             on_done(end)
 
         collector = _Collector(done)
-        worker = self._make(node, command, collector)
+        worker = self._make(node, command, collector, timeout)
         with self._lock:
-            self._running[handle] = (worker, collector)
+            self._running[handle] = (worker, collector, note)
         self._task.engine.submit(lambda: self._begin(worker, collector))
         return handle
 
@@ -132,11 +154,24 @@ class TaskRunner:
         return self.run(node, slot, markers.question(markers.marker_name(self._pool, node, slot), token), answered)
 
     def cancel(self, handle: Any) -> None:
-        """See Runner."""
+        """See Runner. Ends what the command started on the node, then its channel."""
         with self._lock:
             entry = self._running.get(handle)
-        if entry is not None:
-            entry[0].abort()
+        if entry is None:
+            return
+        worker, _, note = entry
+        if note is None:
+            worker.abort()
+            return
+        node, name, token = note
+        # Without a terminal, closing a channel ends nothing on the node; and what the wrapper started can only be
+        # found while the wrapper lives.
+        self._launch(node, markers.ending(name, token), lambda _end: worker.abort(), None, timeout=ENDING_LIMIT)
+
+    def settle(self, timeout: float) -> bool:
+        """Wait until nothing runs any more; False when `timeout` seconds were not enough."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._running, timeout)
 
     def clean(self, nodes: str) -> None:
         """Remove this pool's notes from nodes; nobody waits for it."""
@@ -148,14 +183,14 @@ class TaskRunner:
         """The Task will tell no more ends: end everything as LOST."""
         with self._lock:
             running, self._running = self._running, {}
-        for _, collector in running.values():
+        for _, collector, _ in running.values():
             collector.finish(NodeState.LOST, None, reason)
 
-    def _make(self, nodes: str, command: str, handler: Any) -> Any:
+    def _make(self, nodes: str, command: str, handler: Any, timeout: float | None = None) -> Any:
         worker_class = self._task.default("distant_worker") if self._worker is None else load_worker_class(self._worker)
         if self._worker == "exec":
             command = command.replace("%", "%%")
-        worker = worker_class(NodeSet(nodes), handler=handler, timeout=None, command=command, stderr=True)
+        worker = worker_class(NodeSet(nodes), handler=handler, timeout=timeout, command=command, stderr=True)
         # Slots are the limit here; the Task's fanout is that of the operator's own commands.
         worker._fanout = FANOUT_UNLIMITED
         return worker
