@@ -11,7 +11,9 @@ from .language import render
 from .redact import find_secrets
 
 #: Commands that steer the recording or only look around.
-_LEFT_OUT = frozenset({"macro.record", "macro.stop", "session.quit", "help.show", "macro.list", "macro.edit"})
+_LEFT_OUT = frozenset(
+    {"macro.record", "macro.stop", "session.quit", "help.show", "macro.list", "macro.edit", "run.edit"}
+)
 
 
 @dataclass

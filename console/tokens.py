@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 BLANKS = " \t\r\n"
@@ -24,7 +25,12 @@ class LanguageError(ValueError):
         start = line.rfind("\n", 0, column) + 1
         shown = line[start:].partition("\n")[0].expandtabs(1)
         text = f"{self.message}: {self.remedy}" if self.remedy else self.message
-        return [shown, " " * (column - start) + "^", text]
+        return [shown, " " * _cells(line[start:column]) + "^", text]
+
+
+def _cells(text: str) -> int:
+    """Columns that a terminal gives the text, so that a caret under it stands right."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ def backend(context: Context) -> closing[RemoteBackend] | nullcontext[Backend]:
     return nullcontext(LocalBackend(context.queue))
 
 
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
 def add(context: Context, command: Command) -> Outcome:
     """`:queue add -- CMD`."""
     text = command.get("command")
@@ -87,7 +91,7 @@ def leave(context: Context, command: Command) -> Outcome:
     if not gone:
         message = f"{sanitize_text(str(nodes))}: no such node works for the queue"
         raise CommandError(message, ":queue nodes lists them", code=ExitCode.USAGE, argument="expression")
-    return context.tell(sanitize_text(f"{len(gone)} nodes take no more tasks; what runs there goes on"))
+    return context.tell(sanitize_text(f"{_many(len(gone), 'node')} will get no more tasks; what runs there goes on"))
 
 
 def nodes(context: Context, _command: Command) -> Outcome:
@@ -122,7 +126,7 @@ def cancel(context: Context, command: Command) -> Outcome:
             wanted = [row.id for row in queue.look().tasks if row.state in ("waiting", "running")]
         done = [task for task in wanted if queue.cancel(task)]
     left = [task for task in wanted if task not in done]
-    text = f"cancelled: {len(done)} tasks"
+    text = f"cancelled: {_many(len(done), 'task')}"
     if left:
         text += f"; over already, or never there: {' '.join(left)}"
     return context.tell(sanitize_text(text), level="warning" if left else "info")
@@ -135,12 +139,12 @@ def retry(context: Context, command: Command) -> Outcome:
         return context.tell(f"would retry {' '.join(wanted)}")
     if command.has("map"):
         job = context.queue.find_map(command.number("map"))
-        return context.tell(f"map {job.number}: {context.queue.retry_map(job)} jobs once more")
+        return context.tell(f"map {job.number}: {_many(context.queue.retry_map(job), 'job')} once more")
     count = 0
     with backend(context) as queue:
         for word in wanted:
             count += queue.retry_all(_WORDS[word]) if word in _WORDS else queue.retry(word)
-    return context.tell(f"{count} tasks once more")
+    return context.tell(f"{_many(count, 'task')} once more")
 
 
 def results(context: Context, command: Command) -> Outcome:

@@ -60,7 +60,10 @@ def map_(context: Context, command: Command) -> Outcome:
     except (TemplateError, JobLogError) as error:
         raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="command") from error
     places = slots or {view.name: view.slots for view in context.queue.nodes()}
-    context.tell(f"map {job.number}: {len(items)} jobs on {sum(places.values())} slots of {len(places)} nodes")
+    slot_count = sum(places.values())
+    jobs, slot_word, node_word = ("" if n == 1 else "s" for n in (len(items), slot_count, len(places)))
+    where = f"{slot_count} slot{slot_word} of {len(places)} node{node_word}"
+    context.tell(f"map {job.number}: {len(items)} job{jobs} on {where}")
     if command.has("background") or (context.front_end.interactive and context.script is None):
         return Outcome()
     return follow(context, job)

@@ -7,7 +7,8 @@ from ClusterShell.NodeSet import NodeSet
 from ...engine.states import NodeState
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
-from ..frontend import Document
+from ..frontend import Document, Editing
+from ..language import LanguageError, parse
 from ..options import RunOptions
 from ..runs import Run
 from ..safety import check
@@ -114,6 +115,24 @@ def again(context: Context, command: Command) -> Outcome:
     return begun(context, context.session.shell(run.command, nodes, options))
 
 
+def edit(context: Context, command: Command) -> Outcome:
+    """`:edit [LINE]`: write a line, or many, in $EDITOR and run it."""
+    if not isinstance(context.front_end, Editing):
+        raise CommandError("there is no editor here", "type the line", code=ExitCode.USAGE)
+    last = context.session.runs.last
+    begin = command.get("text") or ("" if last is None or last.kind not in ("shell", "timer") else last.command)
+    text = context.front_end.edit(begin, ".sh")
+    if text is None or not text.strip():
+        return context.tell("nothing is run")
+    try:
+        edited = parse(text.rstrip("\n"), context.registry)
+    except LanguageError as error:
+        raise CommandError(sanitize_text(error.message), error.remedy, code=ExitCode.USAGE) from None
+    outcome = context.executor.perform(edited)
+    context.recorder.note(edited)
+    return outcome
+
+
 SPECS = (
     CommandSpec(
         "run.shell",
@@ -162,6 +181,17 @@ SPECS = (
         examples=((":retry timeout", "only where it timed out"), (":retry --run 12", "another run than the last")),
         danger=Danger.TOUCHES,
         keys=("r",),
+    ),
+    CommandSpec(
+        "run.edit",
+        "edit",
+        "run: Edit and run",
+        "write a line, or many, in $EDITOR and run it",
+        edit,
+        help="Begins with the line given, or with the last command. An empty file runs nothing.",
+        arguments=(Argument("text", Kind.LINE, "what to begin with", required=False, raw=True),),
+        examples=((":edit", "the last command once more, changed"),),
+        danger=Danger.TOUCHES,
     ),
     CommandSpec(
         "run.again",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ClusterShell.NodeSet import NodeSet
 
+from clusterdeck.console import paths
 from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.commands.registry import Registry
 from clusterdeck.console.commands.spec import Argument, CommandSpec, Danger, Option
@@ -266,6 +267,68 @@ def test_dry_runs_touch_and_ask_nothing(console: Console, line: str) -> None:
     assert "dry run" in console(line)
     assert console.session.calls == []
     assert console.front_end.confirmations == []
+
+
+# -- the editor
+
+
+class EditingFrontEnd(FakeFrontEnd):
+    """A front end with an editor that types what a test says."""
+
+    typed: str | None = None
+    begun = ""
+
+    def edit(self, text: str, suffix: str) -> str | None:
+        self.begun = text
+        return self.typed
+
+
+@pytest.fixture
+def editing(console: Console) -> tuple[Console, EditingFrontEnd]:
+    console.front_end = front_end = EditingFrontEnd()
+    console.interpreter = Interpreter(console.session, REGISTRY, front_end)
+    return console, front_end
+
+
+def test_edit_and_run(editing: tuple[Console, EditingFrontEnd]) -> None:
+    console, front_end = editing
+    console("@web uptime")
+    front_end.typed = "one\ntwo\n"
+    console("@web")
+    console(":edit")
+    assert front_end.begun == "uptime"
+    assert console.session.calls[-1][1:3] == ("one\ntwo", "web[1-4]")
+    console(":record edited")
+    console(":edit")
+    console(":stop")
+    assert (paths.macros_dir() / "edited.deck").read_text().splitlines()[1:] == [":shell -- <<<", "one", "two", ">>>"]
+    front_end.typed = ":gathr\n"
+    assert ":gather" in console(":edit -- x", ExitCode.USAGE)
+    assert front_end.begun == "x"
+    for nothing in ("", None):
+        front_end.typed = nothing
+        assert "nothing is run" in console(":edit")
+
+
+def test_editing_macros(editing: tuple[Console, EditingFrontEnd]) -> None:
+    console, front_end = editing
+    front_end.typed = "# mine\n:gathr\n"
+    assert "does not play yet" in console(":macros edit mine")
+    front_end.typed = "# mine\nuptime\n"
+    console(":macros edit mine")
+    assert front_end.begun == "# mine\n:gathr\n"
+    assert "nothing was changed" in console(":macros edit mine")
+    console("@web")
+    console(":play mine")
+    front_end.typed = "# changed\nuptime\n"
+    console(":macros edit kernel-audit")
+    assert "Which kernel" in front_end.begun
+    assert "changed" in console(":macros")
+
+
+def test_without_an_editor(console: Console) -> None:
+    console(":edit", ExitCode.USAGE)
+    console(":macros edit x", ExitCode.USAGE)
 
 
 # -- looking at runs

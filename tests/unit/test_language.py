@@ -176,6 +176,7 @@ def test_the_caret_stands_under_the_line_it_is_about() -> None:
     shown, caret, _text = caught.value.explain(line)
     assert shown == "  -q x"
     assert caret == "  ^"
+    assert LanguageError("x", 2).explain("\u4e2d\u6587x")[1] == "    ^"
 
 
 @pytest.mark.parametrize(("line", "written"), [

@@ -171,7 +171,7 @@ def test_queued_commands_wait_for_nodes_that_join(deck: Deck) -> None:
         deck.interpreter.pause(0.02)
     assert "ran make test" in text
     assert "released" in text
-    assert "1 nodes take no more" in deck(":queue leave web1")
+    assert "1 node will get no more" in deck(":queue leave web1")
     assert "no node works" in deck(":queue nodes")
 
 
@@ -190,7 +190,7 @@ def test_cancel_and_retry(deck: Deck) -> None:
         if "failed" in text.partition("task ")[2]:
             break
         deck.interpreter.pause(0.02)
-    assert "1 tasks once more" in deck(":queue retry failed")
+    assert "1 task once more" in deck(":queue retry failed")
 
 
 def test_an_operator_gets_the_prompt_back_and_hears_of_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_an_operator_gets_the_prompt_back_and_hears_of_the_end(tmp_path: Path, m
             deck.interpreter.pause(0.02)
         assert "failed 1" in deck.session.notices[-1].text
         assert deck.session.notices[-1].level == "warning"
-        assert "map 2: 1 jobs" in deck(":queue retry --map 2")
+        assert "map 2: 1 job " in deck(":queue retry --map 2")
     finally:
         deck.queue.close()
 
