@@ -75,4 +75,8 @@ def _in_file(command: Command) -> str:
     while f"\n{'>' * fence}\n" in f"\n{value}\n":
         fence += 1
     arguments = tuple((name, "<" * fence if name == raw.name else text) for name, text in command.arguments)
-    return f"{render(command.changed(arguments=arguments))}\n{value}\n{'>' * fence}"
+    head = render(command.changed(arguments=arguments))
+    if head == "<" * fence:
+        # In the bare form the block's first line would be taken for what it looks like (`:x`, `@y`).
+        head = f":{command.spec.word} -- {head}"
+    return f"{head}\n{value}\n{'>' * fence}"
