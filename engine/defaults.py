@@ -36,6 +36,7 @@ def load_worker_class(name: str) -> Any:
 
     Names of ClusterShell's own worker modules mean ours. Raises ImportError that names the value.
     """
+    name = str(name)
     short = name.rpartition(".")[2].lower()
     if name.lower() in WORKER_NAMES or (name.startswith("ClusterShell.Worker.") and short in WORKER_NAMES):
         module = importlib.import_module(f"..workers.{short}", __name__)
