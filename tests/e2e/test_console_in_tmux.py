@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from clusterdeck.tests.support.leaks import wait_gone
 from clusterdeck.tests.support.tmux import Tmux
 
 #: Generous: what is measured on a quiet machine is well under one second (see the report of the run with -s).
@@ -47,9 +49,16 @@ def _family(terminal: Tmux) -> list[psutil.Process]:
     return [console, *console.children(recursive=True)]
 
 
+def _sleepers(terminal: Tmux) -> int:
+    count = 0
+    for process in _family(terminal):
+        with contextlib.suppress(psutil.Error):  # it may end while it is looked at
+            count += "sleep" in process.name()
+    return count
+
+
 def _nothing_left(tmp_path: Path, processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=15)
-    assert [process.cmdline() for process in alive] == []
+    assert wait_gone(processes, 15) == []
     left = [path.name for path in (tmp_path / "tmp").iterdir() if path.name.startswith("clusterdeck-demo-")]
     assert left == []
 
@@ -102,7 +111,18 @@ def test_kill_9_leaves_nothing_behind(open_console: Open, tmp_path: Path) -> Non
     terminal = open_console(80, 24)
     terminal.line("@web sleep 300")
     terminal.wait_for("running 12", 20)
-    terminal.wait_for(lambda _screen: sum("sleep" in process.name() for process in _family(terminal)) >= 12)
+    terminal.wait_for(lambda _screen: _sleepers(terminal) >= 12)
     processes = _family(terminal)
     processes[0].kill()
+    _nothing_left(tmp_path, processes)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_closed_terminal_leaves_nothing_behind(open_console: Open, tmp_path: Path, busy: bool) -> None:
+    terminal = open_console(80, 24)
+    if busy:
+        terminal.line("@web sleep 300")
+        terminal.wait_for(lambda _screen: _sleepers(terminal) >= 12)
+    processes = _family(terminal)
+    terminal.close()
     _nothing_left(tmp_path, processes)

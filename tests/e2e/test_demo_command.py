@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from clusterdeck.console.democluster.plan import DESCRIPTION
+from clusterdeck.tests.support.leaks import wait_gone
 
 _DEMO = [sys.executable, "-m", "clusterdeck", "demo"]
 
@@ -120,5 +121,5 @@ def test_serving_alone_ends_with_any_signal(
     (server,) = psutil.Process(serving.pid).children()
     serving.send_signal(how)
     assert serving.wait(20) == (-9 if how is signal.SIGKILL else 0)
-    server.wait(20)
+    assert wait_gone([server], 20) == []
     assert not _left(tmp_path)

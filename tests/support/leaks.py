@@ -7,7 +7,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psutil
 
@@ -48,6 +48,27 @@ def no_leaks(*, descriptors: bool = True, settle: float = 5.0) -> Iterator[None]
         if time.monotonic() > deadline:
             raise AssertionError("left behind: " + "; ".join(sorted(left)))
         time.sleep(0.02)
+
+
+def wait_gone(processes: Iterable[psutil.Process], timeout: float) -> list[str]:
+    """Wait until none of these runs any more; the command lines of those that still do after `timeout` seconds.
+
+    A zombie is gone: it is only waiting for a parent, which in a container may be one that never asks.
+    """
+    deadline = time.monotonic() + timeout
+    left = list(processes)
+    while left := [process for process in left if _runs(process)]:
+        if time.monotonic() > deadline:
+            return [_command(process) for process in left]
+        time.sleep(0.02)
+    return []
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _command(process: psutil.Process) -> str:

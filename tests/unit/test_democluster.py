@@ -15,6 +15,7 @@ import pytest
 
 from clusterdeck.console.democluster.cluster import DemoCluster
 from clusterdeck.console.democluster.plan import DESCRIPTION, MAX_NODES, Fault, fold, make_groups, make_plan
+from clusterdeck.tests.support.leaks import wait_gone
 
 
 def _ssh(cluster: DemoCluster, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -110,7 +111,7 @@ def test_hanging_up_ends_the_command(demo_cluster: DemoCluster) -> None:
         assert client.stdout is not None
         sleeper = psutil.Process(int(client.stdout.readline()))
         client.kill()
-    sleeper.wait(10)
+    assert wait_gone([sleeper], 10) == []
 
 
 @pytest.mark.parametrize(
@@ -204,9 +205,8 @@ def test_nothing_is_left(holder: subprocess.Popen[str], end: str) -> None:
             holder.stdin.close()
         else:
             holder.send_signal(signal.SIGKILL)
-        server.wait(20)
+        assert wait_gone([server], 20) == []
         client.wait(10)
-    gone, alive = psutil.wait_procs(processes, timeout=10)
-    assert not alive
-    assert gone
+    assert len(processes) >= 3
+    assert wait_gone(processes, 10) == []
     assert not Path(folder).exists()
