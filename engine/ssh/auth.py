@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from ..states import FailureKind
 from . import wire
 from .background import Background
-from .connection import Connection, Phase
+from .connection import Connection
 from .failures import SshError, quote
 from .hostcerts import CERT_SUFFIX
 from .keys import AgentError, Identity, Plan
+from .phases import Phase
 from .vault import Need, Vault
 
 _MAX_PROMPTS = 16

@@ -6,11 +6,8 @@ with a failure of the phase's kind; a connection that was ready ends in `on_lost
 
 from __future__ import annotations
 
-import enum
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from ..reactor import Reactor
 from ..states import Failure, FailureKind
@@ -18,64 +15,13 @@ from . import wire
 from .channel import PACKET, WINDOW, Channel, ChannelUser
 from .codec import Codec
 from .failures import SshError, quote
+from .phases import KINDS, Algorithms, Authentication, Listener, Phase
 from .stream import Stream, ignore_closed, ignore_data
 from .transport import CLIENT_VERSION, KexError, KeyExchange
 
 #: RFC 4253 section 4.2 lets a server talk before its version; this much is listened to.
 _BANNER_LINES = 50
 _BANNER_LINE = 2048
-
-
-class Phase(enum.Enum):
-    """How far a connection has come; the value is the word that a reason uses."""
-
-    BANNER = "waiting for the server's version"
-    KEX = "key exchange"
-    AUTHENTICATION = "authentication"
-    READY = "in use"
-    CLOSED = "closed"
-
-
-_KINDS = {
-    Phase.BANNER: FailureKind.BANNER,
-    Phase.KEX: FailureKind.KEX,
-    Phase.AUTHENTICATION: FailureKind.AUTHENTICATION,
-    Phase.READY: FailureKind.CONNECTION_LOST,
-    Phase.CLOSED: FailureKind.CONNECTION_LOST,
-}
-
-
-class Authentication(Protocol):
-    """Who logs in: told of every message of the authentication protocol."""
-
-    def begin(self, connection: Connection) -> None:
-        """Key exchange is done."""
-
-    def handle(self, kind: int, fields: wire.Reader) -> None:
-        """A message from 5 to 79 that is not of key exchange. Raises SshError to give up."""
-
-    def cancel(self) -> None:
-        """The connection is gone; forget it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Algorithms:
-    """What ssh_config asks for; None means our own order."""
-
-    host_keys: tuple[str, ...] | None = None
-    ciphers: tuple[str, ...] | None = None
-    kex: tuple[str, ...] | None = None
-    macs: tuple[str, ...] | None = None
-
-
-@dataclass(slots=True)
-class Listener:
-    """Who is told; replaced when a connection changes hands."""
-
-    on_ready: Callable[[], None]
-    on_failed: Callable[[Failure], None]
-    on_lost: Callable[[Failure], None] = field(default=lambda _failure: None)
-    on_channel_closed: Callable[[], None] = field(default=lambda: None)
 
 
 class Connection:
@@ -214,7 +160,7 @@ class Connection:
     def fail_late(self, seconds: float) -> None:
         """The deadline passed in the present phase."""
         reason = f"{self.label}: no answer within {seconds:g} s in the phase: {self.phase.value}"
-        self.fail(Failure(_KINDS[self.phase], reason))
+        self.fail(Failure(KINDS[self.phase], reason))
 
     # -- channels tell
 
@@ -264,7 +210,7 @@ class Connection:
             reason = f"{self.label}: connection lost ({words})"
         else:
             reason = f"{self.label}: connection ended during {self.phase.value} ({words})"
-        self.fail(Failure(_KINDS[self.phase], reason))
+        self.fail(Failure(KINDS[self.phase], reason))
 
     def _on_data(self, data: bytes) -> None:
         self.last_received = time.monotonic()
@@ -288,7 +234,7 @@ class Connection:
         except KexError as error:
             self.fail(Failure(FailureKind.KEX, f"{self.label}: {quote(str(error))}"))
         except wire.WireError as error:
-            self.fail(Failure(_KINDS[self.phase], f"{self.label}: protocol error during {self.phase.value}: {error}"))
+            self.fail(Failure(KINDS[self.phase], f"{self.label}: protocol error during {self.phase.value}: {error}"))
 
     def _deliver(self) -> None:
         touched, self._touched = self._touched, {}
@@ -351,7 +297,7 @@ class Connection:
         fields.u32()
         words = quote(fields.string())
         reason = f"{self.label}: the server ended the connection during {self.phase.value}: {words}"
-        self.fail(Failure(_KINDS[self.phase], reason))
+        self.fail(Failure(KINDS[self.phase], reason))
 
     # -- the connection protocol
 

@@ -30,7 +30,11 @@ def add_keys(path: str, keys: Sequence[tuple[str, bytes]], *, hashed: bool | Non
     with _locked(target):
         old = target.read_bytes() if target.exists() else b""
         hide = _is_hashed(old) if hashed is None else hashed
-        lines = [line for name, key in keys if (line := _line(name, key, hide)) and not _stands(old, name, key)]
+        lines = [
+            line
+            for name, key in dict.fromkeys(keys)
+            if (line := _line(name, key, hide)) and not _stands(old, name, key)
+        ]
         if not lines:
             return
         if old and not old.endswith(b"\n"):

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from ..reactor import Deadline
 from ..states import Failure, FailureKind
-from .auth import Authenticator, HeldBackError, Login
+from .auth import Authenticator, Login
 from .config_values import HostConfig
-from .connection import Algorithms, Connection, Listener
+from .connection import Connection
 from .dial import ChannelStream, CommandDial, TcpDial
 from .failures import SshError
-from .hostkeys import Verdict, fingerprint, lookup_name
+from .key_check import check_host_key
 from .keys import Plan
+from .lease import Lease
+from .phases import Algorithms, Listener
 from .questions import UnknownKey
 from .stream import Stream
 from .vault import Need
@@ -44,44 +46,6 @@ class PeerState(enum.Enum):
     DIALING = "connecting"
     HELD = "held back"
     READY = "connected"
-
-
-class Lease:
-    """A wish for a connection to a peer; one of the callbacks is called once, unless `cancel` came first."""
-
-    __slots__ = ("_failed", "_ready", "dialing", "over", "peer", "since")
-
-    def __init__(
-        self,
-        peer: Peer,
-        ready: Callable[[Connection], None],
-        failed: Callable[[Failure], None],
-        dialing: Callable[[], None] | None,
-    ) -> None:
-        self.peer = peer
-        self.dialing = dialing
-        self.since = time.monotonic()
-        self.over = False
-        self._ready = ready
-        self._failed = failed
-
-    def give(self, connection: Connection) -> None:
-        """The connection stands."""
-        if not self.over:
-            self.over = True
-            self._ready(connection)
-
-    def refuse(self, failure: Failure) -> None:
-        """There will be none."""
-        if not self.over:
-            self.over = True
-            self._failed(failure)
-
-    def cancel(self) -> None:
-        """Not wanted any more."""
-        if not self.over:
-            self.over = True
-            self.peer.forsaken(self)
 
 
 class Peer:
@@ -238,7 +202,7 @@ class Peer:
                 self.pool.reactor,
                 stream,
                 self.label,
-                lambda kind, key: self._check_host_key(kind, key, address),
+                lambda kind, key: check_host_key(self, kind, key, address),
                 self._authenticator,
                 Listener(self._connected, self._fail, self._lost, self._channel_closed),
                 Algorithms(self._host_key_algorithms(), config.ciphers, config.kex, config.macs),
@@ -258,40 +222,6 @@ class Peer:
         if config.host_key_algorithms is None:
             return known
         return config.host_key_algorithms
-
-    def _check_host_key(self, kind: str, key: bytes, address: str) -> None:
-        """Refuse by raising; unknown keys hold the node back. Nothing secret was sent before this returns."""
-        config = self.config
-        known = self.pool.known_hosts(config)
-        judgement = known.judge(config.hostname, config.port, key, config.host_key_alias)
-        if judgement.verdict is Verdict.GOOD:
-            return
-        shown = fingerprint(key)
-        entry = judgement.entry
-        if judgement.verdict is Verdict.REVOKED:
-            where = f"{entry.path}:{entry.line}" if entry else "known_hosts"
-            reason = f"{self.label}: its host key {shown} is revoked in {where}: do not connect"
-            raise SshError(FailureKind.HOST_KEY_REVOKED, reason)
-        if judgement.verdict is Verdict.CHANGED and entry is not None:
-            self.pool.changed.add(config.node)
-            old = fingerprint(entry.key)
-            name = config.host_key_alias or lookup_name(config.hostname, config.port)
-            reason = (
-                f"{self.label}: HOST KEY CHANGED: it shows {shown}, {entry.path}:{entry.line} has {old}; if the host "
-                f"was reinstalled: ssh-keygen -f {entry.path} -R '{name}'"
-            )
-            raise SshError(FailureKind.HOST_KEY_CHANGED, reason)
-        name = config.host_key_alias or lookup_name(config.hostname, config.port)
-        self.unknown_key = UnknownKey(config.node, name, address, kind, shown, key, judgement.note)
-        if self.pool.accepts_new(config, self.unknown_key):
-            return
-        note = f" ({judgement.note})" if judgement.note else ""
-        reason = f"{self.label}: host key {kind} {shown} is not known{note}: accept it, or add it to known_hosts"
-        need = Need("host-key", name)
-        self.need = need
-        held = HeldBackError(need, reason)
-        held.failure = Failure(FailureKind.HOST_KEY_UNKNOWN, reason)
-        raise held
 
     # -- ends of an attempt
 

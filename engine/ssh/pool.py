@@ -21,7 +21,8 @@ from .connection import Connection
 from .holds import Holds
 from .hostkeys import KnownHosts
 from .keys import Plan, agent_path, make_plan
-from .peer import Lease, Peer, PeerState
+from .lease import Lease
+from .peer import Peer, PeerState
 from .questions import UnknownKey
 from .settings import SshSettings
 from .sudo import SudoDesk
@@ -35,6 +36,9 @@ _MAX_UNDER_WAY = 1024
 _SWEEP = 5.0
 _UNANSWERED = 3
 _MAX_JUMPS = 8
+#: So many changed keys, and this share of the nodes dialled, stop a run.
+_ALARM_AT = 3
+_ALARM_SHARE = 0.01
 #: Descriptors that are left to the rest of the program.
 _RESERVE = 64
 
@@ -64,6 +68,9 @@ class Pool:
         self._lucky: dict[tuple[str, ...], dict[str, bytes]] = {}
         self._queue: deque[Peer] = deque()
         self._places = 0
+        self._dialled = 0
+        self._changed_now = 0
+        self._alarm: str | None = None
         self._under_way = 0
         self._window_now = float(self.settings.window)
         self._sweeper: Deadline | None = None
@@ -245,6 +252,10 @@ class Pool:
 
     def enqueue(self, peer: Peer) -> None:
         """A peer wants to be dialled."""
+        if not self._queue and not self._places:
+            # Nothing was under way: this is another run, with counts of its own.
+            self._dialled = self._changed_now = 0
+            self._alarm = None
         self._queue.append(peer)
         self.fill()
 
@@ -264,8 +275,21 @@ class Pool:
                 continue
             if self.live_count + self._places > self.descriptor_limit - _RESERVE:
                 self._tell_limit()
+            if self._alarm is not None:
+                peer.refuse(Failure(FailureKind.HOST_KEY_CHANGED, f"{peer.label}: not connected: {self._alarm}"))
+                continue
             self._places += 1
+            self._dialled += 1
             peer.dial()
+
+    def key_changed(self, node: str) -> None:
+        """A node showed another key than the known one. Many at once are no accident: stop connecting to more."""
+        self.changed.add(node)
+        self._changed_now += 1
+        if self._alarm is None and self._changed_now >= max(_ALARM_AT, self._dialled * _ALARM_SHARE):
+            self._alarm = f"the keys of {self._changed_now} of {self._dialled} nodes have changed, so no more are tried"
+            self.settings.notice(f"host keys: {self._alarm}")
+            self.reactor.call_soon(self.fill)
 
     def dropped(self) -> None:
         """A server dropped a connection before its version: fewer at once for a while."""

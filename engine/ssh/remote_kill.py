@@ -1,8 +1,9 @@
-"""Ending what runs on a node: a signal request first, then a reaping command over the kept connection, and a report.
+"""Ending what runs on a node: a reaping command over the kept connection, signal requests behind it, and a report.
 
 Closing a channel does not end the command behind it. OpenSSH starts each session's command as the leader of a process
 group whose parent is the connection's own sshd process; a second session of the same connection has that parent, too,
 and so finds the group among its siblings: sorted by age they stand in the order in which the commands were started.
+The reaping command goes first, because a leader that a signal has ended no longer tells which group was its own.
 """
 
 from __future__ import annotations
@@ -19,21 +20,24 @@ if TYPE_CHECKING:
     from .peer import Peer
 
 #: Seconds after which an end that is not confirmed is reported as such.
-PATIENCE = 3.0
+PATIENCE = 2.0
+#: Seconds after which the signal request is sent as well: the reaping command may have no session, or no `ps`.
+_SIGNALS = ((0.4, "TERM"), (1.2, "KILL"))
 
 #: $1: place of the command among its siblings (from 1), $2: how many there should be. Answers `gone`, `left`, `lost`.
-#: `ps` with these words is POSIX; age is judged by process number, which is wrong only where numbers ran round.
+#: Dead ones that nobody has waited for yet are not counted. `ps` with these words, but for the state, is
+#: POSIX. Age is judged by process number, which is wrong only where numbers ran round.
 _SCRIPT = r"""
 up=$PPID; me=$$
-list() { ps -A -o pid= -o ppid= -o pgid= 2>/dev/null; }
-set -- "$1" "$2" $(list | while read p q g; do
+list() { ps -A -o pid= -o ppid= -o pgid= -o stat= 2>/dev/null || ps -A -o pid= -o ppid= -o pgid= 2>/dev/null; }
+set -- "$1" "$2" $(list | while read p q g s; do
   [ "$q" = "$up" ] && [ "$p" != "$me" ] && [ "$p" = "$g" ] && echo "$p"; done | sort -n)
 at=$1; all=$2; shift 2
 if [ "$#" -eq 0 ]; then echo gone; exit; fi
 if [ "$#" -ne "$all" ]; then echo lost; exit; fi
 shift $((at - 1)); group=$1
-seen() { list | while read p q g; do [ "$g" = "$group" ] && echo x; done | grep -q x; }
-alive() { kill -0 -"$group" 2>/dev/null || seen; }
+alive() { list | while read p q g s; do
+  case "$g $s" in *" Z"*) ;; "$group "*) echo x ;; esac; done | grep -q x; }
 for signal in TERM KILL; do
   kill -$signal -"$group" 2>/dev/null
   for wait in 1 2 3 4 5 6 7 8; do
@@ -55,8 +59,10 @@ class RemoteKill:
         self._reaper: Command | None = None
         siblings = sorted(peer.running, key=lambda other: other.order)
         place = siblings.index(command) + 1 if command in siblings else 1
-        self._timer: Deadline = peer.pool.reactor.call_later(PATIENCE, lambda: self._finish(False))
-        command.signal("TERM")
+        reactor = peer.pool.reactor
+        self._timers: list[Deadline] = [reactor.call_later(PATIENCE, lambda: self._finish(False))]
+        for delay, name in _SIGNALS:
+            self._timers.append(reactor.call_later(delay, lambda name=name: command.signal(name)))  # type: ignore[misc]
         script = f"exec /bin/sh -c {shlex.quote(_SCRIPT)} reap {place} {max(1, len(siblings))}"
         listener = CommandListener(_nothing, self._said, self._ended)
         self._reaper = Command(peer, script, CommandOptions(), listener, counted=False)
@@ -65,7 +71,7 @@ class RemoteKill:
     def cancel(self) -> None:
         """Wait no longer; `done` is not called. The reaping command goes on by itself."""
         self._done = None
-        self._timer.cancel()
+        self._stop_timers()
 
     def _said(self, data: bytes, is_error: bool) -> None:
         if not is_error:
@@ -74,8 +80,12 @@ class RemoteKill:
     def _ended(self, _rc: int | None, _failure: Failure | None) -> None:
         self._finish(self._answer.strip() == b"gone")
 
+    def _stop_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+
     def _finish(self, confirmed: bool) -> None:
-        self._timer.cancel()
+        self._stop_timers()
         done, self._done = self._done, None
         if done is not None:
             done(confirmed)

@@ -15,7 +15,8 @@ from .channel import Channel, ChannelUser
 from .connection import Connection
 
 if TYPE_CHECKING:
-    from .peer import Lease, Peer
+    from .lease import Lease
+    from .peer import Peer
 
 
 #: How often, and after how many seconds, a session is asked for again where others have been admitted before.

@@ -76,13 +76,30 @@ def test_environment_and_terminal(ssh_task: Task, make_sshd: Callable[..., Sshd]
     assert worker.read("node9") == b"x y-it's", "what the server refuses has to go with the command"
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports of ended processes are to be right here, not quick: the machine may be busy."""
+    from clusterdeck.engine.ssh import remote_kill
+
+    monkeypatch.setattr(remote_kill, "PATIENCE", 30.0)
+
+
 def _alive(marker: str) -> list[psutil.Process]:
     return [
         p for p in psutil.process_iter(["cmdline"]) if marker in (p.info["cmdline"] or []) and p.status() != "zombie"
     ]
 
 
-@pytest.mark.parametrize("command", ["sleep {}", "sleep {} & wait", "trap '' TERM; sleep {}; sleep {}"])
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep {}",
+        "sleep {} & wait",
+        "trap '' TERM; sleep {}; sleep {}",
+        "sh -c \"trap '' TERM; sleep {}; sleep {}\" & wait",
+    ],
+)
 def test_timeout_ends_the_remote_process(ssh_task: Task, recorder: Recorder, command: str) -> None:
     marker = f"98{time.monotonic_ns() % 10**9}"
     worker = ssh_task.run(command.replace("{}", marker), nodes="node[1-3]", handler=recorder, timeout=1.0)
@@ -92,6 +109,7 @@ def test_timeout_ends_the_remote_process(ssh_task: Task, recorder: Recorder, com
     assert not _alive(marker)
 
 
+@pytest.mark.usefixtures("patient")
 def test_abort_ends_only_its_own_command(ssh_task: Task, recorder: Recorder) -> None:
     marker = f"97{time.monotonic_ns() % 10**9}"
     other = Recorder()

@@ -1,0 +1,51 @@
+"""A wish for a connection, and its fulfilment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..states import Failure
+from .connection import Connection
+
+if TYPE_CHECKING:
+    from .peer import Peer
+
+
+class Lease:
+    """A wish for a connection to a peer; one of the callbacks is called once, unless `cancel` came first."""
+
+    __slots__ = ("_failed", "_ready", "dialing", "over", "peer", "since")
+
+    def __init__(
+        self,
+        peer: Peer,
+        ready: Callable[[Connection], None],
+        failed: Callable[[Failure], None],
+        dialing: Callable[[], None] | None,
+    ) -> None:
+        self.peer = peer
+        self.dialing = dialing
+        self.since = time.monotonic()
+        self.over = False
+        self._ready = ready
+        self._failed = failed
+
+    def give(self, connection: Connection) -> None:
+        """The connection stands."""
+        if not self.over:
+            self.over = True
+            self._ready(connection)
+
+    def refuse(self, failure: Failure) -> None:
+        """There will be none."""
+        if not self.over:
+            self.over = True
+            self._failed(failure)
+
+    def cancel(self) -> None:
+        """Not wanted any more."""
+        if not self.over:
+            self.over = True
+            self.peer.forsaken(self)

@@ -1,0 +1,66 @@
+"""The phases of a connection, and what it is given: algorithms, who logs in, who is told."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from ..states import Failure, FailureKind
+from . import wire
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+class Phase(enum.Enum):
+    """How far a connection has come; the value is the word that a reason uses."""
+
+    BANNER = "waiting for the server's version"
+    KEX = "key exchange"
+    AUTHENTICATION = "authentication"
+    READY = "in use"
+    CLOSED = "closed"
+
+
+KINDS = {
+    Phase.BANNER: FailureKind.BANNER,
+    Phase.KEX: FailureKind.KEX,
+    Phase.AUTHENTICATION: FailureKind.AUTHENTICATION,
+    Phase.READY: FailureKind.CONNECTION_LOST,
+    Phase.CLOSED: FailureKind.CONNECTION_LOST,
+}
+
+
+class Authentication(Protocol):
+    """Who logs in: told of every message of the authentication protocol."""
+
+    def begin(self, connection: Connection) -> None:
+        """Key exchange is done."""
+
+    def handle(self, kind: int, fields: wire.Reader) -> None:
+        """A message from 5 to 79 that is not of key exchange. Raises SshError to give up."""
+
+    def cancel(self) -> None:
+        """The connection is gone; forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithms:
+    """What ssh_config asks for; None means our own order."""
+
+    host_keys: tuple[str, ...] | None = None
+    ciphers: tuple[str, ...] | None = None
+    kex: tuple[str, ...] | None = None
+    macs: tuple[str, ...] | None = None
+
+
+@dataclass(slots=True)
+class Listener:
+    """Who is told; replaced when a connection changes hands."""
+
+    on_ready: Callable[[], None]
+    on_failed: Callable[[Failure], None]
+    on_lost: Callable[[Failure], None] = field(default=lambda _failure: None)
+    on_channel_closed: Callable[[], None] = field(default=lambda: None)
