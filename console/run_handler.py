@@ -41,7 +41,8 @@ class RunDriver:
     ) -> None:
         self.number = number
         self._names = names
-        self._index = {name: position for position, name in enumerate(names)}
+        #: The number of each node in the run: its rank, in every wave and at every attempt.
+        self.ranks = {name: position for position, name in enumerate(names)}
         self._options = options
         self._batcher = batcher
         self._launch = launch
@@ -76,7 +77,7 @@ class RunDriver:
         if self.finished:
             return
         if nodes is not None:
-            self._abort_nodes([self._index[name] for name in nodes if name in self._index])
+            self._abort_nodes([self.ranks[name] for name in nodes if name in self.ranks])
             return
         self._aborted = True
         self._waves.clear()
@@ -209,13 +210,13 @@ class RunDriver:
 
     def ev_lines(self, _worker: Any, node: str, sname: str, lines: Sequence[bytes]) -> None:
         """Whole lines of output."""
-        number = self._index.get(node)
+        number = self.ranks.get(node)
         if number is not None and not self.finished and not self._is_over(number):
             self._batcher.output(self.number, number, STDERR if sname == "stderr" else STDOUT, lines)
 
     def ev_progress(self, worker: Any, node: str, done: int, total: int) -> None:
         """Bytes of a copy."""
-        number = self._index.get(node)
+        number = self.ranks.get(node)
         if number is not None and not self.finished:
             parts = self._progress.setdefault(number, {})
             parts[id(worker)] = (done, total)
@@ -224,7 +225,7 @@ class RunDriver:
 
     def ev_end(self, _worker: Any, node: str, end: NodeEnd) -> None:
         """A node's command is over."""
-        number = self._index.get(node)
+        number = self.ranks.get(node)
         if number is None or self.finished or self._is_over(number):
             return
         ends = self._ends.setdefault(number, [])
@@ -245,7 +246,7 @@ class RunDriver:
                 self._wave_over()
 
     def _enter(self, node: str, state: NodeState) -> None:
-        number = self._index.get(node)
+        number = self.ranks.get(node)
         if number is not None and not self.finished and self._states[number] < state:
             self._states[number] = state
             self._batcher.change(self.number, NodeChange(number, state, monotonic()))

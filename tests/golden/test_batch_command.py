@@ -1,0 +1,226 @@
+"""`clusterdeck run` as a program: what clush does not have, exit codes, signals, pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from clusterdeck.console.exits import ExitCode
+from clusterdeck.tests.support.sshd import Sshd
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "CLUSTERDECK_STATE_DIR": str(tmp_path / "state"),
+        "CLUSTERDECK_CONFIG_DIR": str(tmp_path / "config"),
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def start(words: list[str], environment: dict[str, str], **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "clusterdeck", *words],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=options.get("stdout", subprocess.PIPE),  # type: ignore[arg-type]
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(environment["HOME"]).parent,
+    )
+
+
+def run(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    process = start(words, environment)
+    out, err = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def local(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    return run(["run", "-R", "exec", *words], environment)
+
+
+def test_waves_that_stop_have_their_own_code(environment: dict[str, str]) -> None:
+    result = local(environment, "-w", "n[1-9]", "--batch", "1,3,rest", "--stop-at", "2", "echo %h; test %n -lt 2")
+    assert result.returncode == ExitCode.STOPPED
+    assert sorted(result.stdout.split()) == sorted(f"n{n}: n{n}".split()[i] for n in range(1, 5) for i in (0, 1))
+    assert "--stop-at 2" in result.stderr
+    assert "n[5-9]: aborted" in result.stderr
+
+
+def test_retries_count_the_last_end(environment: dict[str, str], tmp_path: Path) -> None:
+    command = f"echo x >> {tmp_path}/%h; test $(grep -c x {tmp_path}/%h) -ge 3"
+    assert local(environment, "-w", "n[1-2]", "-S", "--retries", "1", command).returncode == 1
+    assert local(environment, "-w", "n[1-2]", "-S", "--retries", "1", command).returncode == 0
+
+
+def test_a_dry_run_shows_and_touches_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    result = local(environment, "-w", "n[1-9]", "--batch", "1,rest", "--dry-run", f"touch {tmp_path}/%h")
+    assert result.returncode == 0
+    assert "n[1-9] (9)" in result.stdout
+    assert "1, then 8 of 9" in result.stdout
+    assert not (tmp_path / "n1").exists()
+
+
+def test_json_documents(environment: dict[str, str]) -> None:
+    result = local(environment, "-w", "n[1-2]", "--json", "-S", "echo hi %h; exit %n")
+    found = json.loads(result.stdout)
+    assert result.returncode == 1
+    assert found["counts"] == {"ok": 1, "failed": 1}
+    assert [node["stdout"] for node in found["nodes"]] == ["hi n1", "hi n2"]
+    lines = local(environment, "-w", "n[1-2]", "--jsonl", "echo hi %h").stdout.splitlines()
+    events = [json.loads(line) for line in lines]
+    assert {event["event"] for event in events} == {"start", "output", "end", "finish"}
+
+
+def test_protected_nodes_need_their_number(environment: dict[str, str]) -> None:
+    protected = ("-O", "safety.protected=n[1-2]", "-w", "n[2-4]")
+    refused = local(environment, *protected, "echo ran")
+    assert refused.returncode == ExitCode.REFUSED
+    assert "n2 is protected" in refused.stderr
+    assert "--confirm 3" in refused.stderr
+    assert refused.stdout == ""
+    assert local(environment, *protected, "--confirm", "2", "echo ran").returncode == ExitCode.REFUSED
+    assert local(environment, *protected, "--confirm", "3", "echo ran").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["run", "-w", "n1"], ExitCode.USAGE),
+        (["run", "-w", "n1", "--json", "--jsonl", "true"], ExitCode.USAGE),
+        (["run", "-R", "exec", "-w", "n1", "--batch", "x", "true"], ExitCode.ERROR),
+        (["run", "-R", "exec", "-w", "n1;id", "true"], ExitCode.ERROR),
+        (["run", "-R", "exec", "-w", "n[1-99999999]", "true"], ExitCode.ERROR),
+        (["run", "-R", "exec", "-w", "n1", "-O", "run.fanout=0", "true"], ExitCode.CONFIGURATION),
+        (["nosuch"], ExitCode.USAGE),
+        (["config", "explain", "nosuch"], ExitCode.CONFIGURATION),
+        ([], ExitCode.NO_TERMINAL),
+        (["config", "show"], ExitCode.OK),
+        (["help"], ExitCode.OK),
+        (["--version"], ExitCode.OK),
+    ],
+)
+def test_exit_codes(words: list[str], code: int, environment: dict[str, str]) -> None:
+    result = run(words, environment)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    if code:
+        assert result.stderr.startswith("clusterdeck")
+
+
+def test_wrong_settings_name_the_nearest(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text("[run]\nfanuot = 3\n")
+    result = local(environment, "-w", "n1", "true")
+    assert result.returncode == ExitCode.CONFIGURATION
+    assert "run.fanout" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+)
+def test_signals_keep_what_was_gathered(number: int, code: int, environment: dict[str, str], tmp_path: Path) -> None:
+    marker = tmp_path / "alive"
+    command = f"echo early; test %n = 0 || {{ echo x >> {marker}; exec sleep 60; }}"
+    process = start(["run", "-R", "exec", "-w", "n[1-3]", "-bL", command], environment)
+    deadline = time.monotonic() + 20
+    while not (marker.exists() and marker.read_text().count("x") == 2):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert out == "n[1-3]: early\n"
+    assert "n[2-3]: not ended when interrupted" in err
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_leaves_is_no_mistake(environment: dict[str, str]) -> None:
+    process = start(["run", "-R", "exec", "-w", "n[1-4]", "yes | head -200000"], environment)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(20) == ExitCode.ERROR
+    assert "Traceback" not in err
+    assert "mistake" not in err
+
+
+def test_unknown_host_keys_are_refused_with_a_code_and_the_hosts(
+    environment: dict[str, str], tmp_path: Path, sshd: Sshd
+) -> None:
+    (tmp_path / "none").write_text("")
+    words = ["-O", f"ssh.config={sshd.config}", "-O", f"ssh.known_hosts={tmp_path / 'none'}"]
+    result = run(["run", *words, "-w", "node[1-3]", "-b", "echo reached"], environment)
+    assert result.returncode == ExitCode.UNKNOWN_HOST_KEYS
+    assert "node[1-3]: host key unknown (refused)" in result.stderr
+    assert "SHA256:" in result.stderr
+    assert result.stdout == ""
+    assert (tmp_path / "none").read_text() == ""
+    accepted = run(["run", *words, "-O", "ssh.host_keys=accept-new", "-w", "node1", "echo reached"], environment)
+    assert (accepted.returncode, accepted.stdout) == (0, "node1: reached\n")
+
+
+def test_every_run_is_in_the_audit_log(environment: dict[str, str], tmp_path: Path) -> None:
+    local(environment, "-w", "n[1-2]", "echo x; exit %n")
+    begun, over = [json.loads(line) for line in (tmp_path / "state" / "audit.jsonl").read_text().splitlines()]
+    assert (begun["command"], begun["nodes"], over["rc"]) == ("echo x; exit %n", "n[1-2]", {"0": "n1", "1": "n2"})
+    log = tmp_path / "state" / "audit.jsonl"
+    log.unlink()
+    log.mkdir()
+    refused = local(environment, "-w", "n1", "-O", "records.audit_required=true", "echo ran")
+    assert refused.returncode == ExitCode.AUDIT_FAILED
+    assert refused.stdout == ""
+    lax = local(environment, "-w", "n1", "echo ran")
+    assert (lax.returncode, lax.stdout) == (0, "n1: ran\n")
+    assert "audit log" in lax.stderr
+
+
+def test_macros_play_and_end_with_their_code(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "macros"
+    folder.mkdir(parents=True)
+    (folder / "check.deck").write_text(
+        ":param set\n:nodes {set}\n:shell -R exec -- echo hi %h\n:shell -R exec -- test %n = 0\n:expect ok>=90%\n"
+    )
+    result = run(["play", "check", "set=n[1-2]"], environment)
+    assert result.returncode == ExitCode.EXPECTATION_FAILED, result.stderr
+    assert "hi n1" in result.stdout
+    dry = run(["play", "--dry-run", "check", "set=n[1-2]"], environment)
+    assert dry.returncode == 0
+    assert "hi n1" not in dry.stdout
+
+
+def test_doctor_finds_what_is_wrong(environment: dict[str, str], tmp_path: Path) -> None:
+    healthy = run(["doctor", "--json"], environment)
+    assert healthy.returncode == 0, healthy.stdout
+    topics = {finding["topic"] for finding in json.loads(healthy.stdout)}
+    assert {"versions", "terminal", "settings", "groups", "ssh", "limits", "state", "crashes"} <= topics
+    (tmp_path / "config").mkdir(exist_ok=True)
+    (tmp_path / "config" / "config.toml").write_text("[run]\nfanuot = 3\n")
+    ill = run(["doctor"], environment)
+    assert ill.returncode == 1
+    assert "run.fanout" in ill.stdout
+
+
+def test_settings_can_be_written_and_explained(environment: dict[str, str], tmp_path: Path) -> None:
+    made = run(["config", "init"], environment)
+    file = tmp_path / "config" / "config.toml"
+    assert made.stdout.strip() == str(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert run(["config", "init"], environment).returncode == 1
+    told = run(["config", "explain", "fanout"], {**environment, "CLUSTERDECK_RUN_FANOUT": "9"})
+    assert "run.fanout = 9" in told.stdout
+    assert "environment CLUSTERDECK_RUN_FANOUT" in told.stdout
