@@ -32,6 +32,8 @@ def wrapped(command: str, name: str, token: str) -> str:
     _checked(name, token)
     script = (
         f'umask 077; d={_FOLDER}; [ -d "$d" ] || mkdir -p "$d"; m=$d/{name}; echo {token} $$ >"$m" || exit 255;'
+        # The note first, then the look: who ends it leaves a word first and looks for the note then.
+        f' if [ -e "$m.{token}" ]; then rm -f "$m.{token}"; echo 143 >>"$m"; exit 143; fi;'
         # The status is appended: whoever reads in between still sees whose job it is.
         f" trap '' HUP; sh -c {shlex.quote(command)}; r=$?; echo $r >>\"$m\"; exit $r"
     )
@@ -66,10 +68,10 @@ def ending(name: str, token: str) -> str:
     """What to run on the node to end a command and all that it started: SIGTERM, a second later SIGKILL."""
     _checked(name, token)
     script = (
-        f'm={_FOLDER}/{name}; n=0; look() {{ t=; p=; r=; [ -f "$m" ] && {{ read -r t p; read -r r; }} <"$m"; }};'
-        # The wrapper may be just starting.
-        f' look; while [ "$t" != {token} ] && [ $n -lt 10 ]; do n=$((n+1)); sleep 0.1; look; done;'
-        f' [ "$t" = {token} ] && [ -z "$r" ] || exit 0;'
+        f'umask 077; d={_FOLDER}; mkdir -p "$d"; m=$d/{name}; : >"$m.{token}" || exit 255;'
+        ' t=; p=; r=; [ -f "$m" ] && { read -r t p; read -r r; } <"$m";'
+        # No note yet: the wrapper finds our word as soon as it has written one, and starts nothing.
+        f' [ "$t" = {token} ] || exit 0; rm -f "$m.{token}"; [ -z "$r" ] || exit 0;'
         # The number may be another process's by now: the wrapper's own text holds the token.
         f' case "$(ps -o args= -p "$p")" in *{token}*) ;; *) exit 0;; esac;'
         f' all="$({_TREE}) $p"; kill -TERM $all 2>/dev/null; n=0;'

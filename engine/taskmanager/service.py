@@ -117,6 +117,7 @@ class Peer:
         self._leases: dict[str, _Lease] = {}
         self._credits = 0
         self._open = True
+        self._stopping = False
         self.role = ""
         self.since = time.monotonic()
         self.tags: tuple[str, ...] | None = None
@@ -167,6 +168,7 @@ class Peer:
 
     def stop(self) -> None:
         """Ask a worker to leave after the task at hand."""
+        self._stopping = True
         self._credits = 0
         self._service.hungry.pop(self, None)
         if self.role == "worker":
@@ -202,6 +204,9 @@ class Peer:
             info = f"{self._label} {frame['info']}".strip()
             self.process_id = self._manager.register_process(frame["period"], info)
         self._send(encode("welcome", version=VERSION, process=self.process_id))
+        if self._stopping:  # it was asked to before it could hear it
+            self.stop()
+            return
         self._give_credit(frame["credits"])
 
     def _worked(self, kind: str, frame: Frame) -> None:
@@ -221,7 +226,7 @@ class Peer:
             self._ended(kind, frame)
 
     def _give_credit(self, count: int) -> None:
-        if self.role != "worker" or count == 0:
+        if self.role != "worker" or count == 0 or self._stopping:
             return
         self._credits = min(self._credits + count, MOST_CREDITS)
         self._service.hungry[self] = None

@@ -45,6 +45,7 @@ class StdioPeers:
         self._worker = worker
         self._on_end = on_end
         self._news = False
+        self._stopping = False
         self._unsubscribe = manager.subscribe(self._changed)
         self._timer = task.timer(TICK, self, interval=TICK, autoclose=True)
 
@@ -67,8 +68,13 @@ class StdioPeers:
             self._task.schedule(worker)
 
     def stop(self) -> None:
-        """Ask all workers to leave after the task at hand."""
-        self._task.engine.submit(self._service.stop)
+        """Ask all workers to leave after the task at hand, also those that are just starting."""
+
+        def stop() -> None:
+            self._stopping = True
+            self._service.stop()
+
+        self._task.engine.submit(stop)
 
     def close(self) -> None:
         """Serve no more; workers that are left lose their tasks to others."""
@@ -90,7 +96,10 @@ class StdioPeers:
             worker.set_write_eof()  # a worker that means well ends by itself
             self._task.timer(PATIENCE, _Abort(worker), autoclose=True)
 
-        return self._service.peer(worker.write, close, node)
+        peer = self._service.peer(worker.write, close, node)
+        if self._stopping:
+            peer.stop()
+        return peer
 
     def ended(self, node: str, end: NodeEnd, errors: bytes) -> None:
         """A node's worker is over."""

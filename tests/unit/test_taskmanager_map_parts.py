@@ -231,3 +231,35 @@ def test_names_and_tokens_are_checked(name: str, token: str) -> None:
 
 def test_node_names_make_safe_file_names() -> None:
     assert markers.marker_name("p", "../n1;id", 2) == "slot-p-.._n1_id-2"
+
+
+def alive(text: str) -> list[str]:
+    return [" ".join(words) for words in _command_lines() if text in words]
+
+
+def _command_lines() -> list[list[str]]:
+    import psutil
+
+    return [each.info["cmdline"] or [] for each in psutil.process_iter(["cmdline"])]
+
+
+def test_ending_takes_everything_that_was_started(home: dict[str, str], tmp_path: Path) -> None:
+    mark = f"61.{os.getpid():07}"
+    wrapper = subprocess.Popen(
+        ["sh", "-c", markers.wrapped(f"sleep {mark} & sleep {mark}; wait", NAME, TOKEN)], env=home
+    )
+    while len(alive(mark)) < 2:
+        time.sleep(0.01)
+    assert run(markers.ending(NAME, "f" * 16), home).returncode == 0
+    assert len(alive(mark)) == 2  # another job's token ends nothing
+    assert run(markers.ending(NAME, TOKEN), home).returncode == 0
+    assert wrapper.wait(10) != 0
+    assert alive(mark) == []
+
+
+def test_a_job_that_was_ended_before_it_began_never_begins(home: dict[str, str], tmp_path: Path) -> None:
+    run(markers.ending(NAME, TOKEN), home)
+    done = run(markers.wrapped(f"touch {tmp_path / 'began'}", NAME, TOKEN), home)
+    assert done.returncode == 143
+    assert not (tmp_path / "began").exists()
+    assert run(markers.wrapped("exit 5", NAME, "f" * 16), home).returncode == 5
