@@ -190,7 +190,7 @@ class ClusterdeckApp(App[int]):
         self.main.nodes.groups = groups
 
     def _look_at_queue(self) -> QueueSnapshot:
-        return look_at_queue(self.queue, self.main.painter.queue.version + 1)
+        return look_at_queue(self.queue)
 
     def _queue_seen(self, seen: QueueSnapshot | Exception) -> None:
         if isinstance(seen, QueueSnapshot):

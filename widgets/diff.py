@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 #: Answers longer than this are compared up to here: the time of a comparison grows with the square.
 COMPARED_LINES = 2_000
+#: A comparison shows this many lines at most; beyond, two answers have little in common to look at.
+SHOWN_LINES = 300
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _HEX = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{12,}\b")
 
@@ -42,6 +44,7 @@ def compare(base: Sequence[str], other: Sequence[str], keys: tuple[Sequence[str]
     base_keys, other_keys = keys if keys is not None else (base, other)
     matcher = difflib.SequenceMatcher(None, base_keys[:COMPARED_LINES], other_keys[:COMPARED_LINES], autojunk=False)
     lines: list[DiffLine] = []
+    changed = 0
     for number, group in enumerate(matcher.get_grouped_opcodes(context)):
         if number:
             lines.append(DiffLine("@", "..."))
@@ -49,6 +52,11 @@ def compare(base: Sequence[str], other: Sequence[str], keys: tuple[Sequence[str]
             if tag == "equal":
                 lines.extend(DiffLine(" ", text) for text in other[other_first:other_last])
                 continue
-            lines.extend(DiffLine("-", text) for text in base[first:last])
-            lines.extend(DiffLine("+", text) for text in other[other_first:other_last])
+            changed += last - first + other_last - other_first
+            lines.extend(DiffLine("-", text) for text in base[first : min(last, first + SHOWN_LINES)])
+            lines.extend(
+                DiffLine("+", text) for text in other[other_first : min(other_last, other_first + SHOWN_LINES)]
+            )
+    if len(lines) > SHOWN_LINES:
+        lines = [*lines[:SHOWN_LINES], DiffLine("@", f"... {changed} lines differ in all")]
     return lines

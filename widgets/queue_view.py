@@ -43,6 +43,20 @@ class QueueProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueWorker:
+    """A node whose slots take tasks. state: up, resting, down, draining, gone; trouble: why it is not up."""
+
+    name: str
+    state: str
+    slots: int
+    running: int
+    done: int
+    failed: int
+    trouble: str = ""
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSnapshot:
     """The queue at one moment. version grows with every change."""
 
@@ -50,6 +64,11 @@ class QueueSnapshot:
     tasks: Sequence[QueueTask] = ()
     processes: Sequence[QueueProcess] = ()
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    workers: Sequence[QueueWorker] = ()
+    maps: Sequence[str] = ()
+
+
+Item = str | QueueTask | QueueProcess | QueueWorker
 
 
 class QueueView(LineView):
@@ -62,7 +81,7 @@ class QueueView(LineView):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
         self.snapshot = QueueSnapshot()
-        self._items: list[str | QueueTask | QueueProcess] = []
+        self._items: list[Item] = []
         self._opened: set[str] = set()
         self._matches: Callable[[str], bool] | None = None
 
@@ -79,10 +98,11 @@ class QueueView(LineView):
 
     def _arrange(self) -> None:
         snapshot = self.snapshot
-        items: list[str | QueueTask | QueueProcess] = []
+        items: list[Item] = list(snapshot.maps)
         for tag, counts in sorted(snapshot.counts.items()):
             told = "  ".join(f"{_SYMBOLS.get(state, ' ')} {state} {count}" for state, count in counts.items() if count)
             items.append(f"{tag or 'no tag'}: {told}")
+        items.extend(snapshot.workers)
         items.extend(snapshot.processes)
         order = {"failed": 0, "running": 1, "waiting": 2, "cancelled": 3, "finished": 4}
         for task in sorted(snapshot.tasks, key=lambda task: order.get(task.state, 5)):
@@ -110,6 +130,12 @@ class QueueView(LineView):
             line.add("   @ ").column(item.id, 16, look["accent"]).add(" ").column(item.where, 20, look.text)
             line.add(f" last heard of {clock(item.ping)} ago", look["warn"] if item.ping > 30 else look.quiet)
             line.add(f"  {item.slots}", look.quiet)
+        elif isinstance(item, QueueWorker):
+            style = look["ok" if item.state == "up" else "warn"]
+            line.add("   * ", style).column(item.name, 16, look["title"]).add(" ").column(item.state, 9, style)
+            line.add(f" {item.running}/{item.slots} slots busy  {item.done} done", look.text)
+            line.add(f"  {item.failed} failed" if item.failed else "", look["failed"])
+            line.add(f"  {item.pool}", look.quiet).add(f"  {item.trouble}" if item.trouble else "", look["warn"])
         else:
             style = look[_ROLES.get(item.state, "text")]
             line.add(f"   {_SYMBOLS.get(item.state, '?')} ", style).column(item.id, 10, look["title"]).add(" ")
@@ -123,6 +149,8 @@ class QueueView(LineView):
             return safe(item)
         if isinstance(item, QueueProcess):
             return f"{item.id} {item.where}"
+        if isinstance(item, QueueWorker):
+            return f"{item.name} {item.state} {item.running}/{item.slots} {safe(item.trouble)}"
         return f"{item.id} {item.state} {item.tag} {item.where} {safe(item.text)}"
 
     def _current(self) -> QueueTask | None:

@@ -30,6 +30,12 @@ COUNTED = (
 )
 
 
+def moment(at: float) -> str:
+    """The time of the day, or the day for what is older. at: seconds since the epoch."""
+    when, today = time.localtime(at), time.localtime()
+    return time.strftime("%H:%M:%S" if when[:3] == today[:3] else "%m-%d %H:%M", when)
+
+
 class RunsView(LineView):
     """Runs with their counts. Enter shows a run, r runs it again, c compares it with the one on show."""
 
@@ -80,7 +86,7 @@ class RunsView(LineView):
         run = self._listed[row]
         line.add(">" if run is self.shown else " ", look["accent"])
         line.column(f"#{run.id}", 5, look["title"])
-        line.add(time.strftime("%H:%M:%S ", time.localtime(run.created)), look.quiet)
+        line.column(moment(run.created), 12, look.quiet)
         took = (run.ended if run.ended is not None else time.monotonic()) - run.started
         line.column(clock(took), 6, look.quiet, right=True).add(" ")
         counts = [(state, run.count(state)) for state in COUNTED if run.count(state)]

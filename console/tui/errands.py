@@ -8,45 +8,65 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...engine.text import sanitize_text
-from ...widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask
+from ...widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
 
 #: Seconds between two looks at the queue while it is on show or used.
 LOOK = 1.0
 _STATES = {"done": "finished", "lost": "failed"}
 
 
-def look_at_queue(service: Any, version: int) -> QueueSnapshot:
+def look_at_queue(service: Any) -> QueueSnapshot:
     """The queue as it is now; may wait for a store on another machine."""
+    version = service.version
     status = service.status()
     now = time.time()
-    tasks = []
-    for row in service.tasks(limit=2_000):
-        info = row.info
-        word = _STATES.get(info.state.word, info.state.word)
-        since = info.ended or info.started or info.added
-        way = [f"added {_ago(now, info.added)}"]
-        if info.started:
-            way.append(f"handed out {_ago(now, info.started)}, attempt {info.attempt}, to {info.owner}")
-        if info.losses:
-            way.append(f"given back {info.losses} times by what held it")
-        if info.ended:
-            way.append(f"{info.state.word} {_ago(now, info.ended)}")
-        where = f"process {info.owner}" if info.owner is not None else ""
-        tasks.append(
-            QueueTask(info.id, info.tag, word, where, max(0.0, now - since), max(1, info.attempt),
-                      sanitize_text(row.command), tuple(way))
-        )  # fmt: skip
+    places = {job.task_id: job.node for job in service.running()}
+    tasks = [_task(row, places.get(row.info.id, ""), now) for row in service.tasks(limit=2_000)]
     counts: dict[str, dict[str, int]] = {}
     for word, table in (("waiting", status.waiting), ("running", status.running), ("finished", status.finished)):
         for tag, count in table.items():
             counts.setdefault(tag, {})[word] = count
+    pools = {"queue": service.nodes(), **{f"map {number}": nodes for number, nodes in service.map_nodes().items()}}
+    workers = [
+        QueueWorker(sanitize_text(node.name), node.state, node.slots, node.running, node.done, node.failed + node.lost,
+                    _trouble(node), pool)
+        for pool, nodes in pools.items()
+        for node in nodes
+    ]  # fmt: skip
     processes = [
-        QueueProcess(
-            str(process.id), sanitize_text(str(process.info or "")), process.silent, f"{process.running} tasks"
-        )
-        for process in status.processes
+        QueueProcess(str(one.id), sanitize_text(str(one.info or "")), one.silent, f"{one.running} tasks")
+        for one in status.processes
     ]
-    return QueueSnapshot(version, tasks, processes, counts)
+    maps = [_map(job) for job in service.maps()]
+    return QueueSnapshot(version, tasks, processes, counts, workers, maps)
+
+
+def _task(row: Any, node: str, now: float) -> QueueTask:
+    info = row.info
+    word = _STATES.get(info.state.word, info.state.word)
+    since = info.ended or info.started or info.added
+    way = [f"added {_ago(now, info.added)}"]
+    if info.started:
+        way.append(f"handed out {_ago(now, info.started)}, attempt {info.attempt}, to process {info.owner}")
+    if info.losses:
+        way.append(f"given back {info.losses} times because what held it went away")
+    if info.ended:
+        way.append(f"{info.state.word} {_ago(now, info.ended)}")
+    where = node or (f"process {info.owner}" if info.owner is not None else "")
+    age = max(0.0, now - since)
+    return QueueTask(info.id, info.tag, word, where, age, max(1, info.attempt), sanitize_text(row.command), tuple(way))
+
+
+def _trouble(node: Any) -> str:
+    """Why a node takes no tasks, and when it is tried again."""
+    again = f", next try in {node.retry_in:.0f} s" if node.retry_in > 0 else ""
+    return sanitize_text(f"{node.reason}{again}") if node.reason or again else ""
+
+
+def _map(job: Any) -> str:
+    from ..queue import counts  # the queue's engine; only who queues needs it
+
+    return sanitize_text(f"map {job.number}: {job.template}  {counts(job.run.progress())}")
 
 
 def _ago(now: float, at: float) -> str:

@@ -124,6 +124,12 @@ def test_compare_marks_both_sides_and_leaves_out_what_is_equal() -> None:
     assert compare(base, base) == []
 
 
+def test_answers_with_nothing_in_common_are_cut() -> None:
+    lines = compare([f"a{n}" for n in range(3000)], [f"b{n}" for n in range(3000)])
+    assert len(lines) == 301
+    assert lines[-1].text == "... 4000 lines differ in all"
+
+
 def test_normalised_lines_are_equal() -> None:
     one, two = "node1.example: 42 ms, id 0xdeadbeef00", "node27.example: 7 ms, id 0xfeedbeef01"
     assert normalise(one, ("node1.example",)) == normalise(two, ("node27.example",))
