@@ -254,7 +254,9 @@ def test_spawn_and_reap(reactor: Reactor, leak_check: None) -> None:
 
 
 @pytest.mark.parametrize("pidfd", [True, False])
-def test_adopted_processes_are_reaped(reactor: Reactor, monkeypatch: pytest.MonkeyPatch, pidfd: bool) -> None:
+def test_adopted_processes_are_reaped(
+    reactor: Reactor, leak_check: None, monkeypatch: pytest.MonkeyPatch, pidfd: bool
+) -> None:
     if not pidfd:
         monkeypatch.setattr(spawn, "_pidfd", lambda pid: None)
     reaper = Reaper(reactor)
