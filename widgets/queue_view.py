@@ -103,13 +103,13 @@ class QueueView(LineView):
             told = "  ".join(f"{_SYMBOLS.get(state, ' ')} {state} {count}" for state, count in counts.items() if count)
             items.append(f"{tag or 'no tag'}: {told}")
         items.extend(snapshot.workers)
-        items.extend(snapshot.processes)
         order = {"failed": 0, "running": 1, "waiting": 2, "cancelled": 3, "finished": 4}
         for task in sorted(snapshot.tasks, key=lambda task: order.get(task.state, 5)):
             if self._matches is None or self._matches(f"{task.id} {task.tag} {task.where} {task.text}"):
                 items.append(task)
                 if task.id in self._opened:
                     items.extend(f"      {step}" for step in task.way)
+        items.extend(snapshot.processes)
         self._items = items
         self.update_rows()
 
@@ -138,8 +138,8 @@ class QueueView(LineView):
             line.add(f"  {item.pool}", look.quiet).add(f"  {item.trouble}" if item.trouble else "", look["warn"])
         else:
             style = look[_ROLES.get(item.state, "text")]
-            line.add(f"   {_SYMBOLS.get(item.state, '?')} ", style).column(item.id, 10, look["title"]).add(" ")
-            line.column(item.state, 9, style).column(item.tag, 10, look["accent"]).add(" ")
+            line.add(f"   {_SYMBOLS.get(item.state, '?')} ", style).column(item.id, 16, look["title"]).add(" ")
+            line.column(item.state, 9, style).column(item.tag, 12, look["accent"]).add(" ")
             line.column(item.where, 14, look.text).column(clock(item.age), 7, look.quiet, right=True)
             line.add(f" x{item.attempts}" if item.attempts > 1 else "   ", look["warn"]).add(f" {item.text}", look.text)
 

@@ -34,8 +34,7 @@ def look_at_queue(service: Any) -> QueueSnapshot:
         for node in nodes
     ]  # fmt: skip
     processes = [
-        QueueProcess(str(one.id), sanitize_text(str(one.info or "")), one.silent, f"{one.running} tasks")
-        for one in status.processes
+        QueueProcess(str(one.id), _place(one.info), one.silent, f"{one.running} tasks") for one in status.processes
     ]
     maps = [_map(job) for job in service.maps()]
     return QueueSnapshot(version, tasks, processes, counts, workers, maps)
@@ -55,6 +54,13 @@ def _task(row: Any, node: str, now: float) -> QueueTask:
     where = node or (f"process {info.owner}" if info.owner is not None else "")
     age = max(0.0, now - since)
     return QueueTask(info.id, info.tag, word, where, age, max(1, info.attempt), sanitize_text(row.command), tuple(way))
+
+
+def _place(info: Any) -> str:
+    """Where a process works, from what it said of itself: a node and a slot, or whatever it is."""
+    if isinstance(info, dict) and "node" in info:
+        return sanitize_text(f"{info['node']} slot {info.get('slot', '?')}")
+    return sanitize_text(str(info or ""))
 
 
 def _trouble(node: Any) -> str:

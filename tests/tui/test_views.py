@@ -20,7 +20,7 @@ from clusterdeck.widgets.failures import FailuresView
 from clusterdeck.widgets.gather_view import GatherView
 from clusterdeck.widgets.log_view import LogView
 from clusterdeck.widgets.plot_view import PlotView
-from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueView
+from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueView, QueueWorker
 from clusterdeck.widgets.runs_view import RunsView
 
 WIDE = (140, 40)
@@ -316,7 +316,11 @@ async def test_queue_view_keys() -> None:
         task = QueueTask("t1", "job", "failed", "node1", 3.0, 2, "make -j4", ("leased by 3", "lost"))
         waiting = QueueTask("t2", "job", "waiting")
         deck.app.main.painter.queue = QueueSnapshot(
-            1, (waiting, task), (QueueProcess("p1", "node1", 45.0, "2/4"),), {"job": {"waiting": 1, "failed": 1}}
+            1,
+            (waiting, task),
+            (QueueProcess("p1", "node1", 45.0, "2/4"),),
+            {"job": {"waiting": 1, "failed": 1}},
+            (QueueWorker("node1", "up", 4, 2, 10, 1, pool="queue"),),
         )
         await pilot.press("ctrl+o", "4")
         await settled(deck, pilot)
@@ -326,6 +330,8 @@ async def test_queue_view_keys() -> None:
         await deck.wait_line(pilot, ":queue retry t1")
         await pilot.press("enter")
         assert "leased by 3" in view.row_text(3)
+        assert view.row_text(1) == "node1 up 2/4 "
+        assert view.row_text(view.row_count() - 1) == "p1 node1"
         await pilot.press("x")
         await deck.wait_line(pilot, ":queue cancel t1")
 
