@@ -177,11 +177,11 @@ def _timers(names: Any, interval: float | None) -> Measures:
     task = names.task_self()
     late: list[float] = []
 
-    class Quiet(names.EventHandler):  # type: ignore[misc,name-defined]
+    class Quiet(names.EventHandler):  # type: ignore[misc]
         def ev_timer(self, timer: Any) -> None:
             pass
 
-    class Probe(names.EventHandler):  # type: ignore[misc,name-defined]
+    class Probe(names.EventHandler):  # type: ignore[misc]
         def __init__(self) -> None:
             self.due = time.monotonic() + 0.05
             self.count = 0
@@ -211,7 +211,7 @@ def precision(names: Any, small: bool) -> Measures:
     task = names.task_self()
     late: list[float] = []
 
-    class Probe(names.EventHandler):  # type: ignore[misc,name-defined]
+    class Probe(names.EventHandler):  # type: ignore[misc]
         due = time.monotonic() + 0.05
 
         def ev_timer(self, timer: Any) -> None:

@@ -19,7 +19,7 @@ from clusterdeck.engine.workers.ssh import WorkerSsh
 from clusterdeck.tests.engine.conftest import Recorder
 from clusterdeck.tests.support.sshd import Sshd
 
-Program = Callable[[str], str]
+Program = Callable[..., str]
 
 
 @pytest.fixture
@@ -158,9 +158,10 @@ echo "n1: $PDSH_SSH_ARGS_APPEND"
 def test_pdsh_has_no_input(task: Task, program: Program) -> None:
     task.set_info("pdsh_path", program("cat; echo n1: done"))
     worker = WorkerPdsh("n1", None, command="x")
-    for call in (lambda: worker.write(b"foo"), worker.set_write_eof):
-        with pytest.raises(errors.EngineClientNotSupportedError, match="pdsh"):
-            call()
+    with pytest.raises(errors.EngineClientNotSupportedError, match="pdsh"):
+        worker.write(b"foo")
+    with pytest.raises(errors.EngineClientNotSupportedError, match="pdsh"):
+        worker.set_write_eof()
     task.set_default("distant_workername", "pdsh")
     other = task.shell("x", nodes="n1", stdin=False)
     task.resume(20)

@@ -98,7 +98,11 @@ def test_a_delay_that_is_no_number(task: Task) -> None:
 
 
 def test_invalidate_in_its_own_handler_and_twice(task: Task) -> None:
-    clock = Clock(lambda timer, count: (timer.invalidate(), timer.invalidate()))
+    def twice(timer: EngineTimer, count: int) -> None:
+        timer.invalidate()
+        timer.invalidate()
+
+    clock = Clock(twice)
     timer = task.timer(0.01, clock, interval=0.01)
     task.resume()
     assert len(clock.times) == 1
@@ -136,7 +140,11 @@ def test_set_nextfire_replaces_the_interval(task: Task) -> None:
 
 
 def test_invalidate_after_set_nextfire_wins(task: Task) -> None:
-    clock = Clock(lambda timer, count: (timer.set_nextfire(0.01), timer.invalidate()))
+    def both(timer: EngineTimer, count: int) -> None:
+        timer.set_nextfire(0.01)
+        timer.invalidate()
+
+    clock = Clock(both)
     task.timer(0.01, clock)
     task.resume()
     assert len(clock.times) == 1

@@ -112,7 +112,12 @@ def test_regular_files_are_always_ready(reactor: Reactor, tmp_path: Path) -> Non
 def test_deadlines_in_order_and_cancelled(reactor: Reactor) -> None:
     fired: list[str] = []
     second = reactor.call_later(0.02, lambda: fired.append("second"))
-    reactor.call_later(0.01, lambda: (fired.append("first"), second.cancel()))
+
+    def first() -> None:
+        fired.append("first")
+        second.cancel()
+
+    reactor.call_later(0.01, first)
     late = reactor.call_later(0.03, lambda: fired.append("third"))
     assert late.active
     time.sleep(0.05)
@@ -146,10 +151,12 @@ def test_cancelled_deadlines_do_not_pile_up(reactor: Reactor) -> None:
 
 def test_waking_from_other_threads(reactor: Reactor) -> None:
     got: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: [reactor.call_soon_threadsafe(lambda: got.append(1)) for _ in range(500)])
-        for _ in range(4)
-    ]
+
+    def call() -> None:
+        for _ in range(500):
+            reactor.call_soon_threadsafe(lambda: got.append(1))
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
         thread.start()
     until(reactor, lambda: len(got) == 2000)
@@ -243,7 +250,8 @@ def test_spawn_and_reap(reactor: Reactor, leak_check: None) -> None:
     codes: list[int] = []
     for command in ("exit 0", "exit 9", "kill -15 $$", "exec >&-; sleep 0.2; exit 4"):
         process = spawn.spawn(["sh", "-c", command])
-        while os.read(process.stdout, 10) if not os.set_blocking(process.stdout, True) else b"":
+        os.set_blocking(process.stdout, True)
+        while os.read(process.stdout, 10):
             pass
         reaper.wait(process.pid, codes.append)
         for fd in (process.stdin, process.stdout):
