@@ -59,7 +59,7 @@ class Pump:
         self._refresh = refresh
         self._stop = threading.Event()
         self._refreshed = 0.0
-        self._was_running = False
+        self._counts: tuple[tuple[int, int], ...] = ()
         self._thread = threading.Thread(target=self._main, name="clusterdeck-pump", daemon=True)
 
     def start(self) -> None:
@@ -104,9 +104,12 @@ class Pump:
         return bool(shown.both)
 
     def _refresh_counts(self) -> None:
-        """While runs go on, and once more when the last one has ended."""
-        running = bool(self._session.runs.running)
+        """When the counts have changed, and not too often: over a slow line every drawing costs."""
         now = time.monotonic()
-        if running != self._was_running or (running and now - self._refreshed >= _REFRESH):
-            self._was_running, self._refreshed = running, now
+        if now - self._refreshed < _REFRESH:
+            return
+        runs = self._session.runs.running
+        counts = tuple((run.id, run.version) for run in runs)
+        if counts != self._counts:
+            self._counts, self._refreshed = counts, now
             self._refresh()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clusterdeck.tests.support.sshd import Sshd
+from clusterdeck.tests.support.terminal import PtyRecorder
 from clusterdeck.tests.support.tmux import Tmux
 
 KEYS = "^C stop run"
@@ -68,3 +70,35 @@ def test_a_line_that_waits_for_the_nodes_does_not_wait_for_ever(repl: Tmux) -> N
     repl.line("accept")
     repl.wait_for(re.compile(r"#1 echo reached   ok 3"))
     repl.wait_for(KEYS)
+
+
+def test_a_passphrase_is_asked_and_ends_up_nowhere(sshd: Sshd, tmp_path: Path) -> None:
+    canary = "canary-4711-passphrase"
+    key = tmp_path / "locked"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", canary, "-f", str(key)], check=True)
+    with (sshd.folder / "authorized_keys").open("a") as allowed:
+        allowed.write(key.with_suffix(".pub").read_text())
+    config = tmp_path / "ssh_config"
+    text = sshd.config.read_text().replace(str(sshd.key), str(key))
+    config.write_text(text.replace("BatchMode yes", "BatchMode no"))
+    moved = {f"CLUSTERDECK_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "STATE", "CACHE")}
+    command = [sys.executable, "-m", "clusterdeck", "repl", "-w", "node[1-3]", "-O", f"ssh.config={config}"]
+    command += ["-O", f"ssh.known_hosts={sshd.known_hosts}", "-O", "ssh.agent=false"]
+    with PtyRecorder(command, columns=140, rows=40, environment=moved, cwd=tmp_path) as repl:
+        end = repl.wait_for(b"(3)")
+        repl.send(b"echo reached\r")
+        end = repl.wait_for(b"(not shown)", start=end)
+        repl.send(b"wrong\r")
+        end = repl.wait_for(b"again: the last one was wrong", start=end)
+        end = repl.wait_for(b"(not shown)", start=end)
+        repl.send(canary.encode() + b"\r")
+        end = repl.wait_for(b"ok 3", start=end)
+        repl.send(b":runs\r")
+        repl.wait_for(b"shell", start=end)
+        repl.send(b":quit\r")
+        assert repl.wait() == 0
+        shown = repl.data
+    assert canary.encode() not in shown
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and canary.encode() in path.read_bytes()]
+    assert kept == []
+    assert "echo reached" in (tmp_path / "state" / "history").read_text()
