@@ -14,7 +14,7 @@ from ClusterShell.NodeSet import NodeSet
 from ..engine.task import Task
 from ..engine.workers.stream import write_or_leave
 from .options import RunOptions
-from .settings import Settings
+from .settings import Settings, SshSettings
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 
@@ -57,6 +57,16 @@ def check_exec(*texts: str) -> None:
                 client.substitute(text)
             except WorkerError as error:
                 raise ValueError(str(error)) from None
+
+
+def _overrides(ssh: SshSettings) -> dict[str, str]:
+    """Keywords over ssh_config, where the settings say otherwise than OpenSSH does on its own."""
+    words = {} if ssh.agent else {"IdentityAgent": "none"}
+    if not ssh.password:
+        words |= {"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "no"}
+    if ssh.agent_forwarding:
+        words["ForwardAgent"] = "yes"
+    return words
 
 
 def _reads(options: RunOptions) -> bool:
@@ -161,5 +171,5 @@ class Launcher:
             "ssh_host_keys": given("host_keys"),
             "ssh_window": ssh.connecting,
             "ssh_keepalive": ssh.keepalive,
-            "ssh_overrides": {} if ssh.agent else {"IdentityAgent": "none"},
+            "ssh_overrides": _overrides(ssh),
         }

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
+from ..engine.errors import EngineClientError
 from ..engine.states import Failure, FailureKind, NodeEnd, NodeState
-from .events import STDERR, STDOUT, CopyProgressed, NodeChange, NodesRestarted, RunFinished, RunStarted
+from ..engine.text import clean_text_line
+from ..engine.workers.stream import write_or_leave
+from .events import STDERR, STDOUT, CopyProgressed, NodeChange, NodesRestarted, Notice, RunFinished, RunStarted
 from .options import RunOptions
 from .outbox import EventBatcher, monotonic
 from .waves import plan_waves, stop_threshold
@@ -125,10 +128,17 @@ class RunDriver:
         else:
             self._fed.append(data)
         for worker in self._workers:
-            if data is None:
-                worker.set_write_eof()
-            else:
-                worker.write(data)
+            self._write(worker, data)
+
+    def _write(self, worker: Any, data: bytes | None) -> None:
+        if data is None:
+            write_or_leave(worker)
+            return
+        try:
+            worker.write(data)
+        except EngineClientError as error:
+            text = f"standard input does not reach the nodes: {clean_text_line(str(error))}"
+            self._batcher.event(Notice("warning", text, self.number))
 
     # -- waves
 
@@ -163,9 +173,9 @@ class RunDriver:
             self._closed_early = None
         for worker in self._workers:
             for data in self._fed:
-                worker.write(data)
+                self._write(worker, data)
             if self._fed_eof:
-                worker.set_write_eof()
+                self._write(worker, None)
         return bool(self._workers)
 
     def _wave_over(self) -> None:

@@ -45,7 +45,7 @@ class SshSettings:
     known_hosts: str = _setting("~/.ssh/known_hosts", "the file that new host keys are written to")
     agent: bool = _setting(True, "use the keys of the SSH agent")
     agent_forwarding: bool = _setting(False, "forward the agent to nodes (a node's root can then use your keys)")
-    password: bool = _setting(False, "ask for a password where keys do not do")
+    password: bool = _setting(True, "ask for a password where keys do not do")
     connecting: int = _setting(32, "connections that are being made at a time", low=1)
     keepalive: float = _setting(30.0, "seconds between keep-alives on kept connections; 0 = none", low=0)
     options: str = _setting("", "options for the ssh program (worker ssh)")
