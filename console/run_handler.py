@@ -125,7 +125,8 @@ class RunDriver:
         """Bytes for the command's standard input on every node; None ends it."""
         if data is None:
             self._fed_eof = True
-        else:
+        elif self._waves or self._options.retries or not self._workers:
+            # Kept only for those who may still come: what is fed can be large.
             self._fed.append(data)
         for worker in self._workers:
             self._write(worker, data)

@@ -261,6 +261,8 @@ class BatchRunner:
             return ExitCode.ERROR
         if run.stopped:
             return ExitCode.STOPPED
+        if any(run.rc(node) is None for node in run.numbers(NodeState.FAILED)):
+            return ExitCode.ERROR  # the command could not be run at all, which no return code of a node says
         if not self._request.max_rc:
             return ExitCode.OK
         without = run.count(NodeState.TIMEOUT) + run.count(NodeState.UNREACHABLE) + run.count(NodeState.LOST)
