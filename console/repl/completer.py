@@ -1,8 +1,15 @@
-"""Completion for prompt_toolkit: a thin adapter over console/completion.py."""
+"""Completion for prompt_toolkit: a thin adapter over console/completion.py.
+
+Each request runs in a short-lived thread of its own and not in prompt_toolkit's (asyncio's) pool: that pool is waited
+for whenever a prompt ends, so that a directory on a dead file server would hold up the Enter key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -12,6 +19,8 @@ from ...engine.text import clean_text_line
 
 #: Widest description, so that one long help line does not push the menu off the screen.
 _DESCRIPTION = 60
+#: Requests that may hang at a time; with so many, nothing is offered until one comes back.
+_MOST_THREADS = 4
 
 
 class Suggested(Protocol):
@@ -40,6 +49,7 @@ class DeckCompleter(Completer):
     ) -> None:
         self._complete = complete
         self._failed = failed
+        self._slots = threading.BoundedSemaphore(_MOST_THREADS)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         # A menu must not open under an empty prompt, unless Tab asks for it.
@@ -62,3 +72,27 @@ class DeckCompleter(Completer):
                 display=clean_text_line(candidate.display or candidate.text),
                 display_meta=clean_text_line(candidate.description)[:_DESCRIPTION],
             )
+
+    async def get_completions_async(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> AsyncGenerator[Completion, None]:
+        if not self._slots.acquire(blocking=False):
+            return
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[Completion]] = loop.create_future()
+
+        def give(found: list[Completion]) -> None:
+            if not answer.done():  # the line may have changed since
+                answer.set_result(found)
+
+        def work() -> None:
+            try:
+                found = list(self.get_completions(document, complete_event))
+            finally:
+                self._slots.release()
+            with suppress(RuntimeError):  # the prompt has ended since
+                loop.call_soon_threadsafe(give, found)
+
+        threading.Thread(target=work, name="clusterdeck-completion", daemon=True).start()
+        for completion in await answer:
+            yield completion

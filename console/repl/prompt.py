@@ -59,8 +59,6 @@ def build_prompt(parts: PromptParts, input: Input | None = None, output: Output 
         editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
         lexer=DeckLexer(parts.registry),
         completer=DeckCompleter(_completion(parts), lambda error: parts.say(f"completion failed: {error}")),
-        # In a thread: a directory on a dead file server must not hold up the keys.
-        complete_in_thread=True,
         complete_while_typing=True,
         reserve_space_for_menu=MENU_ROWS,
         auto_suggest=DeckSuggest(),

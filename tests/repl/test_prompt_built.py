@@ -160,6 +160,33 @@ def test_a_broken_completion_is_told_and_takes_nothing_away(
     play(session, scenario)
 
 
+def test_a_completion_that_hangs_holds_up_nothing(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    asked: list[str] = []
+
+    def hangs(text: str, *_: object) -> list[object]:
+        asked.append(text)
+        assert release.wait(30)
+        return []
+
+    monkeypatch.setattr("clusterdeck.console.completion.complete", hangs)
+
+    async def scenario(app: Console, pilot: Pilot[None]) -> None:
+        for number in range(8):
+            await pilot.press(*f":x{number}")
+            await until(pilot, lambda number=number: app.prompt.text == f":x{number}")  # type: ignore[misc]
+            await pilot.press("enter")
+            await until(pilot, lambda number=number: len(app.lines) == number + 1)  # type: ignore[misc]
+        release.set()
+
+    app = play(session, scenario)
+    assert app.lines == [f":x{number}" for number in range(8)]
+    assert 0 < len(asked) <= 4
+    for thread in threading.enumerate():
+        if thread.name == "clusterdeck-completion":
+            thread.join(10)
+
+
 def text_of(parts: PromptParts) -> str:
     return "".join(fragment[1] for fragment in prompt_text(parts))
 
