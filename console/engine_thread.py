@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..engine.results import Results
 from ..engine.task import Task
 from ..engine.text import clean_text_line, sanitize_text
 from .events import Notice
@@ -33,8 +34,7 @@ class EngineThread:
         self._drivers: dict[int, RunDriver] = {}
         self._timers: dict[int, TimerDriver] = {}
         self.task = Task()
-        self.task.set_default("stdout_msgtree", False)
-        self.task.set_default("stderr_msgtree", False)
+        self.task.results = _NothingKept()
         self.task.set_info("ssh_ask", ask)
         self.task.set_info("ssh_notice", self._notice)
         self.task.excepthook = self._died
@@ -152,6 +152,22 @@ class EngineThread:
         for timer in list(self._timers.values()):
             timer.lost(text)
         self.batcher.event(Notice("error", sanitize_text(text)), now=True)
+
+
+class _NothingKept(Results):
+    """Results of a Task that runs for days: the run models have them, the Task would only gather them."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _sname: False)
+
+    def add_lines(self, worker: Any, key: Any, sname: str, lines: list[bytes]) -> None:
+        """Not kept."""
+
+    def set_retcode(self, worker: Any, key: Any, rc: int) -> None:
+        """Not kept."""
+
+    def add_timeout(self, worker: Any, key: Any) -> None:
+        """Not kept."""
 
 
 class _Callback:

@@ -376,3 +376,13 @@ def test_the_engine_is_made_anew_after_it_died(session: Session, pump: Pump) -> 
     again = session.shell("echo alive", NodeSet("n1"), RunOptions())
     pump(again.done.is_set)
     assert text(again) == ["alive"]
+
+
+def test_the_engine_keeps_nothing_of_what_the_runs_have(session: Session, pump: Pump) -> None:
+    for _ in range(3):
+        run = session.shell("echo x; exit %n", NodeSet("n[1-3]"), RunOptions(timeout=5))
+        pump(run.done.is_set)
+    engine = session._engine
+    assert engine is not None
+    assert list(engine.task.iter_retcodes()) == []
+    assert list(engine.task.iter_buffers()) == []
