@@ -24,6 +24,8 @@ PATIENCE = 2.0
 #: Seconds after which the signal request is sent as well: the reaping command may have no session, or no `ps`.
 _SIGNALS = ((0.4, "TERM"), (1.2, "KILL"))
 
+_AGAIN = 0.1
+
 #: $1: place of the command among its siblings (from 1), $2: how many there should be. Answers `gone`, `left`, `lost`.
 #: Dead ones that nobody has waited for yet are not counted. `ps` with these words, but for the state, is
 #: POSIX. Age is judged by process number, which is wrong only where numbers ran round.
@@ -31,6 +33,7 @@ _SCRIPT = r"""
 up=$PPID; me=$$
 list() { ps -A -o pid= -o ppid= -o pgid= -o stat= 2>/dev/null || ps -A -o pid= -o ppid= -o pgid= 2>/dev/null; }
 set -- "$1" "$2" $(list | while read p q g s; do
+  case "$s" in Z*) continue ;; esac
   [ "$q" = "$up" ] && [ "$p" != "$me" ] && [ "$p" = "$g" ] && echo "$p"; done | sort -n)
 at=$1; all=$2; shift 2
 if [ "$#" -eq 0 ]; then echo gone; exit; fi
@@ -57,15 +60,20 @@ class RemoteKill:
         self._command = command
         self._answer = b""
         self._reaper: Command | None = None
-        siblings = sorted(peer.running, key=lambda other: other.order)
-        place = siblings.index(command) + 1 if command in siblings else 1
+        self._peer = peer
         reactor = peer.pool.reactor
         self._timers: list[Deadline] = [reactor.call_later(PATIENCE, lambda: self._finish(False))]
         for delay, name in _SIGNALS:
             self._timers.append(reactor.call_later(delay, lambda name=name: command.signal(name)))  # type: ignore[misc]
+        self._reap()
+
+    def _reap(self) -> None:
+        siblings = sorted(self._peer.running, key=lambda other: other.order)
+        place = siblings.index(self._command) + 1 if self._command in siblings else 1
+        self._answer = b""
         script = f"exec /bin/sh -c {shlex.quote(_SCRIPT)} reap {place} {max(1, len(siblings))}"
         listener = CommandListener(_nothing, self._said, self._ended)
-        self._reaper = Command(peer, script, CommandOptions(), listener, counted=False)
+        self._reaper = Command(self._peer, script, CommandOptions(), listener, counted=False)
         self._reaper.begin()
 
     def cancel(self) -> None:
@@ -78,6 +86,10 @@ class RemoteKill:
             self._answer = (self._answer + data)[:64]
 
     def _ended(self, _rc: int | None, _failure: Failure | None) -> None:
+        if self._answer.strip() == b"lost" and self._done is not None:
+            # A neighbour came or went between our count and the node's: count again.
+            self._timers.append(self._peer.pool.reactor.call_later(_AGAIN, self._reap))
+            return
         self._finish(self._answer.strip() == b"gone")
 
     def _stop_timers(self) -> None:

@@ -199,7 +199,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.stop()
 
 
-def test_the_same_verdict_as_openssh(world: World, task: Task, recorder: Recorder) -> None:
+def test_the_same_verdict_as_openssh(
+    world: World, task: Task, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So many changed keys would stop a run; here each host is a case of its own.
+    monkeypatch.setattr("clusterdeck.engine.ssh.pool._ALARM_AT", 1000)
     cases = _cases(world)
     assert len(cases) >= 40
     names = {f"case{number}": name for number, name in enumerate(cases)}
