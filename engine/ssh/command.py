@@ -155,6 +155,8 @@ class Command(Session):
         assert channel is not None
         if self._held:
             channel.hold(True)
+        if self.peer.forwards_agent:
+            channel.request("auth-agent-req@openssh.com")
         for name, value in self._environment():
             self._asked.append(name)
             channel.request("env", wire.string(name) + wire.string(value), want_reply=True)

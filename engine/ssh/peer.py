@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from ..reactor import Deadline
 from ..states import Failure, FailureKind
+from .agent_forward import AgentBridges
 from .auth import Authenticator, Login
 from .config_values import HostConfig
 from .connection import Connection
 from .dial import ChannelStream, CommandDial, TcpDial
 from .failures import SshError
 from .key_check import check_host_key
-from .keys import Plan
+from .keys import Plan, agent_path
 from .lease import Lease
 from .phases import Algorithms, Listener
 from .questions import UnknownKey
@@ -60,6 +61,8 @@ class Peer:
         self.last_used = time.monotonic()
         self.unknown_key: UnknownKey | None = None
         self.need: Need | None = None
+        #: Whether commands on the node may use the agent.
+        self.forwards_agent = False
         #: Sessions that the server admits at once, once it refused one; None: not known.
         self.session_limit: int | None = None
         self.session_waiters: list[Callable[[], None]] = []
@@ -254,6 +257,10 @@ class Peer:
         self._stop()
         self.state = PeerState.READY
         self.connection = connection
+        agent = agent_path(self.config.identity_agent) if self.config.forward_agent else None
+        self.forwards_agent = agent is not None
+        if agent is not None:
+            AgentBridges(self.pool.reactor, connection, agent)
         self.last_used = time.monotonic()
         self._drops = 0
         self.pool.connected(self)

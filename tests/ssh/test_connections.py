@@ -257,6 +257,25 @@ def test_keys_of_the_agent(
     assert recorder.kind("b1") is FailureKind.AUTHENTICATION
 
 
+@pytest.mark.parametrize("forward", ["yes", "no"])
+def test_the_agent_is_forwarded_only_where_asked(
+    ssh_task: Task, sshd: Sshd, tmp_path: Path, agent: Path, recorder: Recorder, forward: str
+) -> None:
+    key = _key(tmp_path, "key")
+    _admit(sshd, key)
+    _run(["ssh-add", "-q", str(key)], env=os.environ | {"SSH_AUTH_SOCK": str(agent)})
+    path = tmp_path / "config"
+    path.write_text(
+        f"Host *\n IdentityAgent {agent}\n HostName 127.0.0.1\n Port {sshd.port}\n ForwardAgent {forward}\n"
+        f" UserKnownHostsFile {sshd.known_hosts}\n"
+    )
+    ssh_task.set_info("ssh_config", str(path))
+    worker = ssh_task.run("ssh-add -l; ssh-add -L", nodes="a[1-3]", handler=recorder)
+    output = worker.read("a2") or b""
+    assert (b"SHA256:" in output) is (forward == "yes")
+    assert recorder.ends["a2"].rc == (0 if forward == "yes" else 2)
+
+
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
 def test_a_passphrase_is_asked_once_for_all_nodes(
     ssh_task: Task, sshd: Sshd, tmp_path: Path, recorder: Recorder, kind: str
