@@ -21,7 +21,9 @@ def say(text: str) -> None:
 
 
 def send_and_die(connection: Any, words: Any, _text: Any) -> None:
-    connection.send_command(*words)
+    from clusterdeck.engine.taskmanager.stores.redis_link import packed
+
+    connection.send_packed_command((packed(words),))
     die()
 
 

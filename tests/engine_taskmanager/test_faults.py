@@ -189,13 +189,13 @@ def test_redis_killed_and_restarted_in_the_middle(own_redis: Any) -> None:
     manager = TaskManager(own_redis.address, name="restart")
     accepted: Counter[str] = Counter()
     slowest: list[float] = []
-    back = threading.Event()
+    over = threading.Event()
     counting = threading.Lock()
 
     def work() -> None:
         mine = TaskManager(own_redis.address, name="restart")
         pid = mine.register_process()
-        while not back.is_set() or mine.number_of_tasks()[0] or mine.number_of_tasks()[1]:
+        while not over.is_set():
             start = time.monotonic()
             try:
                 task_id, _, value = mine.get_any_task(pid, timeout=0.3)
@@ -223,7 +223,6 @@ def test_redis_killed_and_restarted_in_the_middle(own_redis: Any) -> None:
             def restart() -> None:
                 own_redis.start()
                 returned.append(time.monotonic())
-                back.set()
 
             starter = threading.Timer(0.3, restart)
             starter.start()
@@ -231,6 +230,7 @@ def test_redis_killed_and_restarted_in_the_middle(own_redis: Any) -> None:
     assert len(set(ids)) == total
     found = Counter(manager.get_any_result(timeout=10)[0] for _ in ids)
     assert found == Counter(ids)
+    over.set()
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()

@@ -36,13 +36,18 @@ class Script:
 
     __slots__ = ("sha", "text")
 
-    def __init__(self, text: str) -> None:
-        self.text = lua.PRELUDE + text
+    def __init__(self, text: str, prelude: str = lua.FULL) -> None:
+        self.text = prelude + text
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-ADD, TAKE, FINISH, GIVE_BACK = Script(lua.ADD), Script(lua.TAKE), Script(lua.FINISH), Script(lua.GIVE_BACK)
-CANCEL, RETRY, COLLECT, TASKS = Script(lua.CANCEL), Script(lua.RETRY), Script(lua.COLLECT), Script(lua.TASKS)
+ADD, TAKE, FINISH, GIVE_BACK = (
+    Script(lua.ADD),
+    Script(lua.TAKE, lua.LEAN),
+    Script(lua.FINISH, lua.LEAN),
+    Script(lua.GIVE_BACK),
+)
+CANCEL, RETRY, COLLECT, TASKS = Script(lua.CANCEL), Script(lua.RETRY), Script(lua.COLLECT, lua.LEAN), Script(lua.TASKS)
 REGISTER, UNREGISTER, PING, REAP = Script(lua.REGISTER), Script(lua.UNREGISTER), Script(lua.PING), Script(lua.REAP)
 PROCESSES, COUNTS, TERMINATE = Script(lua.PROCESSES), Script(lua.COUNTS), Script(lua.TERMINATE)
 
@@ -189,7 +194,11 @@ class RedisStore:
         if tags is not None and not tags:
             return None
         among = "" if nodes is None else json.dumps(sorted(nodes))
-        found = self._run(TAKE, "" if process_id is None else process_id, node or "", among, *(tags or ()))
+        words = ("" if process_id is None else process_id, node or "", among, *(tags or ()))
+        found = self._run(TAKE, *words)
+        while found and found[0] == b"reap":
+            self.reap()
+            found = self._run(TAKE, *words)
         if not found:
             return None
         if found[0] == b"unknown":

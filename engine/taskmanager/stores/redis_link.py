@@ -136,14 +136,15 @@ class RedisLink:
         return answer
 
     def _ask(self, connection: Any, words: tuple[Any, ...], text: str | None) -> Any:
-        connection.send_command(*words)
+        # Packed here: the client's own way costs as much as the server's work.
+        connection.send_packed_command((packed(words),))
         try:
             return connection.read_response()
         except self._errors.NoScriptError:  # not run: the server restarted, or never saw it
             assert text is not None
-            connection.send_command("SCRIPT", "LOAD", text)
+            connection.send_packed_command((packed(("SCRIPT", "LOAD", text)),))
             connection.read_response()
-            connection.send_command(*words)
+            connection.send_packed_command((packed(words),))
             return connection.read_response()
 
     def messages(self, channel: str, ready: threading.Event) -> Iterator[str]:
@@ -183,6 +184,15 @@ class RedisLink:
         while self._idle:
             with contextlib.suppress(IndexError):
                 self._idle.pop().disconnect()
+
+
+def packed(words: tuple[Any, ...]) -> bytes:
+    """A command as it goes over the wire: every word with its length in front, so none can be mistaken for another."""
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        data = word if isinstance(word, bytes) else str(word).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
 
 
 def _is_here(host: str) -> bool:

@@ -7,7 +7,8 @@ Keys (all begin with the queue's prefix KEYS[1]):
     f  f:TAG  q:WHO  outcomes by order of end: all, per tag, per requester
     t:ID             one task: g tag, s state, a attempt, l losses, o owner, q requester, i retriable, m most losses,
                      x nodes to avoid, b parameters, v result, c d z times of request, hand-out and end
-    pn pi p h:PID    process counter, facts per process, deadlines, tasks held by a process
+    pn pi ps heard   process counter; per process: facts, milliseconds of silence allowed, last sign of life
+    p  h:PID         deadlines; tasks that a process holds, oldest first
     tags data end    all tags, data items, mode of termination
     y:CLIENT k:CLIENT  last answer to a client and the outcome that it fetched last
 
@@ -17,8 +18,8 @@ is sent again under the same number and gets the same answer; it is never done t
 
 from __future__ import annotations
 
-#: Shared helpers; milliseconds everywhere.
-PRELUDE = """
+#: Helpers of all scripts; milliseconds everywhere.
+LEAN = """
 local P, call = KEYS[1], redis.call
 local client, seq = ARGV[1], tonumber(ARGV[2])
 local WAITING, LEASED, DONE, FAILED, CANCELLED, LOST = '0', '1', '2', '3', '4', '5'
@@ -42,14 +43,9 @@ local function tag_of(id) return string.match(id, '^(.*)_%d+$') end
 local function tell(what, tag, id, who)
   call('PUBLISH', P .. 'wake', what .. '|' .. tag .. '|' .. id .. '|' .. (who or ''))
 end
-local function enter(id, tag, place)
-  call('ZADD', P .. 'w', place, id)
-  call('ZADD', P .. 'w:' .. tag, place, id)
-  tell('task', tag, id)
-end
 local function drop_lease(id, owner)
   call('ZREM', P .. 'r', id)
-  if owner and owner ~= '' then call('ZREM', P .. 'h:' .. owner, id) end
+  if owner and owner ~= '' then call('LREM', P .. 'h:' .. owner, 1, id) end
 end
 local function finish(id, tag, who, state, value)
   local order = call('INCR', P .. 'e')
@@ -58,6 +54,31 @@ local function finish(id, tag, who, state, value)
   call('ZADD', P .. 'f:' .. tag, order, id)
   if who and who ~= '' then call('ZADD', P .. 'q:' .. who, order, id) end
   tell('result', tag, id, who)
+end
+local function heard(pid, now)
+  local silence = call('HGET', P .. 'ps', pid)
+  if not silence then return false end
+  if silence ~= '' then call('ZADD', P .. 'p', now + silence, pid) end
+  call('HSET', P .. 'heard', pid, now)
+  return true
+end
+local function holds(id, attempt)
+  local had = call('HMGET', P .. 't:' .. id, 's', 'a', 'o', 'q')
+  if had[1] ~= LEASED then return nil end
+  if attempt == '' then attempt = '1' end
+  if had[2] ~= attempt then return nil end
+  return had
+end
+"""
+
+#: What the rarer scripts need besides: a server makes all these functions anew at each call.
+FULL = (
+    LEAN
+    + """
+local function enter(id, tag, place)
+  call('ZADD', P .. 'w', place, id)
+  call('ZADD', P .. 'w:' .. tag, place, id)
+  tell('task', tag, id)
 end
 local function failure(kind, message)
   return cjson.encode({type_name = kind, message = message, traceback = ''})
@@ -87,10 +108,12 @@ local function take_back(id, lost, node)
   end
 end
 local function release(pid)
-  for _, id in ipairs(call('ZREVRANGE', P .. 'h:' .. pid, 0, -1)) do take_back(id, true, nil) end
+  local held = call('LRANGE', P .. 'h:' .. pid, 0, -1)
+  for at = #held, 1, -1 do take_back(held[at], true, nil) end
   call('DEL', P .. 'h:' .. pid)
   call('ZREM', P .. 'p', pid)
   call('HDEL', P .. 'heard', pid)
+  call('HDEL', P .. 'ps', pid)
   local known = call('HDEL', P .. 'pi', pid)
   tell('all', '', '')
   return known
@@ -98,22 +121,8 @@ end
 local function reap(now)
   for _, pid in ipairs(call('ZRANGEBYSCORE', P .. 'p', '-inf', now, 'LIMIT', 0, 1000)) do release(pid) end
 end
-local function heard(pid, now)
-  local facts = call('HGET', P .. 'pi', pid)
-  if not facts then return false end
-  local process = cjson.decode(facts)
-  if process.silence then call('ZADD', P .. 'p', now + process.silence, pid) end
-  call('HSET', P .. 'heard', pid, now)
-  return true
-end
-local function holds(id, attempt)
-  local had = call('HMGET', P .. 't:' .. id, 's', 'a', 'o', 'q')
-  if had[1] ~= LEASED then return nil end
-  if attempt == '' then attempt = '1' end
-  if had[2] ~= attempt then return nil end
-  return had
-end
 """
+)
 
 #: limit tag requester retriable max_attempts not_on payload... -> ids joined by blanks, "" = full
 ADD = """
@@ -135,7 +144,8 @@ end
 return answer(table.concat(ids, ' '))
 """
 
-#: pid node nodes tag... -> {id, attempt, payload}, {} = nothing, {"unknown"}; nodes: JSON list, "" = strict
+#: pid node nodes tag... -> {id, attempt, payload}, {} = nothing, {"unknown"}, {"reap"} = run REAP first;
+#: nodes: JSON list, "" = strict
 TAKE = """
 local kept = answered()
 if kept then
@@ -146,9 +156,10 @@ if kept then
   return {id, attempt, had[3]}
 end
 local pid, node, now = ARGV[3], ARGV[4], clock()
-reap(now)
+if call('ZRANGEBYSCORE', P .. 'p', '-inf', now, 'LIMIT', 0, 1)[1] then return {'reap'} end
 if pid ~= '' and not heard(pid, now) then return {'unknown'} end
-if call('GET', P .. 'end') == 'now' then return {} end
+local mode = call('MGET', P .. 'end', P .. 'bounded')
+if mode[1] == 'now' then return {} end
 local nodes = ARGV[5] ~= '' and cjson.decode(ARGV[5]) or nil
 local function suits(id)
   if node == '' then return true end
@@ -174,7 +185,9 @@ local function foremost(lane)
   end
 end
 local id, place
-if #ARGV < 6 then
+if #ARGV < 6 and node == '' then
+  id = call('ZPOPMIN', P .. 'w')[1]
+elseif #ARGV < 6 then
   id = foremost(P .. 'w')
 else
   for at = 6, #ARGV do
@@ -188,12 +201,13 @@ call('ZREM', P .. 'w', id)
 call('ZREM', P .. 'w:' .. tag, id)
 call('ZADD', P .. 'r', now, id)
 local key = P .. 't:' .. id
-local attempt = call('HINCRBY', key, 'a', 1)
-call('HSET', key, 's', LEASED, 'o', pid, 'd', now)
-if pid ~= '' then call('ZADD', P .. 'h:' .. pid, call('INCR', P .. 'e'), id) end
-if call('EXISTS', P .. 'bounded') == 1 then tell('space', '', '') end
+local had = call('HMGET', key, 'a', 'b')
+local attempt = tostring(had[1] + 1)
+call('HSET', key, 'a', attempt, 's', LEASED, 'o', pid, 'd', now)
+if pid ~= '' then call('RPUSH', P .. 'h:' .. pid, id) end
+if mode[2] then tell('space', '', '') end
 answer(id .. ' ' .. attempt)
-return {id, tostring(attempt), call('HGET', key, 'b')}
+return {id, attempt, had[2]}
 """
 
 #: id attempt state payload -> "1" or "0"
@@ -288,10 +302,10 @@ REGISTER = """
 local kept = answered()
 if kept then return kept end
 local pid, now = call('INCR', P .. 'pn') - 1, clock()
-local facts = {silence = tonumber(ARGV[3]), period = tonumber(ARGV[4]), info = ARGV[5]}
-call('HSET', P .. 'pi', pid, cjson.encode(facts))
+call('HSET', P .. 'pi', pid, cjson.encode({period = tonumber(ARGV[4]), info = ARGV[5]}))
+call('HSET', P .. 'ps', pid, ARGV[3])
 call('HSET', P .. 'heard', pid, now)
-if facts.silence then call('ZADD', P .. 'p', now + facts.silence, pid) end
+if ARGV[3] ~= '' then call('ZADD', P .. 'p', now + ARGV[3], pid) end
 return answer(tostring(pid))
 """
 
@@ -325,7 +339,7 @@ local all = call('HGETALL', P .. 'pi')
 for at = 1, #all, 2 do
   local pid = all[at]
   local heard = call('HGET', P .. 'heard', pid)
-  for _, value in ipairs({pid, all[at + 1], tostring(now - heard), call('ZCARD', P .. 'h:' .. pid)}) do
+  for _, value in ipairs({pid, all[at + 1], tostring(now - heard), call('LLEN', P .. 'h:' .. pid)}) do
     found[#found + 1] = value
   end
 end

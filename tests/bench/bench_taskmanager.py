@@ -1,0 +1,282 @@
+"""Figures of the task manager: `python tests/bench/bench_taskmanager.py [core|sqlite|redis|wire|slots|map]...`
+
+core: add, take + store, collect in memory at 200,000 queued, from 1 and 4 threads. sqlite: the same with the journal.
+redis: beside a plain redis-py list queue and (if the package rq can be imported) RQ, in one run, turn by turn.
+wire: tasks through a Unix socket to two worker processes. slots: memory and threads of 10,000 registered slots.
+map: 2,000 `true` over 64 loopback nodes, beside GNU parallel --sshlogin on the same nodes if it is installed.
+Every figure is one of this machine at this moment; the load is printed with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from clusterdeck.engine.task import Task
+from clusterdeck.engine.taskmanager.driver import SlotDriver
+from clusterdeck.engine.taskmanager.manager import TaskManager
+from clusterdeck.engine.taskmanager.mapping import MapRun
+from clusterdeck.engine.taskmanager.sockets import SocketServer
+from clusterdeck.engine.taskmanager.task_runner import TaskRunner
+from clusterdeck.tests.support.sshd import Sshd
+
+PARAMETERS = {"x": "y" * 90}
+
+
+def rate(count: int, call: Callable[[], object]) -> float:
+    """Operations per second."""
+    start = time.perf_counter()
+    call()
+    return count / (time.perf_counter() - start)
+
+
+def queue_rates(manager: TaskManager, count: int, threads: int) -> tuple[float, float, float]:
+    """add, take + store, collect."""
+    share = count // threads
+
+    def in_threads(work: Callable[[], None]) -> None:
+        if threads == 1:
+            work()
+            return
+        running = [threading.Thread(target=work) for _ in range(threads)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+
+    def add() -> None:
+        for _ in range(share):
+            manager.add_task_request("t", PARAMETERS)
+
+    def work() -> None:
+        process = manager.register_process()
+        for _ in range(share):
+            task_id, _, _ = manager.get_any_task(process)
+            manager.store_result(task_id, 1)
+
+    def collect() -> None:
+        for _ in range(share):
+            manager.get_any_result()
+
+    return (
+        rate(count, lambda: in_threads(add)),
+        rate(count, lambda: in_threads(work)),
+        rate(count, lambda: in_threads(collect)),
+    )
+
+
+def show(name: str, rates: tuple[float, ...]) -> None:
+    add, work, collect = (f"{each:>10,.0f}/s" for each in rates)
+    print(f"{name:<34} add {add}   take+store {work}   collect {collect}")
+
+
+def bench_core() -> None:
+    for threads in (1, 4):
+        show(f"memory, 200,000 queued, {threads} thread(s)", queue_rates(TaskManager(), 200_000, threads))
+
+
+def bench_sqlite() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for threads in (1, 4):
+            with TaskManager(f"sqlite:///{folder}/journal{threads}") as manager:
+                show(f"SQLite WAL, 20,000 queued, {threads} thread(s)", queue_rates(manager, 20_000, threads))
+
+
+def bench_redis(rounds: int = 5, count: int = 2000) -> None:
+    import redis
+
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["redis-server", "--port", "0", "--unixsocket", f"{folder}/s", "--save", "", "--appendonly", "no"]
+        server = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        while not os.path.exists(f"{folder}/s"):
+            time.sleep(0.01)
+        try:
+            client = redis.Redis(unix_socket_path=f"{folder}/s")
+            manager = TaskManager(f"unix://{folder}/s", name="bench")
+            process = manager.register_process()
+
+            def ours() -> float:
+                manager.add_task_requests("t", [PARAMETERS] * count)
+
+                def work() -> None:
+                    for _ in range(count):
+                        task_id, _, _ = manager.get_any_task(process)
+                        manager.store_result(task_id, 1)
+
+                return rate(count, work)
+
+            def plain() -> float:
+                text = '{"x":"' + "y" * 90 + '"}'
+                client.rpush("list", *[text] * count)
+
+                def work() -> None:
+                    for _ in range(count):
+                        client.lpop("list")
+                        client.rpush("results", "1")
+
+                return rate(count, work)
+
+            found: dict[str, list[float]] = {"ours": [], "plain list": [], "RQ": []}
+            for _ in range(rounds):
+                found["ours"].append(ours())
+                found["plain list"].append(plain())
+                found["RQ"] += _rq(client, f"{folder}/s", count // 10)
+            for name, rates in found.items():
+                if rates:
+                    print(
+                        f"redis, take+store, {name:<12} {statistics.median(rates):>10,.0f}/s  (of {len(rates)} rounds)"
+                    )
+                else:
+                    print(f"redis, {name}: not measured, the package is not installed")
+            ratio = statistics.median(found["plain list"]) / statistics.median(found["ours"])
+            print(f"redis: plain list / ours = {ratio:.2f} (goal: at most 1.5)")
+            if found["RQ"]:
+                ratio = statistics.median(found["ours"]) / statistics.median(found["RQ"])
+                print(f"redis: ours / RQ = {ratio:.1f} (goal: 5)")
+            manager.close()
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _rq(client: Any, path: str, count: int) -> list[float]:
+    try:
+        import rq
+    except ImportError:
+        return []
+    import logging
+
+    logging.disable(logging.WARNING)
+    queue = rq.Queue(connection=client)
+    for _ in range(count):
+        queue.enqueue("operator.add", 1, 2)
+    worker = rq.SimpleWorker([queue], connection=client)  # no fork per job: RQ's fastest
+    return [rate(count, lambda: worker.work(burst=True, logging_level="ERROR"))]
+
+
+def bench_wire(count: int = 10_000) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "work.py").write_text("def do_t(x): return 1\n")
+        manager = TaskManager()
+        server = SocketServer(manager, f"{folder}/q").start()
+        words = [
+            sys.executable,
+            "-m",
+            "clusterdeck",
+            "worker",
+            "--slots",
+            "4",
+            "--socket",
+            f"{folder}/q",
+            f"{folder}/work.py",
+        ]
+        workers = [subprocess.Popen(words) for _ in range(2)]
+        while len(manager.processes()) < 2:
+            time.sleep(0.05)
+
+        def work() -> None:
+            manager.add_task_requests("t", [["x"]] * count)
+            for _ in range(count):
+                manager.get_any_result()
+
+        print(f"Unix socket, 2 workers of 4 slots: {rate(count, work):,.0f} tasks/s end to end")
+        server.stop_workers()
+        for worker in workers:
+            worker.wait()
+        server.close()
+
+
+class _Nobody:
+    def run(self, *_: Any, **__: Any) -> None: ...
+    def adopt(self, *_: Any, **__: Any) -> None: ...
+    def cancel(self, _handle: Any) -> None: ...
+    def settle(self, _timeout: float) -> bool:
+        return True
+
+
+def bench_slots() -> None:
+    process = psutil.Process()
+    before, threads = process.memory_info().rss, threading.active_count()
+    driver = SlotDriver(TaskManager(), _Nobody()).start()
+    start = time.perf_counter()
+    driver.add_nodes({f"node{number}": 4 for number in range(2500)})
+    took = time.perf_counter() - start
+    more = (process.memory_info().rss - before) / 1e6
+    threads = threading.active_count() - threads
+    print(f"10,000 slots: {more:.1f} MB, {threads} thread(s) for all, {took * 1000:.0f} ms (goal: 50 MB)")
+    driver.close()
+
+
+class _Orders:
+    def ev_msg(self, _port: Any, order: Callable[[], None]) -> None:
+        order()
+
+
+def bench_map(count: int = 2000, nodes: int = 64, slots: int = 4) -> None:
+    with tempfile.TemporaryDirectory() as folder, Sshd(Path(folder), {"MaxStartups": "500:30:1000"}) as server:
+        names = [f"node{number}" for number in range(1, nodes + 1)]
+        task = Task()
+        for name in ("stdout_msgtree", "stderr_msgtree"):
+            task.set_default(name, False)
+        task.set_info("ssh_config", str(server.config))
+        task.port(handler=_Orders())
+        task.resume()
+        driver = SlotDriver(TaskManager(), TaskRunner(task, worker="paramiko")).start()
+        start = time.perf_counter()
+        driver.add_nodes(dict.fromkeys(names, slots))
+        arguments = [str(number) for number in range(count)]
+        for label in ("connections made first", "over kept connections"):
+            run = MapRun(driver, "true {}", arguments).start()
+            run.wait()
+            progress = run.progress()
+            run.close()
+            took = time.perf_counter() - start
+            ends = f"{progress.done} done, {progress.failed} failed"
+            print(f"map, {count} x true over {nodes} nodes, {label}: {took:.2f} s, {ends}")
+            start = time.perf_counter()
+        driver.close()
+        task.abort(kill=True)
+        if shutil.which("parallel") is None:
+            print("map: GNU parallel is not installed, not compared")
+            return
+        logins = ",".join(f"{slots}/{name}" for name in names)
+        environment = {**os.environ, "PARALLEL_SSH": f"ssh -F {server.config}", "HOME": folder}
+        (Path(folder) / ".parallel").mkdir()
+        (Path(folder) / ".parallel" / "will-cite").touch()
+        words = ["parallel", "--sshlogin", logins, "true", ":::", *arguments]
+        start = time.perf_counter()
+        done = subprocess.run(words, env=environment, check=False, capture_output=True, timeout=900)
+        took = time.perf_counter() - start
+        print(f"GNU parallel, the same: {took:.2f} s, exit status {done.returncode} {done.stderr[-200:]!r}")
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "core": bench_core,
+    "sqlite": bench_sqlite,
+    "redis": bench_redis,
+    "wire": bench_wire,
+    "slots": bench_slots,
+    "map": bench_map,
+}
+
+
+def main() -> None:
+    """Measure the parts named on the command line, or all."""
+    for name in sys.argv[1:] or PARTS:
+        print(f"-- {name}: load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main()
