@@ -216,12 +216,13 @@ class ClusterdeckApp(App[int]):
     # -- the prompt
 
     def _prompt_host(self) -> PromptHost:
+        vi = self.session.settings.screen.editing == "vi"  # where Escape has a meaning on an empty line, too
         return PromptHost(
             self._make_prompt,
             self._execute,
             on_interrupt=self._interrupt_busy,
             leave_keys=("ctrl+o", "f6", "ctrl+p", "ctrl+q", "f1", "f9", "ctrl+z"),
-            empty_leave_keys=("escape", "pageup", "pagedown"),
+            empty_leave_keys=("pageup", "pagedown") if vi else ("escape", "pageup", "pagedown"),
         )
 
     def ask_line(self, line: str) -> None:
@@ -297,7 +298,8 @@ class ClusterdeckApp(App[int]):
         self.open_dialog(ConfirmDialog(asked), lambda agreed: self.end(0) if agreed else None)
 
     def end(self, code: int) -> None:
-        """Leave with this exit code."""
+        """Leave with this exit code; a line that waits for something is not waited for."""
+        self._interrupt_line()
         self._pump.stop()
         self._front_end.detach()
         self.exit(code, return_code=code)

@@ -107,6 +107,8 @@ _TABLE = (
     Action("runs.export", "e", "export", "Export", "Write the run's results to files.", show=True),
     Action("queue.cancel", "x", "cancel", "Cancel", "Take the task out of the queue.", show=True),
     Action("queue.retry", "r", "retry", "Retry", "Put the task back into the queue.", show=True),
+    # documents
+    Action("document.close", "q", "screen.back", "Close", "Close the text.", show=True),
     # plot
     Action("plot.next", "space", "next_picture", "Picture", "Heat map, histogram, sparklines.", show=True),
 )  # fmt: skip

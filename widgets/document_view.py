@@ -18,7 +18,7 @@ class DocumentView(LineView):
     """Lines to read and scroll, in the place of a view; Escape goes back to the view before."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
-        "row.search", "row.match", "row.match-back", "row.left", "row.right"
+        "document.close", "row.search", "row.match", "row.match-back", "row.left", "row.right"
     )
     TITLE_WORD = "document"
     HELP_TEXT = "A text to read. Escape closes it."

@@ -57,6 +57,10 @@ class ViewChosen(Message):
         self.view = view
 
 
+class Held(Message):
+    """A pane stopped or began to follow its output."""
+
+
 class TextCopied(Message):
     """Text for the clipboard, and what it is in a word or two ("12 lines of node7")."""
 

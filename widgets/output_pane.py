@@ -15,7 +15,7 @@ from .actions import bindings
 from .cells import Row, safe
 from .line_view import CLIPBOARD_LINES, LineView
 from .look import Look
-from .messages import SearchOpened, TextCopied
+from .messages import Held, SearchOpened, TextCopied
 from .sources import LineSource
 from .views import OutputLine
 
@@ -76,6 +76,10 @@ class OutputPane(LineView):
     def _to_end(self) -> None:
         self.cursor_row = max(0, self._rows - 1)
         self.scroll_to(y=max(0, self._rows - self.size.height), animate=False, immediate=True)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        if self.following:
+            self._to_end()
 
     def row_count(self) -> int:
         return self.source.count() if self.source is not None else 0
@@ -145,6 +149,7 @@ class OutputPane(LineView):
             self.following = False
             self._held_at = self._rows
             self._seen = (-1, -1)
+            self.post_message(Held())
 
     def move_cursor(self, row: int) -> None:
         if row < self._rows - 1:
@@ -154,6 +159,7 @@ class OutputPane(LineView):
     def action_last(self) -> None:
         self.following = True
         self._seen = (-1, -1)
+        self.post_message(Held())
         self.tick()
 
     def action_follow(self) -> None:

@@ -27,6 +27,7 @@ from ...widgets.messages import (
     CommandRequested,
     FilterChanged,
     FilterClosed,
+    Held,
     NodeChosen,
     NodesSelected,
     RunChosen,
@@ -303,7 +304,13 @@ class MainScreen(Screen[None]):
     # -- keys that no view has a use for
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "ctrl+c":
+        self.painter.touch()
+        if self.focused is self.prompt and event.key in ("pageup", "pagedown"):
+            event.stop()
+            view = self.focus_target()
+            if isinstance(view, LineView):
+                view.action_page(1 if event.key == "pagedown" else -1)
+        elif event.key == "ctrl+c":
             event.stop()
             event.prevent_default()
             await self._copy_or_interrupt()
@@ -324,6 +331,14 @@ class MainScreen(Screen[None]):
             self.action_copy_text()
         else:
             await self.app.run_action("interrupt")
+
+    def on_click(self) -> None:
+        self.painter.touch()
+
+    @on(Held)
+    def _held(self, message: Held) -> None:
+        message.stop()
+        self.painter.touch()
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         self.painter.focus_changed()

@@ -348,7 +348,7 @@ def console(options: dict[str, Any]) -> None:
         typed(text)
         pending.append("filter")
 
-    painter.filter_typed = filter_typed  # type: ignore[method-assign]
+    painter.filter_typed = filter_typed  # type: ignore[method-assign, assignment]
     deck_prompt_watch(pending)
     feeder = Feeder(session, run, options["rate"])
 
@@ -426,13 +426,23 @@ def deck_prompt_watch(pending: list[str]) -> None:
     PromptHost._show = shown  # type: ignore[method-assign]
 
 
+def floods() -> None:
+    flood(1_000, 100_000)
+    flood(10_000, 100_000)
+
+
+def views() -> None:
+    for view in ("gathered", "failures", "runs", "diff", "plot"):
+        flood(1_000, 100_000, view, 40)
+
+
 CASES: dict[str, Callable[[], None]] = {
-    "flood": lambda: (flood(1_000, 100_000), flood(10_000, 100_000))[-1],
+    "flood": floods,
     "filter": filters,
     "start": start,
     "idle": idle,
     "memory": memory,
-    "views": lambda: [flood(1_000, 100_000, view, 40) for view in ("gathered", "failures", "runs", "diff", "plot")][-1],
+    "views": views,
 }
 
 

@@ -14,7 +14,6 @@ from clusterdeck.console.events import (
     Chunk,
     NodeChange,
     NodesChanged,
-    Notice,
     OutputArrived,
     RunFinished,
     RunStarted,
@@ -22,7 +21,7 @@ from clusterdeck.console.events import (
 )
 from clusterdeck.console.options import RunOptions
 from clusterdeck.console.output import OutputLimits
-from clusterdeck.console.runs import Run, RunStore
+from clusterdeck.console.runs import Run, RunEvent, RunStore
 from clusterdeck.console.selection import Selection
 from clusterdeck.console.settings import Settings
 from clusterdeck.console.spool import Spool, SpoolBudget
@@ -69,9 +68,8 @@ class FakeSession:
         with self.runs.lock:
             for event in self._events:
                 taken += 1
-                run = self.runs.get(event.run) if isinstance(getattr(event, "run", None), int) else None
-                if run is not None and not isinstance(event, Notice):
-                    run.apply(event)  # type: ignore[arg-type]
+                if isinstance(event, RunEvent) and (run := self.runs.get(event.run)) is not None:
+                    run.apply(event)
                 if time.perf_counter() >= until:
                     break
         done, self._events = self._events[:taken], self._events[taken:]

@@ -60,7 +60,9 @@ class Deck:
         self.on_line(line)
 
 
-async def until(pilot: Pilot[int], true: Callable[[], bool], told: Callable[[], str] = str, limit: float = 5.0) -> None:
+async def until(
+    pilot: Pilot[int], true: Callable[[], bool], told: Callable[[], str] = str, limit: float = 30.0
+) -> None:
     """Let the app go on until something is true."""
     end = time.monotonic() + limit
     while not true():

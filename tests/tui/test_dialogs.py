@@ -91,7 +91,7 @@ async def test_a_count_has_to_be_typed() -> None:
         asker = Asker(lambda: deck.front_end.confirm(Confirmation("Reboot?", (), 128, typed="128")))
         dialog = await opened(deck, pilot, ConfirmDialog)
         assert dialog.query_one("#agree", Button).disabled
-        dialog.query_one("#typed", Input).focus()
+        dialog.set_focus(dialog.query_one("#typed", Input))
         await pilot.press(*"12", "enter")
         assert asker.is_alive()
         await pilot.press("8", "enter")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.color import Color as TerminalColor
 from textual.binding import Binding
+from textual.color import Color
 
 from clusterdeck.console import keymap
 from clusterdeck.console.tui.theming import ThemeError, choose, load_themes, read_theme
@@ -115,8 +117,6 @@ def test_text_can_be_read(name: str) -> None:
     variables = theme.to_color_system().generate() | theme.variables
     look = make_look(variables)
     background = look.background
-    from textual.color import Color
-
     for role in ("text", "quiet", "title", "accent", "stderr", "warn", "ok", "failed", "timeout", "unreachable", "lost",
                  "running", "connecting", "aborted", "added", "removed", "key"):  # fmt: skip
         colour = look[role].color
@@ -125,10 +125,10 @@ def test_text_can_be_read(name: str) -> None:
         assert ratio >= (7.0 if name == "high-contrast" else 4.5), (role, ratio)
 
 
-def contrast(one: object, two: object) -> float:
-    def luminance(colour: object) -> float:
+def contrast(one: Color, two: Color) -> float:
+    def luminance(colour: Color) -> float:
         parts = []
-        for value in (colour.r, colour.g, colour.b):  # type: ignore[attr-defined]
+        for value in (colour.r, colour.g, colour.b):
             part = value / 255
             parts.append(part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4)
         return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
@@ -189,6 +189,12 @@ async def test_a_wrong_theme_is_one_notification_and_the_console_goes_on() -> No
     deck.session.close()
 
 
+def colours_on(deck: Deck) -> list[TerminalColor]:
+    """Every colour of every piece of the screen."""
+    styles = [segment.style for strip in deck.strips() for segment in strip if segment.style is not None]
+    return [colour for style in styles for colour in (style.color, style.bgcolor) if colour is not None]
+
+
 async def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     deck = Deck()
@@ -198,10 +204,7 @@ async def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> Non
         assert deck.app.theme == "monochrome"
         deck.app.main.open_view("failures", focus=True)
         await settled(deck, pilot)
-        for strip in deck.strips():
-            for segment in strip:
-                for colour in (segment.style and segment.style.color, segment.style and segment.style.bgcolor):
-                    assert colour is None or colour.is_default, segment
+        assert all(colour.is_default for colour in colours_on(deck))
     deck.session.close()
 
 
@@ -213,8 +216,5 @@ async def test_sixteen_colours_are_the_terminals_own() -> None:
         await settled(deck, pilot)
         deck.app.main.open_view("failures", focus=True)
         await settled(deck, pilot)
-        for strip in deck.strips():
-            for segment in strip:
-                for colour in (segment.style and segment.style.color, segment.style and segment.style.bgcolor):
-                    assert colour is None or colour.is_default or colour.number is not None, segment
+        assert all(colour.is_default or colour.number is not None for colour in colours_on(deck))
     deck.session.close()

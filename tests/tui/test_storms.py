@@ -141,7 +141,7 @@ async def test_looking_back_holds_the_pane_and_counts_what_waits() -> None:
         assert deck.app.main.panes.panes[1].has_focus
         await pilot.press("left_square_bracket", "m")
         assert len(deck.app.main.panes.panes) == 1
-        assert deck.app.main.panes.panes[0].source.title == "all 2 nodes"  # type: ignore[union-attr]
+        assert deck.app.main.panes.panes[0].source.title == "all 2 nodes"
     session.close()
 
 

@@ -263,7 +263,7 @@ async def test_failures_by_reason() -> None:
 async def test_filtered_failures_retry_exactly_those() -> None:
     async with opened() as (deck, pilot):
         await pilot.press("ctrl+o", "3", "slash", *"rc:2", "tab")
-        deck.app.main.query_one("#failures").focus()
+        deck.app.main.set_focus(deck.app.main.query_one("#failures"))
         await pilot.press("r")
         await deck.wait_line(pilot, ":again 1 -w node[2,11]")
 
@@ -340,7 +340,7 @@ async def test_document_scrolls_and_searches() -> None:
     async with opened() as (deck, pilot):
         deck.app.main.show_document("a text", [f"line {number}" for number in range(100)], "info")
         view = deck.app.main.query_one("#document", DocumentView)
-        view.focus()
+        deck.app.main.set_focus(view)
         await pilot.press("down", "down")
         assert view.scroll_offset.y == 2
         await pilot.press("ctrl+f", *"line 77", "enter")
@@ -502,3 +502,28 @@ async def test_palette_has_commands_and_keys() -> None:
         await until(pilot, lambda: "screen: Failures" in deck.screen_text(), deck.screen_text)
         await pilot.press("escape")
         await until(pilot, lambda: deck.app.screen is deck.app.main)
+
+
+async def test_the_view_scrolls_from_an_empty_prompt() -> None:
+    session = FakeSession("node1")
+    run = session.make_run("seq")
+    session.push(out(run, 0, *map(str, range(300))), finish(run))
+    async with opened(session=session, run=False) as (deck, pilot):
+        main = deck.app.main
+        main.open_view("panes")
+        await settled(deck, pilot)
+        pane = main.panes.panes[0]
+        assert main.focused is main.prompt
+        top = pane.scroll_offset.y
+        await pilot.press("pageup", "pageup")
+        assert pane.scroll_offset.y < top
+        assert main.focused is main.prompt
+        await pilot.press("pagedown", "pagedown", "pagedown")
+        assert pane.scroll_offset.y == top
+
+
+async def test_q_closes_a_text_and_not_the_console() -> None:
+    async with opened() as (deck, pilot):
+        await pilot.press("ctrl+o", "2", "question_mark", "q")
+        assert deck.app.main.view == "gathered"
+        assert deck.app.is_running
