@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ClusterShell.NodeSet import NodeSet
@@ -24,6 +25,7 @@ from .events import (
     RunFinished,
     RunStarted,
 )
+from .folding import Folder
 from .groups import AnswerGroup, Grouping
 from .merged import MergedRing
 from .options import RunOptions
@@ -162,6 +164,10 @@ class Run:
         self._merged.clear()
         self.output_version += 1
 
+    @cached_property
+    def _folder(self) -> Folder:
+        return Folder(self.names)
+
     # -- what views ask
 
     @property
@@ -228,7 +234,7 @@ class Run:
         """Node numbers as a folded node set, clean."""
         if len(nodes) == len(self.names):
             return sanitize_text(str(self.nodes) if len(self.nodes) else self.names[0])
-        return sanitize_text(str(NodeSet.fromlist([self.names[node] for node in nodes])))
+        return sanitize_text(self._folder.fold(nodes))
 
     def transferred(self) -> tuple[int, int]:
         """Bytes done and bytes in all, for copies."""
@@ -247,11 +253,11 @@ class Run:
 
     def node_set(self, *states: NodeState) -> NodeSet:
         """The nodes in any of the states."""
-        return NodeSet.fromlist([self.names[number] for number in self.numbers(*states)])
+        return self._folder.node_set(self.numbers(*states))
 
     def nodes_with_rc(self, rc: int) -> NodeSet:
         """The nodes that returned `rc`."""
-        return NodeSet.fromlist([self.names[number] for number, value in self._rcs.items() if value == rc])
+        return self._folder.node_set(sorted(number for number, value in self._rcs.items() if value == rc))
 
     def bad_nodes(self) -> NodeSet:
         """The nodes whose command did not end well."""

@@ -385,4 +385,4 @@ def test_the_engine_keeps_nothing_of_what_the_runs_have(session: Session, pump: 
     engine = session._engine
     assert engine is not None
     assert list(engine.task.iter_retcodes()) == []
-    assert list(engine.task.iter_buffers()) == []
+    assert engine.task.max_retcode() is None
