@@ -90,6 +90,8 @@ _TO_DEVICE = re.compile(r">\s*/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|dm-|md|mapper/|di
 _BOMB = re.compile(r":\s*\(\s*\)\s*\{")
 _PUNCTUATION = frozenset(";&|()\n")
 _MAX_DEPTH = 4
+#: Characters of a command that are judged: nobody types more, and a prompt must not hang over a pasted file.
+_MOST = 64 * 1024
 
 
 def dangerous(command: str, extra: Iterable[str] = ()) -> str | None:
@@ -102,11 +104,28 @@ def dangerous(command: str, extra: Iterable[str] = ()) -> str | None:
         return "> /dev/..."
     if _BOMB.search(command):
         return ":(){ ... }"
+    command = command[:_MOST]
     verbs = [*DEFAULT_VERBS, *(verb for verb in extra if verb.strip())]
-    return _search(command, verbs, 0)
+    # Most commands hold none of the words at all, and reading a long one as a shell does takes its time.
+    words = {part for verb in verbs for part in re.findall(r"[A-Za-z0-9_]+", verb.split()[0])[:1]}
+    if not any(word in command for word in words):
+        return None
+    return _search(command, _by_head(verbs), 0)
 
 
-def _search(command: str, verbs: list[str], depth: int) -> str | None:
+Verbs = dict[str, list[str]]
+
+
+def _by_head(verbs: list[str]) -> Verbs:
+    """Verbs by their first word; those whose first word is a glob under ""."""
+    found: Verbs = {"": []}
+    for verb in verbs:
+        head = verb.split()[0]
+        found.setdefault("" if any(mark in head for mark in "*?[") else head, []).append(verb)
+    return found
+
+
+def _search(command: str, verbs: Verbs, depth: int) -> str | None:
     if depth > _MAX_DEPTH:
         return None
     for words in _simple_commands(command):
@@ -141,7 +160,7 @@ def _simple_commands(command: str) -> Iterator[list[str]]:
         yield words
 
 
-def _judge(words: list[str], verbs: list[str], depth: int) -> str | None:
+def _judge(words: list[str], verbs: Verbs, depth: int) -> str | None:
     words = _unwrapped(words)
     if not words:
         return None
@@ -160,7 +179,8 @@ def _judge(words: list[str], verbs: list[str], depth: int) -> str | None:
         found = _judge(arguments[place + 1 :], verbs, depth)
         if found is not None:
             return found
-    return next((found for verb in verbs if (found := _match(verb, name, arguments)) is not None), None)
+    candidates = (*verbs.get(name, ()), *verbs[""])
+    return next((found for verb in candidates if (found := _match(verb, name, arguments)) is not None), None)
 
 
 def _unwrapped(words: list[str]) -> list[str]:

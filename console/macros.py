@@ -18,6 +18,8 @@ from .language import LanguageError, check_values, parse
 from .substitution import SubstitutionError, fill, near_miss
 
 SUFFIX = ".deck"
+#: Blocks of `:if` in each other.
+MAX_BLOCKS = 50
 _FENCE = re.compile(r"(?:^|\s)(<{3,})\s*\Z")
 
 
@@ -137,6 +139,7 @@ class _Reader:
         self.parameters: list[Parameter] = []
         self.lines = list(self._logical_lines(text))
         self.position = 0
+        self.depth = 0
 
     def read(self) -> Macro:
         steps = self._block(None)
@@ -192,6 +195,9 @@ class _Reader:
         return tuple(steps)
 
     def _branches(self, opener: Step) -> Step:
+        self.depth += 1
+        if self.depth > MAX_BLOCKS:
+            raise MacroError(self.file, opener.number, f"more than {MAX_BLOCKS} blocks in each other")
         then = self._block(opener)
         otherwise: tuple[Step, ...] = ()
         if self._parse(self.lines[self.position]).spec.id == "macro.else":
@@ -201,6 +207,7 @@ class _Reader:
             if self._parse(line).spec.id == "macro.else":
                 raise MacroError(self.file, line.number, "a second :else")
         self.position += 1
+        self.depth -= 1
         return Step(opener.command, opener.text, opener.number, then, otherwise)
 
     def _parse(self, line: _Logical) -> Command:

@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import re
 
-_NAMES = r"pass(?:word|wd|phrase|code)?|pwd|secret|token|(?:api|access|secret|private)[_-]?key|credentials?"
-_VALUE = r"(?P<value>'[^']*'|\"(?:[^\"\\]|\\.)*\"|[^\s'\";|&)]+)"
+# Every repetition is bounded: lines come from anywhere, and an unbounded one makes some of them take minutes.
+_NAMES = (
+    r"(?:password|passwd|passphrase|passcode|secret|token|(?:api|access|private)[_-]?key|credentials?"
+    r"|(?<![A-Za-z])(?:pass|pwd))"
+)
+_VALUE = r"(?P<value>'[^']{0,4096}'|\"(?:[^\"\\]|\\.){0,4096}\"|[^\s'\";|&)]{1,4096})"
 
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # PASSWORD=x, --password=x, "password": x, -Dtoken=x
-        rf"(?:[A-Za-z0-9_.-]*(?:{_NAMES})[A-Za-z0-9_-]*)[\"']?\s*(?:=|:(?!//))\s*{_VALUE}",
+        rf"{_NAMES}[A-Za-z0-9_-]{{0,32}}[\"']?\s{{0,4}}(?:=|:(?!//))\s{{0,4}}{_VALUE}",
         # --password x, -password x
-        rf"(?<=\s)--?(?:[a-z0-9-]*(?:{_NAMES}))\s+(?!-){_VALUE}",
+        rf"(?<=\s)--?[a-z0-9-]{{0,32}}?{_NAMES}\s{{1,4}}(?!-){_VALUE}",
         # Authorization: Bearer x
-        rf"(?:bearer|basic)\s+{_VALUE}",
+        rf"\b(?:bearer|basic)\s{{1,4}}{_VALUE}",
         # scheme://user:x@host
-        r"[a-z][a-z0-9+.-]*://[^\s:/@]+:(?P<value>[^\s@/]+)@",
+        r"(?<=://)[^\s:/@]{1,128}:(?P<value>[^\s@/]{1,512})@",
         # curl -u user:x, wget --user
-        r"(?<=\s)(?:-u|--user|--proxy-user)[\s=]*[^\s:]+:(?P<value>[^\s'\"]+)",
+        r"(?<=\s)(?:-u|--user|--proxy-user)[\s=]{0,4}[^\s:]{1,128}:(?P<value>[^\s'\"]{1,4096})",
         # sshpass -p x
-        rf"\bsshpass\s+-p\s*{_VALUE}",
+        rf"\bsshpass\s{{1,4}}-p\s{{0,4}}{_VALUE}",
         # mysql -px
-        r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^|;&]*?\s-p(?P<value>[^\s'\"]+)",
+        r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^|;&]{0,256}?\s-p(?P<value>[^\s'\"]{1,4096})",
         # echo x | passwd --stdin, echo user:x | chpasswd
-        rf"\becho\s+(?:-n\s+)?{_VALUE}\s*\|\s*(?:sudo\s+(?:-\S+\s+)*)?(?:passwd|chpasswd|sudo\s+-S)",
+        rf"\becho\s{{1,4}}(?:-n\s{{1,4}})?{_VALUE}\s{{0,4}}\|\s{{0,4}}"
+        r"(?:sudo\s{1,4}(?:-\S{1,32}\s{1,4}){0,4})?(?:passwd|chpasswd|sudo\s{1,4}-S)",
     )
 )
 

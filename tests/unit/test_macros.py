@@ -87,6 +87,7 @@ def deck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deck:
         (":if\nls\n:end", "m:1:4", "needs a condition"),
         (":shell -- <<<\nls", "m:1:11", "never closed"),
         (":record x", "m:1", "cannot record"),
+        (":if @failed\n" * 51 + ":end\n" * 51, "m:51", "blocks in each other"),
         (":copy 'a b", "m:1:7", "never closed"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from clusterdeck.console import values
 from clusterdeck.console.conditions import judge, read_condition
 from clusterdeck.console.danger import dangerous
 from clusterdeck.console.options import RunOptions
-from clusterdeck.console.redact import find_secrets, redact
+from clusterdeck.console.redact import _PATTERNS, find_secrets, redact
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeSession
 
@@ -138,6 +139,12 @@ def test_secrets_are_taken_out(line: str, shown: str) -> None:
 )  # fmt: skip
 def test_lines_without_secrets_stay(line: str) -> None:
     assert redact(line) == line
+
+
+def test_no_line_can_make_the_search_for_secrets_take_long() -> None:
+    for pattern in _PATTERNS:
+        outside = re.sub(r"\\.|\[(?:[^\]\\]|\\.)*\]", "x", pattern.pattern)
+        assert not re.search(r"[*+]", outside), "an unbounded repetition in " + pattern.pattern
 
 
 @given(st.text(max_size=80))
