@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from clusterdeck.console.democluster.cluster import DemoCluster
 from clusterdeck.tests.support.leaks import no_leaks
 from clusterdeck.tests.support.sshd import Sshd
+
+# A deadline per example would judge the machine, not the program: two busy cores stop any test for a second.
+settings.register_profile("clusterdeck", deadline=None)
+settings.load_profile("clusterdeck")
 
 
 @pytest.fixture(scope="session")
