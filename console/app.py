@@ -101,7 +101,7 @@ class ClusterdeckApp(App[int]):
         self._make_prompt = make_prompt
         self._interrupt_line = interrupt
         self._resolver = ExpressionResolver(lambda expression: [str(name) for name in session.resolve(expression)])
-        self.deck = Deck(session, self._resolver)
+        self.deck = Deck(session, self._resolver, self._resolver.forget)
         self.main = MainScreen(self.deck, self.book, self._prompt_host)
         self._pump = Pump(session, session.settings.screen.refresh, self._tick, self._tick_failed)
         self._news = Newsreader(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from ...widgets.board import Board
@@ -36,8 +36,9 @@ class Deck:
     `generation` grows whenever the views have to be told: another run, other nodes, another result of the filter.
     """
 
-    def __init__(self, session: DeckSession, resolve: Resolve) -> None:
+    def __init__(self, session: DeckSession, resolve: Resolve, forget: Callable[[], None] = lambda: None) -> None:
         self._session = session
+        self._forget = forget
         self.run: Run | None = None
         self.board = Board(None, ())
         self.filter = FilterModel(resolve)
@@ -70,14 +71,17 @@ class Deck:
     # -- keeping up
 
     def take(self, events: Iterable[SessionEvent]) -> None:
-        """Note what the events mean for the filter: results may name other nodes now."""
+        """Note what the events mean for the filter: names such as @failed may stand for other nodes now."""
         if any(isinstance(event, RunFinished | NodesRestarted) for event in events):
+            self._forget()
+            self.filter.evaluate()
             self.generation += 1
 
     def update(self) -> bool:
         """Keep up with the selection and with the filter's slow parts; True if the node list has to be told."""
         changed = False
         if self._session.selection.version != self._selection_version:
+            self._forget()
             self._refresh_board()
             changed = True
         if self.filter.update():
