@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ class EngineThread:
         self.batcher = EventBatcher(outbox, self._call_later, self._hold)
         self._drivers: dict[int, RunDriver] = {}
         self._timers: dict[int, TimerDriver] = {}
+        self._ending = False
+        self._idle = threading.Event()
         self.task = Task()
         self.task.results = _NothingKept()
         self.task.set_info("ssh_ask", ask)
@@ -55,12 +58,27 @@ class EngineThread:
         return self.alive and bool(self._port.msg_send(order))
 
     def stop(self, timeout: float) -> bool:
-        """End everything; False when the engine's thread did not end within `timeout` seconds."""
+        """End everything; False when the engine's thread did not end within `timeout` seconds.
+
+        Runs are aborted first, so that what they began on nodes is ended as well, which takes a moment.
+        """
+        deadline = time.monotonic() + timeout
+        if self.post(self._end_runs):
+            self._idle.wait(timeout / 2)
         self.alive = False
         ender = threading.Thread(target=self.task.abort, kwargs={"kill": True}, name="engine-stop", daemon=True)
         ender.start()
-        ender.join(timeout)
+        ender.join(max(0.1, deadline - time.monotonic()))
         return not ender.is_alive()
+
+    def _end_runs(self) -> None:
+        self._ending = True
+        for timer in list(self._timers.values()):
+            timer.cancel("the session ends")
+        for driver in list(self._drivers.values()):
+            driver.abort()
+        if not self._drivers:
+            self._idle.set()
 
     # -- orders, in the engine's thread
 
@@ -132,6 +150,8 @@ class EngineThread:
 
     def _over(self, driver: RunDriver) -> None:
         self._drivers.pop(driver.number, None)
+        if self._ending and not self._drivers:
+            self._idle.set()
         for timer in list(self._timers.values()):
             timer.run_over(driver.number, driver.counts())
 
@@ -146,6 +166,7 @@ class EngineThread:
 
     def _died(self, kind: type[BaseException], error: BaseException, _traceback: Any) -> None:
         self.alive = False
+        self._idle.set()
         text = f"the engine failed: {kind.__name__}: {error}"
         for driver in list(self._drivers.values()):
             driver.lose(text)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from ClusterShell.NodeSet import NodeSet
 
@@ -155,3 +156,20 @@ def test_an_abort_does_not_wait_for_an_answer(session: Session) -> None:
     pump(session, lambda _events: run.done.is_set())
     assert run.count(NodeState.ABORTED) == 2
     assert run.lines_total == 0
+
+
+def test_a_session_that_ends_ends_what_runs_on_nodes(session: Session, tmp_path: Path) -> None:
+    run = session.shell(f"echo $$ > {tmp_path}/pid; exec sleep 300", NodeSet("node1"), RunOptions())
+    events = pump(session, lambda events: any(isinstance(event, QuestionAsked) for event in events))
+    session.answer(asked(events).question, "accept")
+    pump(session, lambda _events: run.count(NodeState.RUNNING) == 1 and (tmp_path / "pid").exists())
+    deadline = time.monotonic() + 10
+    while not (text := (tmp_path / "pid").read_text().strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert psutil.pid_exists(int(text))
+    assert session.close(timeout=40)
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(int(text)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
