@@ -79,12 +79,16 @@ class _Repl:
 
     def execute(self, line: str) -> int:
         """Run a line; returns its code. Ctrl-C stops what runs, a second one breaks the line off."""
-        self._interrupts = 0
         try:
-            return self.interpreter.execute(line).code
+            outcome = self.interpreter.execute(line)
         except KeyboardInterrupt:
             self.say("interrupted; what was gathered stays", "warning")
             return ExitCode.INTERRUPTED
+        if self._interrupts:
+            # It came while the line was still being prepared: the runs that it began are what was meant.
+            for number in outcome.runs:
+                self.stopper.stop(number)
+        return outcome.code
 
     @contextmanager
     def signals(self) -> Iterator[None]:
@@ -165,6 +169,7 @@ class _Interactive(_Repl):
         typed: Document | None = None
         while self.front_end.code is None:
             self._answer_questions()
+            self._interrupts = 0
             try:
                 line = self.terminal.ask(self.prompt, typed)
             except Ended as ended:  # a question came; what was typed stays
@@ -175,7 +180,9 @@ class _Interactive(_Repl):
             except KeyboardInterrupt:
                 continue
             typed = None
-            if line.strip():
+            if self.terminal.interrupted_early() or self._interrupts:
+                self.say("interrupted before it began: nothing was run", "warning")
+            elif line.strip():
                 self.execute(line)
 
     def asked(self, question: QuestionAsked) -> None:

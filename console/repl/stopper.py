@@ -31,12 +31,19 @@ class Stopper:
         if not running:
             return False
         for run in reversed(running):
-            if run.id not in self._stopped:
-                self._stopped.add(run.id)
-                self._session.abort(run.id)
-                line = clean_text_line(run.line)
-                self._say(f"stopping #{run.id} {line if len(line) <= _SHOWN else line[: _SHOWN - 3] + '...'}")
+            if self.stop(run.id):
                 return True
         self._session.abort()
         self._say(f"still stopping {len(running)} runs: {', '.join(f'#{run.id}' for run in running[:10])}")
+        return True
+
+    def stop(self, number: int) -> bool:
+        """Stop a run that goes on; False when it does not, or was stopped before."""
+        run = self._session.runs.get(number)
+        if run is None or run.ended is not None or number in self._stopped:
+            return False
+        self._stopped.add(number)
+        self._session.abort(number)
+        line = clean_text_line(run.line)
+        self._say(f"stopping #{number} {line if len(line) <= _SHOWN else line[: _SHOWN - 3] + '...'}")
         return True

@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from prompt_toolkit import PromptSession
 from prompt_toolkit.document import Document
 from prompt_toolkit.input.base import Input
-from prompt_toolkit.input.typeahead import clear_typeahead
+from prompt_toolkit.input.typeahead import clear_typeahead, get_typeahead, store_typeahead
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.base import Output
 
 #: Characters written in one go: between two pieces the prompt takes keys.
@@ -95,6 +96,22 @@ class Terminal:
         clear_typeahead(self.input)
         with suppress(OSError, termios.error, NotImplementedError):
             termios.tcflush(self.input.fileno(), termios.TCIFLUSH)
+
+    def interrupted_early(self) -> bool:
+        """Whether Ctrl-C was pressed after Enter and before the terminal made signals of it again.
+
+        Such a key is in no signal: it was read by the prompt that had ended, or is still in the terminal's queue. What
+        was typed before it is dropped, as a terminal does; everything else stays for the next prompt.
+        """
+        if self.input is None:
+            return False
+        try:
+            keys = [*get_typeahead(self.input), *self.input.read_keys()]
+        except OSError:  # the terminal has gone
+            return False
+        places = [number for number, press in enumerate(keys) if press.key == Keys.ControlC]
+        store_typeahead(self.input, keys[places[-1] + 1 :] if places else keys)
+        return bool(places)
 
     # -- writing
 

@@ -95,11 +95,25 @@ def test_ctrl_c_stops_the_run_and_keeps_what_was_typed_and_gathered(repl: Tmux) 
 def test_ctrl_c_ends_a_line_that_waits(repl: Tmux) -> None:
     repl.line("sleep 60")
     repl.wait_for("1 running")
-    repl.line(":wait 1")
-    repl.wait_for(lambda screen: KEYS not in screen)
+    repl.line(":confirm sure?")  # it can be seen that this line waits
+    repl.wait_for("go on? [y/N]")
     repl.key("C-c")
-    repl.wait_for(re.compile(r"#1 sleep 60   aborted 4"))
-    repl.wait_for(KEYS)
+    repl.wait_for(re.compile(r"running 0/4>$", re.MULTILINE))
+    repl.line("!sleep 0.2; echo now; sleep 60")
+    repl.line(":wait")
+    repl.wait_for(re.compile(r"^(#2 )?now$", re.MULTILINE))
+    repl.key("C-c")
+    repl.wait_for(re.compile(r"#2 !sleep .*aborted 1"))
+    repl.wait_for(re.compile(r"1 running 0/4( x\d)?>$", re.MULTILINE))
+
+
+def test_ctrl_c_right_behind_enter_is_never_lost(repl: Tmux) -> None:
+    for number in range(6):
+        repl.line("sleep 60")
+        repl.key("C-c")  # before, while or after the line begins
+        repl.line(f"!echo still there {number}")
+        repl.wait_for(re.compile(rf"^(#\d+ )?still there {number}$", re.MULTILINE))
+        repl.wait_for(re.compile(r"deck node\[1-4\] \(4\)( x\d)?>$", re.MULTILINE))  # nothing runs
 
 
 def test_ctrl_d_leaves_and_asks_first_where_runs_are_alive(repl: Tmux) -> None:

@@ -142,7 +142,10 @@ def test_ctrl_c_stops_the_newest_run_first_and_then_all() -> None:
         def __init__(self) -> None:
             self.runs = self
             self.aborted: list[int | None] = []
-            self.running = [type("R", (), {"id": n, "line": f"cmd {n}"}) for n in (1, 2)]
+            self.running = [type("R", (), {"id": n, "line": f"cmd {n}", "ended": None}) for n in (1, 2)]
+
+        def get(self, number: int) -> object:
+            return self.running[number - 1]
 
         def abort(self, run: int | None = None) -> list[int]:
             self.aborted.append(run)
