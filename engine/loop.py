@@ -38,6 +38,9 @@ __all__ = [
     "EngineTimer",
 ]
 
+#: Seconds of starting processes after which timers and output get their turn.
+_START_BUDGET = 0.01
+
 #: Seconds that the end of a run waits for killed processes to be gone.
 _REAP_PATIENCE = 1.0
 
@@ -184,10 +187,13 @@ class Engine:
         if self._ready_apart:
             self._start_apart()
         ready = self._ready
+        pause = time.monotonic() + _START_BUDGET
         while ready and not self._short and not self._fanout.full():
             client = ready.popleft()
             if client.state is ClientState.READY:
                 self._launch(client)
+                if time.monotonic() > pause:
+                    return
 
     def _start_apart(self) -> None:
         """Start what waits under limits of its workers' own."""
@@ -308,7 +314,8 @@ class Engine:
         reactor = self.reactor
         inbox = self._inbox
         while True:
-            while inbox:
+            # As many as there are now: a sender that never rests must not starve the descriptors.
+            for _ in range(len(inbox)):
                 inbox.popleft()()
             if self._new_ports:
                 ports, self._new_ports = self._new_ports, []
@@ -321,12 +328,13 @@ class Engine:
                 if self._keepers == 0 and may_end():
                     return
                 continue
-            if not self._inbox:
-                reactor.turn(0.0 if self._can_start() else None)
+            reactor.turn(0.0 if inbox or self._can_start() else None)
 
     def _can_start(self) -> bool:
-        """Whether a handler that ran after the last round of starts left something that could start now."""
-        return bool(self._queued or self._new_ports)
+        """Whether a handler that ran after the last round of starts, or its budget, left something to start now."""
+        if self._queued or self._new_ports:
+            return True
+        return bool(self._ready) and not self._short and not self._fanout.full()
 
     def clear(self, timed_out: bool, error: BaseException | None = None) -> None:
         """Kill all clients and timers. What handlers raise meanwhile is noted on `error`, and otherwise dropped."""
