@@ -17,6 +17,7 @@ from textual.screen import ModalScreen
 
 from ..engine.text import sanitize_text
 from ..widgets.actions import bindings
+from ..widgets.cells import use_ascii
 from ..widgets.log_view import LogBook
 from ..widgets.messages import PagerRequested, TextCopied, Told
 from ..widgets.prompt import PromptHost
@@ -123,6 +124,7 @@ class ClusterdeckApp(App[int]):
 
     def on_mount(self) -> None:
         screen = self.session.settings.screen
+        use_ascii(screen.ascii)
         self._load_themes(screen.theme)
         if screen.animation == "none" or (screen.animation == "auto" and "SSH_CONNECTION" in os.environ):
             self.animation_level = "none"

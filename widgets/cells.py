@@ -15,6 +15,15 @@ from ..engine.text import sanitize_text
 
 #: Marks a text that was cut.
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+#: The signs that we draw ourselves, for terminals and fonts that have only ASCII.
+_ASCII = str.maketrans("\u2500\u2501\u2502\u2026\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588", "-=|~.:-=+*#@")
+_signs: dict[int, int] | None = None
+
+
+def use_ascii(flag: bool) -> None:
+    """Draw with ASCII characters only, from the next painting on. One setting for the whole process."""
+    global _signs
+    _signs = _ASCII if flag else None
 
 
 def safe(text: str) -> str:
@@ -83,9 +92,11 @@ class Row:
         if self._left <= 0 or not text:
             return self
         text = safe(text)
+        if _signs is not None:
+            text = text.translate(_signs)
         size = width_of(text)
         if size > self._left:
-            text = set_cell_size(text, self._left - 1) + ELLIPSIS
+            text = set_cell_size(text, self._left - 1) + (ELLIPSIS if _signs is None else "~")
             size = self._left
         self._pieces.append(Segment(text, style or self._base))
         self._left -= size

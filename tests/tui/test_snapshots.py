@@ -13,8 +13,11 @@ import pytest
 
 from clusterdeck.tests.support.fake_run import FakeSession, mixed
 from clusterdeck.tests.support.tui import Deck, settled
+from clusterdeck.widgets.cells import use_ascii
 
 FOLDER = Path(__file__).with_name("screens")
+#: Textual's own scrollbars have no other form.
+SCROLLBARS = set("\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588 ")
 _TIME = re.compile(r"\d\d:\d\d:\d\d")
 
 
@@ -58,4 +61,23 @@ async def test_empty_console() -> None:
     async with deck.app.run_test(size=(80, 24)) as pilot:
         await settled(deck, pilot)
         compare("empty-80x24", deck.screen_text())
+    deck.session.close()
+
+
+async def test_ascii_only() -> None:
+    deck = Deck()
+    deck.session.settings.screen.ascii = True
+    mixed(deck.session)
+    try:
+        async with deck.app.run_test(size=(120, 20)) as pilot:
+            for view in ("panes", "gathered", "failures", "diff", "plot"):
+                await settled(deck, pilot)
+                deck.app.main.open_view(view)
+                await settled(deck, pilot)
+                shown = [piece.text for strip in deck.strips() for piece in strip if not piece.text.isascii()]
+                assert set("".join(shown)) <= set("\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588 "), (
+                    shown
+                )  # scrollbars
+    finally:
+        use_ascii(False)
     deck.session.close()
