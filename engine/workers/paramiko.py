@@ -78,6 +78,7 @@ class WorkerParamiko(DistantWorker):
         self.overwrite = bool(kwargs.get("overwrite", True))
         self._early: list[bytes | None] = []
         self._source: Source | None = None
+        self._pool: Pool | None = None
 
     def _check_copy(self) -> None:
         if self.source is None:
@@ -88,8 +89,10 @@ class WorkerParamiko(DistantWorker):
             raise WorkerBadArgumentError(f"reverse copy of {self.source!r}: {self.dest!r} is not an existing directory")
 
     def pool(self) -> Pool:
-        """The connections of this worker's Task."""
-        return pool_of(self._scheduled())
+        """The connections of this worker's Task; settings are taken over when its first node begins."""
+        if self._pool is None:
+            self._pool = pool_of(self._scheduled())
+        return self._pool
 
     def make_clients(self) -> Iterable[EngineClient]:
         """See Worker."""

@@ -41,6 +41,8 @@ def server(folder: Path, count: int) -> Iterator[dict[str, Any]]:
     (folder / "sshd_config").write_text(
         f"ListenAddress 0.0.0.0:{port}\nAllowUsers *@127.0.0.0/8\nHostKey {folder}/host\nStrictModes no\nUsePAM no\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile none\nMaxStartups 4096\nMaxSessions 100\n"
+        # The account's start-up files would be most of what is measured: bash reads ~/.bashrc under sshd.
+        f"SetEnv HOME={folder}\n"
         "PermitRootLogin yes\nPasswordAuthentication no\nLogLevel QUIET\nSubsystem sftp internal-sftp\nUseDNS no\n"
     )
     public = (folder / "host.pub").read_text().split()

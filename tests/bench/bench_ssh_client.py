@@ -192,9 +192,7 @@ def parallel_ssh(report: Report, work: str, nodes: list[str], fanout: int, world
         report.found["peak_kib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def program(
-    report: Report, work: str, nodes: list[str], fanout: int, world: dict[str, Any], command: list[str]
-) -> None:
+def program(report: Report, work: str, world: dict[str, Any], command: list[str]) -> None:
     environment = os.environ | world.get("environment", {})
 
     def run() -> None:

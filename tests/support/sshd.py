@@ -152,6 +152,8 @@ class Sshd:
             "MaxStartups": "256",
             "MaxSessions": "256",
             "AcceptEnv": "*",
+            # The account's own start-up files (bash reads ~/.bashrc under sshd) are neither the tests' nor quick.
+            "SetEnv": f"HOME={self.folder}",
             "Subsystem": "sftp internal-sftp",
         }
         if _openssh_version(self._program) >= (9, 8):
