@@ -75,7 +75,7 @@ def test_worker_killed_on_redis(point: str, redis_server: Any) -> None:
         ids = manager.add_task_requests("t", range(5))
         assert victim.wait(10) == -signal.SIGKILL
         worker = spawn("store", redis_server.address, name, "none", "5.0")
-        found = Counter()
+        found: Counter[str] = Counter()
         for _ in ids:
             task_id, _, value = manager.get_any_result(timeout=10)
             found[task_id] += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +160,13 @@ class Model(RuleBasedStateMachine):
             "id": Claim(task_id=wanted),
             "requester": Claim(requester=requester),
         }[by]
-        fits = {
+        matches: dict[str, Callable[[ModelTask], bool]] = {
             "any": lambda task: True,
             "tag": lambda task: task.tag == tag,
             "id": lambda task: task.id == wanted,
             "requester": lambda task: task.requester == requester,
-        }[by]
+        }
+        fits = matches[by]
         outcome = self.manager.try_outcome(claim)
         fitting = [task_id for task_id in self.finished if fits(self.tasks[task_id])]
         if not fitting:
@@ -249,7 +251,7 @@ def test_calls_in_any_order(kind: str, tmp_path: Path, request: pytest.FixtureRe
             return TaskManager(f"sqlite:///{tmp_path / name}")
         return TaskManager(request.getfixturevalue("redis_server").address, name=name)
 
-    machine = type(f"Model_{kind}", (Model,), {"make": make})
+    machine: Any = type(f"Model_{kind}", (Model,), {"make": make})
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     phases = (Phase.explicit, Phase.generate, Phase.shrink)
     rounds = max(1, STEPS // LENGTH)

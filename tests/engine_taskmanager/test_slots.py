@@ -323,7 +323,7 @@ def test_time_limit_in_seconds(world: World) -> None:
     assert world.calls[0].cancelled
     world.end(world.calls[0], CommandEnd(NodeState.ABORTED))
     assert world.events[-1].state is JobState.TIMEOUT
-    assert world.manager.try_outcome().failure.type_name == "CommandTimeout"  # type: ignore[union-attr]
+    assert world.manager.try_outcome().failure.type_name == "CommandTimeout"
 
 
 def test_time_limit_as_percent_of_the_median(world: World) -> None:
