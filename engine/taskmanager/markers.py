@@ -73,7 +73,8 @@ def ending(name: str, token: str) -> str:
         # No note yet: the wrapper finds our word as soon as it has written one, and starts nothing.
         f' [ "$t" = {token} ] || exit 0; rm -f "$m.{token}"; [ -z "$r" ] || exit 0;'
         # The number may be another process's by now: the wrapper's own text holds the token.
-        f' case "$(ps -o args= -p "$p")" in *{token}*) ;; *) exit 0;; esac;'
+        # -ww: with COLUMNS set, ps would cut it off.
+        f' case "$(ps -ww -o args= -p "$p" 2>/dev/null || ps -o args= -p "$p")" in *{token}*) ;; *) exit 0;; esac;'
         f' all="$({_TREE}) $p"; kill -TERM $all 2>/dev/null; n=0;'
         " alive() { for k in $all; do kill -0 $k 2>/dev/null && return 0; done; return 1; };"
         " while alive && [ $n -lt 10 ]; do n=$((n+1)); sleep 0.1; done;"
