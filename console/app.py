@@ -33,6 +33,7 @@ from .screens.dialogs import ConfirmDialog, QuestionDialog
 from .screens.main import MainScreen
 from .tui.deck import Deck
 from .tui.errands import Errand, known_groups, look_at_queue
+from .tui.housekeeping import Collector
 from .tui.news import Newsreader
 from .tui.palette import DeckCommands
 from .tui.pump import Pump
@@ -107,6 +108,7 @@ class ClusterdeckApp(App[int]):
         self._pump = Pump(session, session.settings.screen.refresh, self._tick, self._tick_failed)
         self._news = Newsreader(self)
         self._shelf = Shelf(self)
+        self._collector = Collector()
         self._groups_errand = Errand(lambda: known_groups(groups), self._groups_seen, self.call_soon)
         self._queue_errand = Errand(self._look_at_queue, self._queue_seen, self.call_soon)
         self._interrupted_at = -ESCALATION
@@ -139,6 +141,7 @@ class ClusterdeckApp(App[int]):
         self.app_resume_signal.subscribe(self, lambda _app: self.screen.refresh())
         self._front_end.attach(self, self.call_soon)
         self._groups_errand.maybe(time.monotonic(), 0.0)
+        self._collector.start(time.monotonic())
         self._pump.start()
 
     def _bind(self, spec: CommandSpec) -> None:
@@ -160,6 +163,7 @@ class ClusterdeckApp(App[int]):
 
     async def on_unmount(self) -> None:
         self._pump.stop()
+        self._collector.stop()
         self._front_end.detach()
         self._resolver.close()
 
@@ -184,6 +188,7 @@ class ClusterdeckApp(App[int]):
             self._shelf.run_began()
         if self.queue is not None and (self.queue.used and self.main.view == "queue"):
             self._queue_errand.maybe(now)
+        self._collector.tick(now, bool(events) or self.main.painter.stale)
         with suppress(NoMatches):  # the first ticks come before all widgets are there, the last after they are gone
             self.main.painter.tick(now)
             self._redraw_prompt(now)
@@ -236,11 +241,8 @@ class ClusterdeckApp(App[int]):
         self.main.set_focus(self.main.prompt)
         self.main.prompt.replace(line)
 
-    def action_offer(self, line: str) -> None:
-        self.offer_line(line)
-
-    def action_ask(self, line: str) -> None:
-        self.ask_line(line)
+    action_offer = offer_line
+    action_ask = ask_line
 
     @on(LineAsked)
     def _line_asked(self, message: LineAsked) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from .. import paths
 from ..commands.catalogue import default_registry
 from ..interpreter import Interpreter
+from ..node_expressions import loaded_groups
 from ..repl.history import DeckHistory
 from ..repl.prompt import PromptParts, build_prompt
 from ..tui_frontend import TuiFrontEnd
+from .hangup import HangupWatch
 
 if TYPE_CHECKING:
     from ..app import ClusterdeckApp
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Signals after which the terminal must be left as it was found, and the exit code says which it was.
 _ENDING = (signal.SIGHUP, signal.SIGTERM)
+#: Seconds that the screen has to end by itself once its terminal has gone, and then the session.
+_PATIENCE = 3.0
 
 
 def make_app(session: Session) -> ClusterdeckApp:
@@ -62,9 +68,7 @@ def make_app(session: Session) -> ClusterdeckApp:
 
 def groups_of(session: Session) -> dict[str, list[str]]:
     """Groups of the settings and of groups.conf with their nodes, for the tree; may wait for group programs."""
-    from ClusterShell.NodeSet import std_group_resolver
-
-    resolver = std_group_resolver()
+    resolver = loaded_groups()
     names = list(session.settings.group_sets) + [name for name in resolver.grouplist() if name != "all"]
     return {name: [str(node) for node in session.resolve(f"@{name}")] for name in dict.fromkeys(names)}
 
@@ -85,7 +89,13 @@ async def _run(app: ClusterdeckApp) -> int | None:
 def run(session: Session) -> int:
     """The full-screen console on a session; returns the exit code."""
     app = make_app(session)
-    result = asyncio.run(_run(app))
+
+    def last_resort() -> None:
+        session.close(_PATIENCE)
+        os._exit(128 + signal.SIGHUP)
+
+    with HangupWatch(sys.__stdin__.fileno() if sys.__stdin__ else -1, 9999, last_resort):
+        result = asyncio.run(_run(app))
     if result is None:
         result = app.return_code or 0
     return result

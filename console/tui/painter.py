@@ -49,6 +49,11 @@ class Painter:
         """Something moved on the screen: tell the visible view at the next tick whatever it was told before."""
         self._stale = True
 
+    @property
+    def stale(self) -> bool:
+        """Whether somebody typed or clicked since the last tick."""
+        return self._stale
+
     def show_run(self, number: int) -> None:
         """Show another run in all views."""
         runs: Any = self._screen.app.session.runs  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 
 from clusterdeck.console.tui import clipboard
 from clusterdeck.console.tui.errands import Errand, known_groups, look_at_queue
+from clusterdeck.console.tui.housekeeping import Collector
 from clusterdeck.console.tui.pump import Pump
 from clusterdeck.console.tui.resolver import ExpressionResolver
 from clusterdeck.engine.taskmanager.tasks import TaskInfo, TaskState
@@ -183,3 +185,22 @@ def test_copying_with_a_tool_that_fails(monkeypatch: pytest.MonkeyPatch) -> None
     assert clipboard.copy_native("text")
     monkeypatch.setattr(clipboard, "native_tool", lambda: None)
     assert not clipboard.copy_native("text")
+
+
+def test_full_collections_wait_for_a_quiet_moment() -> None:
+    before = gc.get_threshold()
+    collector = Collector()
+    assert not collector.tick(1e6, False)
+    collector.start(1000.0)
+    try:
+        assert gc.get_threshold()[2] > 100_000
+        assert not collector.tick(1059.0, False)
+        assert not collector.tick(1061.0, True)
+        assert not collector.tick(1063.0, False)
+        assert collector.tick(1064.5, False)
+        assert not collector.tick(1070.0, False)
+        assert not collector.tick(1064.5 + 899, True)
+        assert collector.tick(1064.5 + 901, True)
+    finally:
+        collector.stop()
+    assert gc.get_threshold() == before
