@@ -69,7 +69,7 @@ class Place:
         self.name = name
         self.task = task
         #: Seconds in which a command surely has begun, also on a busy machine.
-        self.patience = 5.0 if sshd is not None else 1.0
+        self.patience = 3.0 if sshd is not None else 1.0
         #: How events name the target.
         self.node = "self" if name == "popen" else "node1"
         if sshd is not None:
