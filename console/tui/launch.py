@@ -94,7 +94,7 @@ def run(session: Session) -> int:
         session.close(_PATIENCE)
         os._exit(128 + signal.SIGHUP)
 
-    with HangupWatch(sys.__stdin__.fileno() if sys.__stdin__ else -1, 9999, last_resort):
+    with HangupWatch(sys.__stdin__.fileno() if sys.__stdin__ else -1, _PATIENCE, last_resort):
         result = asyncio.run(_run(app))
     if result is None:
         result = app.return_code or 0
