@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -241,3 +242,29 @@ def test_other_backends(sshd: Sshd, engine: str) -> None:
     thread.start()
     thread.join(30)
     assert found == [b"\n".join(b"%d" % n for n in range(1, 1001))]
+
+
+def test_held_output_is_pushed_back_and_lost_nowhere(ssh_task: Task) -> None:
+    """While output is held, what a node sends stays with the node: only what was on its way arrives."""
+    held: list[int] = []
+
+    class Counter:
+        received = 0
+
+        def ev_lines(self, worker: Any, node: str, sname: str, lines: list[bytes]) -> None:
+            self.received += sum(map(len, lines)) + len(lines)
+            if not held:
+                held.append(self.received)
+                ssh_task.hold_output(True)
+
+        def ev_timer(self, timer: Any) -> None:
+            held.append(self.received)
+            ssh_task.hold_output(False)
+
+    counter = Counter()
+    ssh_task.set_default("stdout_msgtree", False)
+    ssh_task.timer(1.0, counter)
+    worker = ssh_task.run("seq 1 2000000", nodes="node[1-2]", handler=counter, timeout=60)
+    assert {rc for rc, _ in worker.iter_retcodes()} == {0}
+    assert held[1] - held[0] < 2_000_000, "output went on while it was held"
+    assert counter.received == 2 * 14_888_896

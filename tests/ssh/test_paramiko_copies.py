@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from clusterdeck.tests.ssh.conftest import Recorder
 from clusterdeck.tests.support.sshd import Sshd
 
 
-def _copy(task: Task, source: Path | str, dest: Path | str, **keywords: object) -> Recorder:
+def _copy(task: Task, source: Path | str, dest: Path | str, **keywords: Any) -> Recorder:
     recorder = Recorder()
     worker = WorkerParamiko(keywords.pop("nodes", "node1"), recorder, source=str(source), dest=str(dest), **keywords)
     task.schedule(worker)

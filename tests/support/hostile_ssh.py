@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import paramiko
 from paramiko.common import (
@@ -24,6 +24,7 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 from paramiko.message import Message
+from paramiko.server import InteractiveQuery
 
 HOST_KEY = paramiko.ECDSAKey.generate()
 
@@ -122,6 +123,11 @@ RAW: dict[str, Raw] = {
 }
 
 
+def _send(transport: Any, message: Message) -> None:
+    """Send whatever is wanted, past paramiko's own order of things."""
+    transport._send_message(message)
+
+
 class _Server(paramiko.ServerInterface):
     """The honest part, with the fault's turn where it has one."""
 
@@ -147,7 +153,7 @@ class _Server(paramiko.ServerInterface):
             message.add_bytes(b"\x01\0\0\0\x0b")
             message.add_string("too many \x1b[31mfailures")
             message.add_string("")
-            self.transport._send_message(message)
+            _send(self.transport, message)
             self.transport.close()
         elif self.fault == "rejects every key":
             return AUTH_FAILED
@@ -167,7 +173,7 @@ class _Server(paramiko.ServerInterface):
         return AUTH_SUCCESSFUL if password == self.owner.password else AUTH_FAILED
 
     def check_auth_interactive(self, username: str, submethods: str) -> Any:
-        return paramiko.InteractiveQuery("", "", *self.owner.prompts)
+        return InteractiveQuery("", "", *self.owner.prompts)
 
     def check_auth_interactive_response(self, responses: list[str]) -> int:
         with self.owner.lock:
@@ -225,7 +231,7 @@ def _drop_in_output(server: _Server, channel: paramiko.Channel) -> None:
 
 def _reset_in_output(server: _Server, channel: paramiko.Channel) -> None:
     channel.sendall(b"\0\0\0\5\2\0\0\0\3" + b"\0\0")
-    _reset_now(server.transport.sock)
+    _reset_now(cast(socket.socket, server.transport.sock))
     server.transport.sock.close()
 
 
@@ -251,7 +257,7 @@ def _overflow(server: _Server, channel: paramiko.Channel) -> None:
     piece.add_int(channel.remote_chanid)
     piece.add_string(b"\0\0\0\2\x65\0" + b"x" * 30000)
     while True:
-        server.transport._send_message(piece)
+        _send(server.transport, piece)
 
 
 def _strange_messages(server: _Server, channel: paramiko.Channel) -> None:
@@ -260,7 +266,7 @@ def _strange_messages(server: _Server, channel: paramiko.Channel) -> None:
         message.add_byte(kind)
         message.add_int(4711)
         message.add_bytes(bytes(40))
-        server.transport._send_message(message)
+        _send(server.transport, message)
     _unknown_requests(server, channel)
 
 
@@ -270,7 +276,7 @@ def _unknown_requests(server: _Server, channel: paramiko.Channel) -> None:
         message.add_byte(b"\x50")
         message.add_string(name)
         message.add_boolean(True)
-        server.transport._send_message(message)
+        _send(server.transport, message)
     for kind in ("x11", "forwarded-tcpip", "auth-agent@openssh.com", "session"):
         message = Message()
         message.add_byte(b"\x5a")
@@ -278,7 +284,7 @@ def _unknown_requests(server: _Server, channel: paramiko.Channel) -> None:
         message.add_int(99)
         message.add_int(1 << 20)
         message.add_int(1 << 15)
-        server.transport._send_message(message)
+        _send(server.transport, message)
     server.owner.stop_event.wait(60)
 
 
@@ -286,7 +292,7 @@ def _cut_short(server: _Server, channel: paramiko.Channel) -> None:
     message = Message()
     message.add_byte(b"\x5f")
     message.add_bytes(b"\0\0")
-    server.transport._send_message(message)
+    _send(server.transport, message)
     server.owner.stop_event.wait(60)
 
 
@@ -300,7 +306,7 @@ def _bad_signal(server: _Server, channel: paramiko.Channel) -> None:
     message.add_boolean(False)
     message.add_string("")
     message.add_string("")
-    server.transport._send_message(message)
+    _send(server.transport, message)
     channel.close()
 
 
