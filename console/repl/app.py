@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -39,6 +41,9 @@ from .streams import StreamSink, TerminalSink
 from .style import wants_color
 from .terminal import Ended, Terminal
 
+#: Seconds after Ctrl-C in which a line that is just accepted was meant by it.
+_EARLY = 0.3
+
 
 def run(session: Session) -> int:
     """The REPL on a session; returns the exit code. Uses standard input, output and error as they are."""
@@ -63,6 +68,8 @@ class _Repl:
         self.interpreter = Interpreter(session, self.registry, front_end)
         self.stopper = Stopper(session, self.say)
         self._interrupts = 0
+        self._interrupted_at = float("-inf")
+        self._executing = False
         printer = Printer(session.runs, paint, self.stopper.has_stopped)
         self.pump = Pump(session, printer, sink.show, self.asked, self.refresh)
 
@@ -77,13 +84,20 @@ class _Repl:
     def refresh(self) -> None:
         """The prompt's counts changed."""
 
+    def _stop_what_runs(self) -> None:
+        self.interpreter.stop()
+        self.stopper.stop_run()
+
     def execute(self, line: str) -> int:
         """Run a line; returns its code. Ctrl-C stops what runs, a second one breaks the line off."""
+        self._executing = True
         try:
             outcome = self.interpreter.execute(line)
         except KeyboardInterrupt:
             self.say("interrupted; what was gathered stays", "warning")
             return ExitCode.INTERRUPTED
+        finally:
+            self._executing = False
         if self._interrupts:
             # It came while the line was still being prepared: the runs that it began are what was meant.
             for number in outcome.runs:
@@ -101,10 +115,11 @@ class _Repl:
 
         def interrupted(_number: int, _frame: FrameType | None) -> None:
             self._interrupts += 1
-            if self._interrupts > 1:
+            self._interrupted_at = time.monotonic()
+            if self._interrupts > 1 and self._executing:
                 raise KeyboardInterrupt
-            self.interpreter.stop()
-            self.stopper.stop_run()
+            # Not here: this thread may hold any lock at this moment.
+            threading.Thread(target=self._stop_what_runs, name="clusterdeck-interrupt", daemon=True).start()
 
         def ended(number: int, _frame: FrameType | None) -> None:
             raise SystemExit(128 + number)
@@ -180,7 +195,8 @@ class _Interactive(_Repl):
             except KeyboardInterrupt:
                 continue
             typed = None
-            if self.terminal.interrupted_early() or self._interrupts:
+            signalled = self._interrupts and time.monotonic() - self._interrupted_at < _EARLY
+            if self.terminal.interrupted_early() or signalled:
                 self.say("interrupted before it began: nothing was run", "warning")
             elif line.strip():
                 self.execute(line)

@@ -60,7 +60,8 @@ class Terminal:
                     default=default or Document(),
                     pre_run=lambda: self._begin(session),
                     set_exception_handler=False,
-                    handle_sigint=threading.current_thread() is threading.main_thread(),
+                    # A signal that reaches asyncio while a prompt ends is lost; the caller has a handler of its own.
+                    handle_sigint=False,
                 )
             finally:
                 self._shown = None
