@@ -158,7 +158,7 @@ class Reactor:
         for key, mask in self._selector.select(self._wait(timeout)):
             # A callback earlier in this round may have closed this descriptor, and the number may be another's now.
             callback = watched.get(key.fd)
-            if callback is key.data and callback is not None:
+            if callback == key.data and callback is not None:
                 callback(mask)
         if self._always:
             for fd, mask in list(self._always.items()):
