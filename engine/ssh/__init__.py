@@ -20,11 +20,16 @@ counts for connections that are dialled afterwards):
     task.set_info("ssh_known_hosts", ("/path",))  # in place of UserKnownHostsFile (the first is written to)
     task.set_info("ssh_match_exec", True)    # let `Match exec` of the configuration run its programs
 
+Per worker (workers.paramiko.WorkerParamiko): user, environment (a mapping), pty, sudo (True or the program: one
+password for the set, asked as a SecretQuestion of kind "sudo", each node's prompt recognised), per_node and overwrite
+for reverse copies. NodeEnd.failure tells what a return code cannot: why a node was UNREACHABLE (FailureKind), that the
+end of a remote process could not be confirmed after an abort or a timeout, what a copy left out.
+
 `ask(question)` is called in the Task's thread and returns at once. A question is one of
  - questions.HostKeyQuestion: `.keys` (UnknownKey: node, name, address, type, fingerprint, note); answer with
    `.accept()`, `.accept(some_of_the_keys)` or `.refuse()`;
- - questions.SecretQuestion: `.kind` ("passphrase", "password", "prompts"), `.subject` (key file or account), `.prompts`
-   ((text, visible), ...), `.nodes`, `.again`; answer with `.answer(text, ...)` or `.refuse()`.
+ - questions.SecretQuestion: `.kind` ("passphrase", "password", "prompts", "sudo"), `.subject` (key file or account),
+   `.prompts` ((text, visible), ...), `.nodes`, `.again`; answer with `.answer(text, ...)` or `.refuse()`.
 Answers may come from any thread and at any time; meanwhile the nodes concerned are held back and the others go on. A
 changed or revoked key is never asked about: the node ends as UNREACHABLE with FailureKind.HOST_KEY_CHANGED or _REVOKED.
 
