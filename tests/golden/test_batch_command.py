@@ -27,12 +27,12 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def start(words: list[str], environment: dict[str, str], **options: object) -> subprocess.Popen[str]:
+def start(words: list[str], environment: dict[str, str], stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "clusterdeck", *words],
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=options.get("stdout", subprocess.PIPE),  # type: ignore[arg-type]
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(environment["HOME"]).parent,
