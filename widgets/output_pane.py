@@ -66,6 +66,9 @@ class OutputPane(LineView):
         run = self.source.run if self.source is not None else None
         seen = (run.output_version, run.version) if run is not None else (0, 0)
         if seen == self._seen:
+            # A layout that came after the last lines (the first frame, a scrollbar) can have undone the scrolling.
+            if self.following and self.scroll_offset.y != max(0, self._rows - self.size.height):
+                self._to_end()
             return False
         self._seen = seen
         self.update_rows()

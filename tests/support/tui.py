@@ -79,6 +79,10 @@ async def settled(deck: Deck, pilot: Pilot[int]) -> None:
     deck.app.main.painter.tick(time.monotonic() + 10)
     await until(pilot, lambda: not deck.app.main.query_one("#diff", DiffView).comparing)
     await pilot.pause()
+    # Once more after the layout that the first telling may have brought about.
+    deck.app.main.painter.touch()
+    deck.app.main.painter.tick(time.monotonic() + 20)
+    await pilot.pause()
 
 
 def _registry() -> Registry:

@@ -47,8 +47,8 @@ def process_of(terminal: Tmux) -> psutil.Process:
 
 def sane(terminal: Tmux, code: int) -> None:
     """The shell has the terminal back: echo and line mode on, the alternate screen gone."""
-    shown = terminal.wait_for(f"ended with {code}", 20)
-    assert re.search(r"^echo$", shown, re.M), shown
+    terminal.wait_for(f"ended with {code}", 20)
+    shown = terminal.wait_for(re.compile(r"^echo$", re.M))
     assert re.search(r"^icanon$", shown, re.M), shown
     assert "Enter run" not in shown
     terminal.send("typed-after")
