@@ -83,6 +83,7 @@ class Launcher:
     def launch(self, spec: RunSpec, handler: Any, names: Sequence[str]) -> list[Any]:
         """Schedule the workers for these nodes. Raises what the engine raises for a wrong specification."""
         self._apply(spec.options, spec.ssh_config)
+        infos = self._own_infos(spec)
         if spec.kind == "local":
             reads = _reads(spec.options)
             return [self._task.shell(spec.command, key=names[0], stdin=reads, **self._common(spec, handler, {}))]
@@ -93,6 +94,7 @@ class Launcher:
             if chosen:
                 workers += self._workers(spec, handler, NodeSet.fromlist(chosen), values)
         for worker in workers:
+            worker.infos = infos
             if spec.options.fanout:
                 # A limit of its own, so that the other runs keep theirs.
                 worker._fanout = spec.options.fanout
@@ -117,6 +119,8 @@ class Launcher:
         self._task.set_default("distant_workername", options.worker or values.get("worker") or run.worker)
         worker_class = self._task.default("distant_worker" if options.remote else "local_worker")
         common = self._common(spec, handler, values)
+        if options.user:
+            common["user"] = options.user
         if spec.kind in ("copy", "rcopy"):
             common |= {"dest": spec.destination, "preserve": options.preserve, "reverse": spec.kind == "rcopy"}
             if spec.kind == "rcopy" and not options.flat:
@@ -126,6 +130,9 @@ class Launcher:
         if options.pty:
             common["pty"] = True
         sudo = options.sudo or values.get("sudo", run.sudo)
+        if sudo and worker_class.answers_sudo:
+            # This worker asks for the password, once for the set; the others cannot, and sudo fails where it needs one.
+            common["sudo"], sudo = True, False
         return [worker_class(nodes, command=remote_command(spec.command, options, sudo=sudo), **common)]
 
     def prepare(self) -> None:
@@ -134,28 +141,40 @@ class Launcher:
         self._apply(RunOptions())
 
     def _apply(self, options: RunOptions, ssh_config: str | None = None) -> None:
-        """Engine settings that a run reads when its nodes start."""
+        """Engine settings of all runs, and those of this one that the kept connections are dialled with."""
         run, ssh = self._settings.run, self._settings.ssh
-        connect = run.connect_timeout if options.connect_timeout is None else options.connect_timeout
+        user = run.user or None
         infos: dict[str, Any] = {
             "fanout": run.fanout,
-            "connect_timeout": connect,
-            "ssh_user": options.user or run.user or None,
+            "connect_timeout": run.connect_timeout if options.connect_timeout is None else options.connect_timeout,
+            "ssh_user": user,
+            "rsh_user": user,
+            "scp_user": user,
             "ssh_options": ssh.options or None,
             "ssh_path": ssh.path or None,
             "scp_path": ssh.scp_path or None,
             "scp_options": ssh.scp_options or None,
         }
-        infos["rsh_user"] = infos["scp_user"] = infos["ssh_user"]
         infos |= self._connection_infos()
         if ssh_config is not None:
             infos["ssh_config"] = ssh_config
-            file = f"-F {shlex.quote(ssh_config)}"
-            for key in ("ssh_options", "scp_options"):
-                infos[key] = f"{file} {infos[key] or ''}".rstrip()
-        infos.update(options.infos)
         for key, value in infos.items():
             self._task.set_info(key, value)
+
+    def _own_infos(self, spec: RunSpec) -> dict[str, Any]:
+        """What only this run's workers are to know: another run that goes on beside it must not see it."""
+        options, ssh = spec.options, self._settings.ssh
+        infos: dict[str, Any] = {}
+        if options.connect_timeout is not None:
+            infos["connect_timeout"] = options.connect_timeout
+        if options.user:
+            infos |= dict.fromkeys(("ssh_user", "scp_user", "rsh_user"), options.user)
+        if spec.ssh_config is not None:
+            file = f"-F {shlex.quote(spec.ssh_config)}"
+            infos["ssh_options"] = f"{file} {ssh.options}".rstrip()
+            infos["scp_options"] = f"{file} {ssh.scp_options}".rstrip()
+        infos.update(options.infos)
+        return infos
 
     def _connection_infos(self) -> dict[str, Any]:
         """What kept connections are made with. A setting that nobody has touched leaves ssh_config its say."""

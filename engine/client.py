@@ -9,6 +9,7 @@ the Task's thread.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from .errors import (
@@ -82,6 +83,10 @@ class ClientWorker(Protocol):
     SNAME_STDIN: str
     SNAME_STDOUT: str
     SNAME_STDERR: str
+
+    @property
+    def infos(self) -> Mapping[str, Any]:
+        """Info values of this worker's own, over the Task's."""
 
     @property
     def fanout(self) -> int | None:
@@ -169,6 +174,11 @@ class EngineClient:
         if self.engine is None:
             raise EngineClientError(f"{type(self).__name__} of {self.key!r} is not scheduled")
         return self.engine
+
+    def info(self, key: str) -> Any:
+        """An info value for this client: its worker's own, else the Task's, None if neither has it."""
+        own = self.worker.infos
+        return own[key] if key in own else self.loop.info(key)
 
     def pickup(self) -> None:
         """Tell that the command has started; once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from ..client import EngineClient
@@ -54,6 +54,9 @@ class Worker:
     SNAME_STDOUT = "stdout"
     SNAME_STDERR = "stderr"
 
+    #: Whether the keyword `sudo` is understood: the worker then answers sudo's question for a password itself.
+    answers_sudo = False
+
     #: Whether a handler's ev_timeout is called with a DeprecationWarning.
     _warns_timeout = False
 
@@ -67,6 +70,8 @@ class Worker:
         self.current_rc: int | None = None
         self.current_sname: str | None = None
         self._fanout: int | None = FANOUT_DEFAULT
+        #: Info values of this worker's own (`connect_timeout`, `ssh_user`, ...), over the Task's; set before the start.
+        self.infos: Mapping[str, Any] = {}
         self._hooks: Hooks = NO_HOOKS
         self._hooked: Any | None = None
         self._clients: dict[EngineClient, None] = {}

@@ -55,6 +55,8 @@ class WorkerParamiko(DistantWorker):
     directory.
     """
 
+    answers_sudo = True
+
     def __init__(self, nodes: Any, handler: Any | None = None, timeout: float | None = None, **kwargs: Any) -> None:
         super().__init__(handler)
         self.nodes = NodeSet(nodes)

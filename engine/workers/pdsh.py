@@ -101,7 +101,7 @@ class _PdshBase(ExecClient):
             self._end_node(node, end)
 
     def _options(self) -> list[str]:
-        info = self.loop.info
+        info = self.info
         options = ["-b", "-f", str(info("fanout"))]
         if info("command_timeout") and info("command_timeout") > 0:
             options += ["-u", str(int(info("command_timeout")))]
@@ -116,7 +116,7 @@ class PdshClient(_PdshBase):
         self._init_nodes()
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
-        info = self.loop.info
+        info = self.info
         command = [*program(info("pdsh_path"), "pdsh"), *self._options(), "-w", str(self.key), self.command or ""]
         seconds = info("connect_timeout")
         if not seconds or seconds <= 0:
@@ -133,7 +133,7 @@ class PdcpClient(_PdshBase, CopyClient):
         self._init_nodes()
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
-        info = self.loop.info
+        info = self.info
         path = program(info("rpdcp_path"), "rpdcp") if self.reverse else program(info("pdcp_path"), "pdcp")
         command = [*path, *self._options()]
         seconds = info("connect_timeout")

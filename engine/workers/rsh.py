@@ -21,7 +21,7 @@ class Rsh(ExecClient):
     _told: int | None = None
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
-        info = self.loop.info
+        info = self.info
         command = program(info("rsh_path"), "rsh")
         if info("rsh_user"):
             command += ["-l", str(info("rsh_user"))]
@@ -51,7 +51,7 @@ class Rcp(CopyClient):
     """rcp to or from one node."""
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
-        info = self.loop.info
+        info = self.info
         command = program(info("rcp_path"), "rcp") + words(info("rcp_options") or info("rsh_options"))
         if self.isdir or self.reverse:
             command.append("-r")

@@ -28,7 +28,7 @@ class Ssh(ExecClient):
     """ssh to one node."""
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
-        info = self.loop.info
+        info = self.info
         command = program(info("ssh_path"), "ssh") + words(info("ssh_options"))
         command += ["-oForwardAgent=no", "-oForwardX11=no"]
         if info("ssh_user"):
@@ -48,7 +48,7 @@ class Scp(CopyClient):
     """scp to or from one node."""
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
-        info = self.loop.info
+        info = self.info
         command = program(info("scp_path"), "scp") + words(info("scp_options") or info("ssh_options"))
         if self.isdir or self.reverse:
             command.append("-r")
