@@ -23,6 +23,9 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .timers import TimerDriver
 
+#: Bytes after which a line without an end is cut: a node that never ends its line must not fill the memory.
+LINE_LIMIT = 1024 * 1024
+
 
 class EngineThread:
     """Owns the Task. When that dies of an error, its runs end and `alive` turns False.
@@ -38,6 +41,7 @@ class EngineThread:
         self._idle = threading.Event()
         self.task = Task()
         self.task.results = _NothingKept()
+        self.task.set_info("line_limit", LINE_LIMIT)
         self.task.set_info("ssh_ask", ask)
         self.task.set_info("ssh_notice", self._notice)
         self.task.excepthook = self._died
