@@ -54,14 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["demo"]:  # reads its own words, `--` and what follows it included
         from .demo import main as demo_main
 
-        return demo_main(words[1:])
+        return demo_main(words[1:], main)
     if words[:1] == ["worker"]:  # argparse would take its options for ours
         from ..engine.taskmanager.worker_main import main as worker_main
 
         return worker_main(words[1:])
     arguments = make_parser(only=words[0] if words else "").parse_args(words)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
-    from .settings import SettingsError
+    from .settings.settings import SettingsError
 
     try:
         return handler(arguments)
@@ -195,7 +195,7 @@ def _run(arguments: argparse.Namespace) -> int:
     gc.disable()
     from .batch.read import UsageError, read_arguments
     from .batch.runner import run_batch
-    from .config import load_settings
+    from .settings.config import load_settings
 
     try:
         request, flags = read_arguments(arguments)
@@ -237,14 +237,14 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> int:
-    from .config_command import config_command
+    from .settings.command import config_command
 
     return config_command(arguments.action, arguments.key, force=arguments.force)
 
 
 def _queue(arguments: argparse.Namespace) -> int:
+    from .language.tokens import quote
     from .start import start_lines
-    from .tokens import quote
 
     words = arguments.rest
     at = words.index("--") if "--" in words else len(words)

@@ -10,8 +10,8 @@ import traceback
 from pathlib import Path
 
 from .. import __version__
-from . import paths
-from .redact import redact
+from .language.redact import redact
+from .settings import paths
 
 #: Reports that are kept; older ones go.
 _KEEP = 20

@@ -9,7 +9,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from .democluster.cluster import DemoCluster, DemoClusterError
@@ -58,10 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run `clusterdeck demo` with these arguments (those after the word `demo`); returns the exit status."""
+def main(words: Sequence[str], console: Callable[[Sequence[str]], int]) -> int:
+    """Run `clusterdeck demo` with these words (those after `demo`); returns the exit status.
+
+    console: the `clusterdeck` command itself, called with the words after `--` when the nodes are there.
+    """
     parser = build_parser()
-    words = list(sys.argv[1:] if argv is None else argv)
     cut = words.index("--") if "--" in words else len(words)
     options, arguments = parser.parse_args(words[:cut]), words[cut + 1 :]
     if options.serve_only and arguments:
@@ -75,22 +77,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             if options.serve_only:
                 cluster.wait_ready()
                 return _serve(cluster)
-            return _console(cluster, arguments)
+            return _console(cluster, arguments, console)
     except DemoClusterError as error:
         print(f"clusterdeck demo: {error}", file=sys.stderr)  # noqa: T201
         return int(ExitCode.ERROR)
 
 
-def _console(cluster: DemoCluster, arguments: list[str]) -> int:
+def _console(cluster: DemoCluster, arguments: Sequence[str], console: Callable[[Sequence[str]], int]) -> int:
     # First of all: ClusterShell looks at its environment when it is imported.
     given = {name: os.environ[name] for name in _USERS_CHOICE if name in os.environ}
     os.environ.update(cluster.environment | given)
     if not arguments:
         importlib.import_module(".tui.launch", __package__)  # while the nodes start, in their own process
     cluster.wait_ready()
-    from . import cli  # cli.py imports this module
-
-    return int(cli.main(arguments))
+    return console(arguments)
 
 
 def _serve(cluster: DemoCluster) -> int:
@@ -107,7 +107,3 @@ def _serve(cluster: DemoCluster) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
     return int(ExitCode.OK)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from .. import __version__
 from ..engine.text import sanitize_text
-from . import paths
-from .config import PROJECT_FILE, load_settings
 from .exits import ExitCode
-from .settings import Settings, SettingsError
-from .trust import TrustError, check_trusted
+from .settings import paths
+from .settings.config import PROJECT_FILE, load_settings
+from .settings.settings import Settings, SettingsError
+from .settings.trust import TrustError, check_trusted
 
 _DISTRIBUTIONS = ("textual", "prompt_toolkit", "paramiko", "cryptography", "ClusterShell", "platformdirs", "redis")
 _PROGRAMS = ("ssh", "scp", "ssh-agent", "pdsh", "sudo", "tmux")

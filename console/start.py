@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..engine.text import sanitize_text
-from . import paths
-from .changes import timer_notice
-from .config import load_settings
-from .events import Notice
 from .exits import ExitCode
-from .node_expressions import NodeExpressionError
 from .records import open_records
-from .runs import Run
-from .selection import Selection
-from .session import Session
-from .settings import Settings, SettingsError
+from .runs.changes import timer_notice
+from .runs.events import Notice
+from .runs.runs import Run
+from .session.node_expressions import NodeExpressionError
+from .session.selection import Selection
+from .session.session import Session
+from .settings import paths
+from .settings.config import load_settings
+from .settings.settings import Settings, SettingsError
 
 
 def read_settings(overrides: Sequence[str], notices: list[str]) -> Settings:
@@ -122,7 +122,7 @@ def _fail(text: str, code: int) -> int:
 def start_console(nodes: str | None, overrides: Sequence[str]) -> int:
     """The full-screen console; returns its exit code."""
     settings = _settings(overrides)
-    from .app import run
+    from .tui.app import run
 
     try:
         with open_session(settings, nodes, interactive=True) as session:
@@ -165,7 +165,7 @@ def start_play(
     agree: bool = False,
 ) -> int:
     """Play a macro; returns its exit code."""
-    from .tokens import quote
+    from .language.tokens import quote
 
     words = [":play", *(["--dry-run"] if dry_run else []), quote(file), *map(quote, parameters)]
     return start_lines([" ".join(words)], nodes, overrides, agree=agree)

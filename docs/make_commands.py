@@ -11,8 +11,8 @@ from pathlib import Path
 from clusterdeck import __version__
 from clusterdeck.console.cli import make_parser
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.manuals import completion, man_page, read_program
-from clusterdeck.console.reference import markdown
+from clusterdeck.console.manuals.manuals import completion, man_page, read_program
+from clusterdeck.console.manuals.reference import markdown
 
 _HERE = Path(__file__).parent
 

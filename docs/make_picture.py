@@ -15,7 +15,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from clusterdeck.console.democluster.cluster import DemoCluster
-from clusterdeck.console.session import Session
+from clusterdeck.console.session.session import Session
 
 _IMAGES = Path(__file__).with_name("images")
 _SIZE = (118, 32)
@@ -42,7 +42,7 @@ def _ended(session: Session, count: int) -> bool:
 
 
 async def _take(cluster: DemoCluster, lines: Sequence[str]) -> str:
-    from clusterdeck.console.config import load_settings
+    from clusterdeck.console.settings.config import load_settings
     from clusterdeck.console.start import open_session
     from clusterdeck.console.tui.launch import make_app
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clusterdeck.console.exits import ExitCode
-from clusterdeck.console.settings import NODE_KEYS, Settings, as_toml, choices, describe, setting_names
+from clusterdeck.console.settings.settings import NODE_KEYS, Settings, as_toml, choices, describe, setting_names
 
 _PAGE = Path(__file__).with_name("settings.md")
 

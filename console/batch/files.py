@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...engine.names import file_name
-from ..events import NodesRestarted, OutputArrived, SessionEvent
-from ..runs import Run
+from ..runs.events import NodesRestarted, OutputArrived, SessionEvent
+from ..runs.runs import Run
 
 #: Files that are open at a time, so that 10,000 nodes do not need 10,000 descriptors.
 _OPEN = 128

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 from ...engine.states import NodeState
 from ..commands.catalogue import default_registry
-from ..events import Notice, QuestionAsked, RunFinished, RunStarted, SessionEvent, TimerFired
 from ..exits import ExitCode
 from ..frontend import Answer, Confirmation, Document, Question
-from ..interpreter import Interpreter
-from ..runs import Run
-from ..session import Session
+from ..interpreter.interpreter import Interpreter
+from ..runs.events import Notice, QuestionAsked, RunFinished, RunStarted, SessionEvent, TimerFired
+from ..runs.runs import Run
+from ..session.session import Session
 from .modes import LiveErrors, Names
 from .writer import Writer, use_color
 

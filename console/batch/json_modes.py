@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ...engine.states import NodeState
-from ..events import (
+from ..runs.events import (
     STREAM_NAMES,
     NodesChanged,
     NodesRestarted,
@@ -15,8 +15,8 @@ from ..events import (
     RunStarted,
     SessionEvent,
 )
-from ..run_files import as_json
-from ..runs import Run
+from ..runs.run_files import as_json
+from ..runs.runs import Run
 from .writer import Writer
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ...engine.states import NodeState
-from ..events import STDERR, STDOUT, NodesChanged, NodesRestarted, OutputArrived, SessionEvent
-from ..runs import Run
+from ..runs.events import STDERR, STDOUT, NodesChanged, NodesRestarted, OutputArrived, SessionEvent
+from ..runs.runs import Run
 from .writer import Writer
 
 

@@ -7,8 +7,8 @@ import os
 import sys
 from typing import Any
 
-from ..options import RunOptions
-from ..settings import SettingsError, nearest, setting_names
+from ..runs.options import RunOptions
+from ..settings.settings import SettingsError, nearest, setting_names
 from .request import BatchRequest
 from .targets import TargetOptions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..options import RunOptions
+from ..runs.options import RunOptions
 from .targets import TargetOptions
 
 

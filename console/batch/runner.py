@@ -18,13 +18,13 @@ from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
 
 from ...engine.states import FailureKind, NodeState
 from ...engine.text import sanitize_text
-from ..events import STDERR, STDOUT, NodesChanged, Notice, SessionEvent
 from ..exits import ExitCode
-from ..node_expressions import NodeExpressionError
-from ..runs import Run
-from ..session import RefusedError, Session
-from ..settings import Settings
-from ..waves import plan_waves, spread
+from ..runs.events import STDERR, STDOUT, NodesChanged, Notice, SessionEvent
+from ..runs.runs import Run
+from ..session.node_expressions import NodeExpressionError
+from ..session.session import RefusedError, Session
+from ..session.waves import plan_waves, spread
+from ..settings.settings import Settings
 from .modes import Both, ByNode, Diff, Gathered, LineGathered, Live, Names, OutputMode
 from .request import BatchRequest
 from .targets import targets

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ClusterShell.NodeSet import NodeSet
 
-from ..node_expressions import NodeExpressionError
+from ..session.node_expressions import NodeExpressionError
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
-from .context import CommandError, Context, Outcome
+from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.targets import NODES, resolve
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind
 from .shell import find_run
-from .spec import Argument, Command, CommandSpec, Danger, Kind
-from .targets import NODES, resolve
 
 
 def abort(context: Context, command: Command) -> Outcome:

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
-from ..safety import check
-from .context import CommandError, Context, Outcome
-from .shell import begun, preview
-from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
-from .targets import (
+from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.safety import check
+from ..interpreter.targets import (
     BACKGROUND,
     CONNECT,
     DRY_RUN,
@@ -24,6 +22,8 @@ from .targets import (
     run_options,
     targets,
 )
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from .shell import begun, preview
 
 _PRESERVE = Option("preserve", ("-p", "--preserve"), Kind.FLAG, "keep times and modes")
 _FLAT = Option("flat", ("--flat",), Kind.FLAG, "write DEST/NAME.NODE instead of DEST/NODE/NAME")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..exits import ExitCode
 from ..frontend import Confirmation, Document, View
-from ..reference import command_help, overview
-from .context import CommandError, Context, Outcome
-from .spec import Argument, Command, CommandSpec, Kind, Option
+from ..interpreter.context import CommandError, Context, Outcome
+from ..language.spec import Argument, Command, CommandSpec, Kind, Option
+from ..manuals.reference import command_help, overview
 
 
 def help_(context: Context, command: Command) -> Outcome:

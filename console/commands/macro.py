@@ -7,18 +7,31 @@ import time
 from pathlib import Path
 
 from ...engine.text import sanitize_text
-from .. import macro_store, paths
-from ..documents import bounded, table
 from ..exits import ExitCode
 from ..frontend import Confirmation, Document, Editing
-from ..macros import SUFFIX, MacroError, parse_macro
-from ..player import Player, error_document, judge_now
-from ..safety import check
-from ..values import read_assignment, read_wait, show_duration
-from .context import CommandError, Context, Outcome
+from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.safety import check
+from ..interpreter.targets import (
+    CONNECT,
+    FANOUT,
+    OF_RUN,
+    SUDO,
+    TARGETS,
+    TIMEOUT,
+    USER,
+    WORKER,
+    foreseen,
+    run_options,
+    targets,
+)
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from ..language.values import read_assignment, read_wait, show_duration
+from ..macros import store as macro_store
+from ..macros.macros import SUFFIX, MacroError, parse_macro
+from ..macros.player import Player, error_document, judge_now
+from ..settings import paths
+from .documents import bounded, table
 from .shell import preview
-from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
-from .targets import CONNECT, FANOUT, OF_RUN, SUDO, TARGETS, TIMEOUT, USER, WORKER, foreseen, run_options, targets
 
 _LIMIT = Option("limit", ("--timeout",), Kind.DURATION, "give up after that long", "DURATION")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from ClusterShell.NodeSet import NodeSet
 
 from ...engine.text import sanitize_text
-from ..documents import bounded, table
 from ..exits import ExitCode
 from ..frontend import Document
-from ..paths import state_dir
-from .context import CommandError, Context, Outcome
-from .spec import Argument, Command, CommandSpec, Danger, Kind
-from .targets import only_known_later, resolve
+from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.targets import only_known_later, resolve
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind
+from ..settings.paths import state_dir
+from .documents import bounded, table
 
 _EXPRESSION = Argument("expression", Kind.NODES, "node[1-4], @group, @failed, @run:12:timeout, a saved set")
 _SUBWORDS = ("add", "remove", "keep", "undo", "save", "forget", "saved", "show")

@@ -6,18 +6,18 @@ from contextlib import closing, nullcontext
 
 from ...engine.taskmanager.tasks import TaskState
 from ...engine.text import sanitize_text
-from .. import paths
-from ..documents import bounded, table
 from ..exits import ExitCode
 from ..frontend import Document, View
-from ..queue import DEFAULT_TAG, QueueError
-from ..queue_backend import Backend, LocalBackend, RemoteBackend, default_socket
-from ..safety import check
-from ..values import show_duration
-from .context import CommandError, Context, Outcome
+from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.safety import check
+from ..interpreter.targets import EXCLUDE, NODES, resolve, targets
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from ..language.values import show_duration
+from ..queue.backend import Backend, LocalBackend, RemoteBackend, default_socket
+from ..queue.queue import DEFAULT_TAG, QueueError
+from ..settings import paths
+from .documents import bounded, table
 from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, map_, wait
-from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
-from .targets import EXCLUDE, NODES, resolve, targets
 
 _SLOTS = Option("slots", ("-j", "--slots"), Kind.COUNT, "tasks at a time on each node", "N")
 _WORDS = {"failed": (TaskState.FAILED,), "lost": (TaskState.LOST,), "all": (TaskState.FAILED, TaskState.LOST)}

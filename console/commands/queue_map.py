@@ -14,14 +14,14 @@ from ...engine.taskmanager.mapping import MapOptions
 from ...engine.taskmanager.runtimes import parse_timeout
 from ...engine.taskmanager.template import Template, TemplateError, Values
 from ...engine.text import sanitize_text
-from ..documents import bounded
 from ..exits import ExitCode
 from ..frontend import Document
-from ..queue import DEFAULT_TAG, JobResult, MapJob, counts
-from ..safety import check
-from .context import CommandError, Context, Outcome
-from .spec import Command, Kind, Option
-from .targets import targets
+from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.safety import check
+from ..interpreter.targets import targets
+from ..language.spec import Command, Kind, Option
+from ..queue.queue import DEFAULT_TAG, JobResult, MapJob, counts
+from .documents import bounded
 
 TAG = Option("tag", ("-T", "--tag"), Kind.NAME, "the lane of the queue (shell)", "TAG")
 RETRIABLE = Option("retriable", ("--retriable",), Kind.FLAG, "may run again where a node was lost in the middle")

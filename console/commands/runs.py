@@ -8,15 +8,16 @@ from pathlib import Path
 
 from ...engine.states import NodeState
 from ...engine.text import sanitize_text
-from .. import documents, run_files
 from ..exits import ExitCode
 from ..frontend import Document, View
-from ..runs import Run
-from ..values import read_number
-from .context import CommandError, Context, Outcome
+from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.targets import OF_RUN, resolve
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from ..language.values import read_number
+from ..runs import run_files
+from ..runs.runs import Run
+from . import documents
 from .shell import find_run
-from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
-from .targets import OF_RUN, resolve
 
 _BAD = tuple(state for state in NodeState if state.bad)
 _RUN = Argument("run", Kind.RUN, "the last run if left out", required=False)

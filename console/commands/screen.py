@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from ..exits import ExitCode
-from .context import CommandError, Context, Outcome
-from .spec import Argument, Command, CommandSpec, Kind
+from ..interpreter.context import CommandError, Context, Outcome
+from ..language.spec import Argument, Command, CommandSpec, Kind
 
 
 @runtime_checkable

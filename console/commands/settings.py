@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ...engine.text import sanitize_text
-from .. import documents
 from ..exits import ExitCode
 from ..frontend import Document
-from ..settings import SettingsError, as_toml, describe, split_key
-from .context import CommandError, Context, Outcome
-from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from ..interpreter.context import CommandError, Context, Outcome
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from ..settings.settings import SettingsError, as_toml, describe, split_key
+from . import documents
 
 _LESS_SAFE = {"safety.read_only", "safety.protected", "safety.confirm_above", "safety.dangerous", "ssh.host_keys"}
 

@@ -8,13 +8,23 @@ from ...engine.states import NodeState
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..frontend import Document, Editing
-from ..language import LanguageError, parse
-from ..options import RunOptions
-from ..runs import Run
-from ..safety import check
-from .context import CommandError, Context, Outcome
-from .spec import Argument, Command, CommandSpec, Danger, Kind
-from .targets import BACKGROUND, DRY_RUN, NODES, OF_RUN, RUN_OPTIONS, foreseen, resolve, run_options, targets
+from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.safety import check
+from ..interpreter.targets import (
+    BACKGROUND,
+    DRY_RUN,
+    NODES,
+    OF_RUN,
+    RUN_OPTIONS,
+    foreseen,
+    resolve,
+    run_options,
+    targets,
+)
+from ..language.language import LanguageError, parse
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind
+from ..runs.options import RunOptions
+from ..runs.runs import Run
 
 #: Words of `:retry` and the states they stand for.
 RETRY_STATES: dict[str, tuple[NodeState, ...]] = {

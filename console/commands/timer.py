@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ...engine.text import sanitize_text
-from ..documents import bounded, table
 from ..exits import ExitCode
 from ..frontend import Document, View
-from ..safety import check
-from ..values import show_duration
-from .context import CommandError, Context, Outcome
+from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.safety import check
+from ..interpreter.targets import CONNECT, FANOUT, SUDO, TARGETS, TIMEOUT, USER, WORKER, foreseen, run_options, targets
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from ..language.values import show_duration
+from .documents import bounded, table
 from .shell import preview
-from .spec import Argument, Command, CommandSpec, Danger, Kind, Option
-from .targets import CONNECT, FANOUT, SUDO, TARGETS, TIMEOUT, USER, WORKER, foreseen, run_options, targets
 
 _ONCE = Option("once", ("--once",), Kind.FLAG, "run once, that much later")
 _COUNT = Option("count", ("-n", "--count"), Kind.COUNT, "stop after that many rounds", "N")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..exits import ExitCode
 from ..frontend import View
-from .context import CommandError, Context, Outcome
-from .spec import Argument, Command, CommandSpec, Danger, Kind
+from ..interpreter.context import CommandError, Context, Outcome
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind
 
 #: Views that stand for themselves; the others need to know which run or node.
 _VIEWS = tuple(view.value for view in (View.PANES, View.GATHERED, View.FAILURES, View.QUEUE, View.RUNS, View.LOG))

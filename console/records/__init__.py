@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .. import paths
-from ..runs import Run
-from ..settings import Settings
+from ..runs.runs import Run
+from ..settings import paths
+from ..settings.settings import Settings
 from .audit import AuditError, AuditLog
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from typing import Any
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 
 from ...engine.states import Failure, FailureKind, NodeState
-from .. import paths
-from ..events import STDERR, STDOUT, NodeChange, NodesChanged, RunFinished
-from ..options import RunOptions
-from ..output import OutputLimits
-from ..redact import redact
-from ..runs import Run
+from ..language.redact import redact
+from ..runs.events import STDERR, STDOUT, NodeChange, NodesChanged, RunFinished
+from ..runs.options import RunOptions
+from ..runs.output import OutputLimits
+from ..runs.runs import Run
+from ..settings import paths
 
 #: Bytes of one node that are written; the rest is counted.
 _NODE_LIMIT = 8 * 1024 * 1024

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ...engine.states import NodeState
-from .. import paths
-from ..digest import blake2b
-from ..redact import redact
-from ..runs import Run
+from ..language.redact import redact
+from ..runs.digest import blake2b
+from ..runs.runs import Run
+from ..settings import paths
 
 _TAIL = 256 * 1024
 

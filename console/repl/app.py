@@ -23,13 +23,13 @@ from prompt_toolkit.input import create_input
 from prompt_toolkit.output import create_output
 from prompt_toolkit.utils import is_dumb_terminal
 
-from .. import paths
 from ..commands.catalogue import default_registry
-from ..events import Notice, QuestionAsked
 from ..exits import ExitCode
 from ..frontend import Question
-from ..interpreter import Interpreter
-from ..session import Session
+from ..interpreter.interpreter import Interpreter
+from ..runs.events import Notice, QuestionAsked
+from ..session.session import Session
+from ..settings import paths
 from .frontend import PlainFrontEnd, Sink
 from .history import DeckHistory
 from .printer import Paint, Printer

@@ -1,4 +1,4 @@
-"""Completion for prompt_toolkit: a thin adapter over console/completion.py.
+"""Completion for prompt_toolkit: a thin adapter over console/completion/completion.py.
 
 Each request runs in a short-lived thread of its own and not in prompt_toolkit's (asyncio's) pool: that pool is waited
 for whenever a prompt ends, so that a directory on a dead file server would hold up the Enter key.
@@ -24,7 +24,7 @@ _MOST_THREADS = 4
 
 
 class Suggested(Protocol):
-    """A candidate as console/completion.py makes them."""
+    """A candidate as console/completion/completion.py makes them."""
 
     @property
     def text(self) -> str: ...

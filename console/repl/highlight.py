@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..commands.registry import Registry
-from ..commands.spec import Argument, CommandSpec, Kind, Option
-from ..language import is_bare
-from ..tokens import BLANKS, Token, skip_blanks, token_at
+from ..language.language import is_bare
+from ..language.registry import Registry
+from ..language.spec import Argument, CommandSpec, Kind, Option
+from ..language.tokens import BLANKS, Token, skip_blanks, token_at
 
 _SHELL = re.compile(
     r"(?P<string>'[^']*'?|\"(?:[^\"\\]|\\.)*\"?)"

@@ -14,8 +14,8 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import History
 
-from ..paths import private_file
-from ..redact import find_secrets
+from ..language.redact import find_secrets
+from ..settings.paths import private_file
 
 #: The file is rewritten when it has this many times the lines that are kept.
 _SLACK = 1.25

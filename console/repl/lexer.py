@@ -9,7 +9,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.lexers import Lexer
 
-from ..commands.registry import Registry
+from ..language.registry import Registry
 from .highlight import spans
 
 #: Beyond this many characters (a pasted script) colours are not worth the time of every key.

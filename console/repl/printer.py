@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from ...engine.states import NodeState
 from ...engine.text import clean_text_line
-from .. import documents
-from ..events import (
+from ..commands import documents
+from ..frontend import Document
+from ..runs.events import (
     STDERR,
     NodesRestarted,
     Notice,
@@ -21,8 +22,7 @@ from ..events import (
     TimerEnded,
     TimerFired,
 )
-from ..frontend import Document
-from ..runs import Run, RunStore, shown
+from ..runs.runs import Run, RunStore, shown
 
 #: Lines of a stopped run that are still shown.
 STOPPED_LINES = 100

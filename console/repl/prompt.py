@@ -14,9 +14,9 @@ from prompt_toolkit.output.base import Output
 
 from ...engine.states import NodeState
 from ...engine.text import clean_text_line
-from ..commands.registry import Registry
-from ..runs import Run
-from ..service import Service
+from ..language.registry import Registry
+from ..runs.runs import Run
+from ..session.service import Service
 from .completer import DeckCompleter, Suggested
 from .history import DeckSuggest
 from .keys import deck_keys
@@ -84,7 +84,7 @@ def build_prompt(parts: PromptParts, input: Input | None = None, output: Output 
 
 def _completion(parts: PromptParts) -> Callable[[str, int], Sequence[Suggested]]:
     def complete(text: str, cursor: int) -> Sequence[Suggested]:
-        from ..completion import complete as candidates  # the first prompt need not wait for it
+        from ..completion.completion import complete as candidates  # the first prompt need not wait for it
 
         return candidates(text, cursor, parts.session, parts.registry)
 

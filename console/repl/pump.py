@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..events import QuestionAsked, SessionEvent
-from ..runs import RunStore
-from ..settings import Settings
+from ..runs.events import QuestionAsked, SessionEvent
+from ..runs.runs import RunStore
+from ..settings.settings import Settings
 from .printer import Printer, Shown
 
 _LOG = logging.getLogger(__name__)

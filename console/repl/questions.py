@@ -8,7 +8,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.history import DummyHistory
 
 from ...engine.text import clean_text_line
-from ..documents import table
+from ..commands.documents import table
 from ..frontend import Answer, Confirmation, Question
 from .printer import Paint
 from .terminal import Terminal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...engine.text import clean_text_line
-from ..service import Service
+from ..session.service import Service
 
 _SHOWN = 40
 

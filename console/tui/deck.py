@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from ...widgets.board import Board
 from ...widgets.filter_model import FilterModel, Resolve
-from ..events import NodesRestarted, RunFinished, SessionEvent
-from ..runs import Run, RunStore
-from ..selection import Selection
+from ..runs.events import NodesRestarted, RunFinished, SessionEvent
+from ..runs.runs import Run, RunStore
+from ..session.selection import Selection
 
 
 class DeckSession(Protocol):

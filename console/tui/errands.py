@@ -70,7 +70,7 @@ def _trouble(node: Any) -> str:
 
 
 def _map(job: Any) -> str:
-    from ..queue import counts  # the queue's engine; only who queues needs it
+    from ..queue.queue import counts  # the queue's engine; only who queues needs it
 
     return sanitize_text(f"map {job.number}: {job.template}  {counts(job.run.progress())}")
 

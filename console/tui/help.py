@@ -6,8 +6,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from ...widgets.actions import ACTIONS
-from ..commands.registry import Registry
-from ..reference import overview
+from ..language.registry import Registry
+from ..manuals.reference import overview
 
 _FILTER = (
     "Filter: words that a node must all pass; ! in front turns one round",

@@ -9,18 +9,18 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .. import paths
 from ..commands.catalogue import default_registry
-from ..interpreter import Interpreter
-from ..node_expressions import loaded_groups
+from ..interpreter.interpreter import Interpreter
 from ..repl.history import DeckHistory
 from ..repl.prompt import PromptParts, build_prompt
-from ..tui_frontend import TuiFrontEnd
+from ..session.node_expressions import loaded_groups
+from ..settings import paths
+from .frontend import TuiFrontEnd
 from .hangup import HangupWatch
 
 if TYPE_CHECKING:
-    from ..app import ClusterdeckApp
-    from ..session import Session
+    from ..session.session import Session
+    from .app import ClusterdeckApp
 
 #: Signals after which the terminal must be left as it was found, and the exit code says which it was.
 _ENDING = (signal.SIGHUP, signal.SIGTERM)
@@ -30,7 +30,7 @@ _PATIENCE = 3.0
 
 def make_app(session: Session) -> ClusterdeckApp:
     """The app with its interpreter and prompt."""
-    from ..app import ClusterdeckApp
+    from .app import ClusterdeckApp
 
     front_end = TuiFrontEnd()
     registry = default_registry()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...widgets.cells import clock
-from ..events import (
+from ..frontend import Answer, Question
+from ..runs.events import (
     Notice,
     QuestionAsked,
     QuestionSettled,
@@ -16,11 +17,10 @@ from ..events import (
     TimerEnded,
     TimerFired,
 )
-from ..frontend import Answer, Question
-from ..screens.dialogs import QuestionDialog
+from .screens.dialogs import QuestionDialog
 
 if TYPE_CHECKING:
-    from ..app import ClusterdeckApp
+    from .app import ClusterdeckApp
 
 #: A run longer than this (seconds) that is not on show says when it ended.
 LONG_RUN = 10.0

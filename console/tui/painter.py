@@ -22,7 +22,7 @@ from ...widgets.tab_line import Tab, TabLine
 from ...widgets.title_line import TitleLine
 
 if TYPE_CHECKING:
-    from ..screens.main import MainScreen
+    from .screens.main import MainScreen
 
 #: Seconds between two looks at what changes by itself: times while a run goes on, and everything else.
 CLOCK_INTERVAL = 0.1

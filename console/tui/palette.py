@@ -9,8 +9,8 @@ from typing import Any
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from ...widgets.actions import ACTIONS
-from ..commands.registry import Registry
-from ..commands.spec import CommandSpec
+from ..language.registry import Registry
+from ..language.spec import CommandSpec
 
 Entry = tuple[str, str, Callable[[], Any]]
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..events import SessionEvent
+from ..runs.events import SessionEvent
 
 #: Seconds of every tick that may go into applying events; the rest of the tick belongs to keys and painting.
 BUDGET = 0.012

@@ -16,12 +16,12 @@ from ...widgets.diff_view import DiffView
 from ...widgets.node_list import NodeList
 from ...widgets.plot_view import PlotView
 from ..frontend import Document
-from ..screens.main import VIEWS
 from .clipboard import copy_native
 from .help import help_lines
+from .screens.main import VIEWS
 
 if TYPE_CHECKING:
-    from ..app import ClusterdeckApp
+    from .app import ClusterdeckApp
 
 #: A document of at most this many lines is a toast; a longer one takes the place of a view.
 TOAST_LINES = 2

@@ -10,9 +10,9 @@ import sys
 import time
 
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.completion import complete
-from clusterdeck.console.names import Names
-from clusterdeck.console.options import RunOptions
+from clusterdeck.console.completion.completion import complete
+from clusterdeck.console.completion.names import Names
+from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.tests.support.fake_session import Answered, FakeSession
 
 NODES = 10_000

@@ -16,8 +16,8 @@ from contextlib import closing
 from pathlib import Path
 
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.completion import complete
-from clusterdeck.console.names import Names
+from clusterdeck.console.completion.completion import complete
+from clusterdeck.console.completion.names import Names
 from clusterdeck.tests.support.fake_session import FakeSession
 from clusterdeck.tests.support.terminal import PtyRecorder
 

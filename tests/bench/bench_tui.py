@@ -262,8 +262,8 @@ class Feeder(threading.Thread):
         self.ending = False
 
     def batch(self, lines: int, number: int) -> Any:
-        from clusterdeck.console.events import Chunk, OutputArrived
-        from clusterdeck.console.outbox import Batch
+        from clusterdeck.console.runs.events import Chunk, OutputArrived
+        from clusterdeck.console.session.outbox import Batch
 
         nodes = len(self.run_model.names)
         chunks = []
@@ -294,14 +294,14 @@ def console(options: dict[str, Any]) -> None:
     import psutil
     from ClusterShell.NodeSet import NodeSet
 
-    from clusterdeck.console.app import ClusterdeckApp
-    from clusterdeck.console.events import NodeChange, NodesChanged
-    from clusterdeck.console.launch import RunSpec
-    from clusterdeck.console.options import RunOptions
-    from clusterdeck.console.outbox import Batch
-    from clusterdeck.console.selection import Selection
-    from clusterdeck.console.session import Session
-    from clusterdeck.console.settings import Settings
+    from clusterdeck.console.runs.events import NodeChange, NodesChanged
+    from clusterdeck.console.runs.options import RunOptions
+    from clusterdeck.console.session.launch import RunSpec
+    from clusterdeck.console.session.outbox import Batch
+    from clusterdeck.console.session.selection import Selection
+    from clusterdeck.console.session.session import Session
+    from clusterdeck.console.settings.settings import Settings
+    from clusterdeck.console.tui.app import ClusterdeckApp
     from clusterdeck.engine.states import NodeState
     from clusterdeck.tests.support.tui import Deck
     from clusterdeck.widgets.node_list import NodeList

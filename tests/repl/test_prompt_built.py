@@ -15,9 +15,9 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.options import RunOptions
 from clusterdeck.console.repl.history import DeckHistory
 from clusterdeck.console.repl.prompt import PromptParts, build_prompt, prompt_text
+from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.tests.support.fake_session import Answered, FakeSession
 from clusterdeck.widgets.prompt import PromptHost
 
@@ -149,7 +149,7 @@ def test_a_broken_completion_is_told_and_takes_nothing_away(
     def broken(*_: object) -> list[object]:
         raise ValueError("no luck")
 
-    monkeypatch.setattr("clusterdeck.console.completion.complete", broken)
+    monkeypatch.setattr("clusterdeck.console.completion.completion.complete", broken)
 
     async def scenario(app: Console, pilot: Pilot[None]) -> None:
         await pilot.press(*":x")
@@ -169,7 +169,7 @@ def test_a_completion_that_hangs_holds_up_nothing(session: FakeSession, monkeypa
         assert release.wait(30)
         return []
 
-    monkeypatch.setattr("clusterdeck.console.completion.complete", hangs)
+    monkeypatch.setattr("clusterdeck.console.completion.completion.complete", hangs)
 
     async def scenario(app: Console, pilot: Pilot[None]) -> None:
         for number in range(8):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ClusterShell.NodeSet import NodeSet
 
-from clusterdeck.console.events import (
+from clusterdeck.console.runs.events import (
     Chunk,
     NodeChange,
     NodesChanged,
@@ -19,13 +19,13 @@ from clusterdeck.console.events import (
     RunStarted,
     SessionEvent,
 )
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.output import OutputLimits
-from clusterdeck.console.runs import Run, RunEvent, RunStore
-from clusterdeck.console.selection import Selection
-from clusterdeck.console.settings import Settings
-from clusterdeck.console.spool import Spool, SpoolBudget
-from clusterdeck.console.timers import TimerInfo
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.output import OutputLimits
+from clusterdeck.console.runs.runs import Run, RunEvent, RunStore
+from clusterdeck.console.runs.spool import Spool, SpoolBudget
+from clusterdeck.console.session.selection import Selection
+from clusterdeck.console.session.timers import TimerInfo
+from clusterdeck.console.settings.settings import Settings
 from clusterdeck.engine.states import Failure, FailureKind, NodeState
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from ClusterShell.NodeSet import NodeSet
 
-from clusterdeck.console.events import (
+from clusterdeck.console.frontend import Answer, Confirmation, Document, Question
+from clusterdeck.console.runs.events import (
     STDERR,
     STDOUT,
     Chunk,
@@ -21,16 +22,15 @@ from clusterdeck.console.events import (
     RunFinished,
     RunStarted,
 )
-from clusterdeck.console.frontend import Answer, Confirmation, Document, Question
-from clusterdeck.console.node_expressions import DeckResolver, parse_nodes
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.output import OutputLimits
-from clusterdeck.console.runs import Run, RunStore
-from clusterdeck.console.selection import Selection
-from clusterdeck.console.session import RefusedError
-from clusterdeck.console.settings import Settings
-from clusterdeck.console.spool import Spool, SpoolBudget
-from clusterdeck.console.timers import TimerInfo
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.output import OutputLimits
+from clusterdeck.console.runs.runs import Run, RunStore
+from clusterdeck.console.runs.spool import Spool, SpoolBudget
+from clusterdeck.console.session.node_expressions import DeckResolver, parse_nodes
+from clusterdeck.console.session.selection import Selection
+from clusterdeck.console.session.session import RefusedError
+from clusterdeck.console.session.timers import TimerInfo
+from clusterdeck.console.settings.settings import Settings
 from clusterdeck.engine.states import Failure, FailureKind, NodeState
 from clusterdeck.engine.task import Task
 

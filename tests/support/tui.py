@@ -12,10 +12,10 @@ from prompt_toolkit.output.base import Output
 from textual.pilot import Pilot
 from textual.strip import Strip
 
-from clusterdeck.console.app import ClusterdeckApp
-from clusterdeck.console.commands.registry import Registry
-from clusterdeck.console.commands.spec import CommandSpec
-from clusterdeck.console.tui_frontend import TuiFrontEnd
+from clusterdeck.console.language.registry import Registry
+from clusterdeck.console.language.spec import CommandSpec
+from clusterdeck.console.tui.app import ClusterdeckApp
+from clusterdeck.console.tui.frontend import TuiFrontEnd
 from clusterdeck.widgets.diff_view import DiffView
 
 from .fake_run import FakeSession

@@ -12,10 +12,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
-from clusterdeck.console.events import QuestionAsked, QuestionSettled
 from clusterdeck.console.frontend import Answer, Confirmation, Document, Question
-from clusterdeck.console.screens import dialogs
-from clusterdeck.console.screens.dialogs import ConfirmDialog, QuestionDialog
+from clusterdeck.console.runs.events import QuestionAsked, QuestionSettled
+from clusterdeck.console.tui.screens import dialogs
+from clusterdeck.console.tui.screens.dialogs import ConfirmDialog, QuestionDialog
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, states
 from clusterdeck.tests.support.tui import Deck, settled, until

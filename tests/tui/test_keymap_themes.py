@@ -9,7 +9,7 @@ from rich.color import Color as TerminalColor
 from textual.binding import Binding
 from textual.color import Color
 
-from clusterdeck.console import keymap
+from clusterdeck.console.tui import keymap
 from clusterdeck.console.tui.theming import ThemeError, choose, load_themes, read_theme
 from clusterdeck.tests.support.fake_run import mixed
 from clusterdeck.tests.support.tui import Deck, settled

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from clusterdeck.console.events import RunStarted
+from clusterdeck.console.runs.events import RunStarted
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.tests.support.tui import Deck, settled, until

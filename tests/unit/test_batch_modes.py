@@ -14,7 +14,7 @@ from clusterdeck.console.batch.files import NodeFiles
 from clusterdeck.console.batch.json_modes import JsonDocument, JsonLines
 from clusterdeck.console.batch.modes import ByNode, Diff, Gathered, LineGathered, Live, Names, OutputMode
 from clusterdeck.console.batch.writer import Writer, use_color
-from clusterdeck.console.events import (
+from clusterdeck.console.runs.events import (
     Chunk,
     NodeChange,
     NodesChanged,
@@ -23,10 +23,10 @@ from clusterdeck.console.events import (
     RunFinished,
     SessionEvent,
 )
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.output import OutputLimits
-from clusterdeck.console.runs import Run
-from clusterdeck.console.spool import Spool, SpoolBudget
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.output import OutputLimits
+from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.engine.states import Failure, FailureKind, NodeState
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from clusterdeck.console.changes import changed_nodes, timer_notice
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.runs import Run
+from clusterdeck.console.runs.changes import changed_nodes, timer_notice
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.runs import Run
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeSession
 

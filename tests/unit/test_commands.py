@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from ClusterShell.NodeSet import NodeSet
 
-from clusterdeck.console import paths
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.commands.registry import Registry
-from clusterdeck.console.commands.spec import Argument, CommandSpec, Danger, Option
 from clusterdeck.console.exits import ExitCode
-from clusterdeck.console.interpreter import Interpreter
-from clusterdeck.console.language import parse
-from clusterdeck.console.options import RunOptions
+from clusterdeck.console.interpreter.interpreter import Interpreter
+from clusterdeck.console.language.language import parse
+from clusterdeck.console.language.registry import Registry
+from clusterdeck.console.language.spec import Argument, CommandSpec, Danger, Option
 from clusterdeck.console.records.audit import AuditError
-from clusterdeck.console.runs import Run
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.settings import paths
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeFrontEnd, FakeSession
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.completion import LIMIT, Candidate, complete
-from clusterdeck.console.names import NameCache, Names
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.remote_files import RemoteFiles
+from clusterdeck.console.completion.completion import LIMIT, Candidate, complete
+from clusterdeck.console.completion.names import NameCache, Names
+from clusterdeck.console.completion.remote_files import RemoteFiles
+from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
 from clusterdeck.tests.support.fake_session import Answered, FakeSession

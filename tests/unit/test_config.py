@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from clusterdeck.console import config, paths
-from clusterdeck.console.config import PROJECT_FILE, load_settings, template, trust_project
-from clusterdeck.console.settings import Settings, SettingsError, setting_names
-from clusterdeck.console.trust import TrustError, read_trusted
+from clusterdeck.console.settings import config, paths
+from clusterdeck.console.settings.config import PROJECT_FILE, load_settings, template, trust_project
+from clusterdeck.console.settings.settings import Settings, SettingsError, setting_names
+from clusterdeck.console.settings.trust import TrustError, read_trusted
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.language import parse, render
+from clusterdeck.console.language.language import parse, render
 from clusterdeck.docs import make_settings
 from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.tree import ROOT

@@ -7,7 +7,7 @@ from ClusterShell.NodeSet import NodeSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterdeck.console.folding import Folder
+from clusterdeck.console.runs.folding import Folder
 
 EXPRESSIONS = [
     "n[1-20]",

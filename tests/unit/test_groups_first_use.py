@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from ClusterShell.NodeUtils import GroupResolverConfig
 
-from clusterdeck.console import node_expressions
-from clusterdeck.console.node_expressions import DeckResolver, parse_nodes
-from clusterdeck.console.runs import RunStore
+from clusterdeck.console.runs.runs import RunStore
+from clusterdeck.console.session import node_expressions
+from clusterdeck.console.session.node_expressions import DeckResolver, parse_nodes
 
 
 class _SlowConfig(GroupResolverConfig):  # type: ignore[misc]

@@ -104,7 +104,7 @@ def test_the_plain_prompt_imports_no_textual(tmp_path: Path, environment: dict[s
 #: A real session and the real app, up to the moment at which everything has been painted once.
 _PAINT_AND_TELL = """
 import asyncio, sys
-from clusterdeck.console.settings import Settings
+from clusterdeck.console.settings.settings import Settings
 from clusterdeck.console.start import open_session
 from clusterdeck.console.tui.launch import make_app
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.commands.spec import Argument, Command, CommandSpec, Kind, Option
-from clusterdeck.console.language import LanguageError, is_bare, parse, render
-from clusterdeck.console.tokens import quote, tokens
+from clusterdeck.console.language.language import LanguageError, is_bare, parse, render
+from clusterdeck.console.language.spec import Argument, Command, CommandSpec, Kind, Option
+from clusterdeck.console.language.tokens import quote, tokens
 
 REGISTRY = default_registry()
 

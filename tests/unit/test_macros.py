@@ -12,14 +12,14 @@ from ClusterShell.NodeSet import NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdeck.console import macro_store
 from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.exits import ExitCode
-from clusterdeck.console.interpreter import Interpreter
-from clusterdeck.console.macros import MacroError, parse_macro
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.runs import Run
-from clusterdeck.console.substitution import SubstitutionError, fill_shell
+from clusterdeck.console.interpreter.interpreter import Interpreter
+from clusterdeck.console.macros import store as macro_store
+from clusterdeck.console.macros.macros import MacroError, parse_macro
+from clusterdeck.console.macros.substitution import SubstitutionError, fill_shell
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.runs import Run
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeFrontEnd, FakeSession
 

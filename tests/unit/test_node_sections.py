@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from ClusterShell.NodeSet import NodeSet
 
-from clusterdeck.console.node_sections import NodeSections
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.runs import Run
-from clusterdeck.console.session import Session
-from clusterdeck.console.settings import NodeSection, Settings, SettingsError
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.session.node_sections import NodeSections
+from clusterdeck.console.session.session import Session
+from clusterdeck.console.settings.settings import NodeSection, Settings, SettingsError
 from clusterdeck.engine.states import NodeState
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from clusterdeck.console.events import NodeChange, NodesChanged, Notice, OutputArrived, RunFinished
-from clusterdeck.console.outbox import FLUSH_BYTES, EventBatcher, Outbox
+from clusterdeck.console.runs.events import NodeChange, NodesChanged, Notice, OutputArrived, RunFinished
+from clusterdeck.console.session.outbox import FLUSH_BYTES, EventBatcher, Outbox
 from clusterdeck.engine.states import NodeState
 
 

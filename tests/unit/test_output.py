@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterdeck.console.events import Chunk
-from clusterdeck.console.groups import AnswerGroup, Grouping
-from clusterdeck.console.merged import MergedRing
-from clusterdeck.console.output import OutputLimits, OutputStore
-from clusterdeck.console.spool import Spool, SpoolBudget
+from clusterdeck.console.runs.events import Chunk
+from clusterdeck.console.runs.groups import AnswerGroup, Grouping
+from clusterdeck.console.runs.merged import MergedRing
+from clusterdeck.console.runs.output import OutputLimits, OutputStore
+from clusterdeck.console.runs.spool import Spool, SpoolBudget
 
 
 def chunk(node: int, *lines: bytes, stream: int = 0) -> Chunk:

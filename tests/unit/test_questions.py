@@ -10,11 +10,11 @@ import psutil
 import pytest
 from ClusterShell.NodeSet import NodeSet
 
-from clusterdeck.console.events import Notice, QuestionAsked, QuestionSettled, SessionEvent
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.questions import QuestionDesk
-from clusterdeck.console.session import Session
-from clusterdeck.console.settings import Settings
+from clusterdeck.console.runs.events import Notice, QuestionAsked, QuestionSettled, SessionEvent
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.session.questions import QuestionDesk
+from clusterdeck.console.session.session import Session
+from clusterdeck.console.settings.settings import Settings
 from clusterdeck.engine.reactor import Reactor
 from clusterdeck.engine.ssh.questions import HostKeyQuestion, SecretQuestion, UnknownKey
 from clusterdeck.engine.ssh.secrets import Secret

@@ -11,8 +11,8 @@ import pytest
 
 from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.exits import ExitCode
-from clusterdeck.console.interpreter import Interpreter
-from clusterdeck.console.queue import QueueService
+from clusterdeck.console.interpreter.interpreter import Interpreter
+from clusterdeck.console.queue.queue import QueueService
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
 from clusterdeck.tests.support.fake_session import FakeFrontEnd, FakeSession

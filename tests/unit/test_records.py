@@ -11,16 +11,16 @@ import pytest
 from ClusterShell.NodeSet import NodeSet
 
 from clusterdeck.console.crash import write_crash_report
-from clusterdeck.console.events import Chunk, NodeChange, NodesChanged, OutputArrived, RunFinished
-from clusterdeck.console.node_expressions import NodeExpressionError
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.output import OutputLimits
 from clusterdeck.console.records import AuditError, open_records
 from clusterdeck.console.records.archive import RunArchive, archived_runs, trim, write_run
 from clusterdeck.console.records.audit import AuditLog, verify_chain
-from clusterdeck.console.runs import Run
-from clusterdeck.console.settings import Settings
-from clusterdeck.console.spool import Spool, SpoolBudget
+from clusterdeck.console.runs.events import Chunk, NodeChange, NodesChanged, OutputArrived, RunFinished
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.output import OutputLimits
+from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.runs.spool import Spool, SpoolBudget
+from clusterdeck.console.session.node_expressions import NodeExpressionError
+from clusterdeck.console.settings.settings import Settings
 from clusterdeck.console.start import open_session
 from clusterdeck.engine.states import NodeState
 

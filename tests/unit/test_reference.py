@@ -10,9 +10,9 @@ import pytest
 
 from clusterdeck.console.cli import make_parser
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.commands.spec import CommandSpec, Danger
-from clusterdeck.console.manuals import completion, man_page, read_program
-from clusterdeck.console.reference import command_help, markdown
+from clusterdeck.console.language.spec import CommandSpec, Danger
+from clusterdeck.console.manuals.manuals import completion, man_page, read_program
+from clusterdeck.console.manuals.reference import command_help, markdown
 from clusterdeck.docs import make_commands
 from clusterdeck.tests.support.tree import ROOT
 

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from ClusterShell.NodeSet import NodeSet
 
-from clusterdeck.console.events import (
+from clusterdeck.console.frontend import Document
+from clusterdeck.console.repl.printer import Paint, Printer, document_lines
+from clusterdeck.console.repl.stopper import Stopper
+from clusterdeck.console.runs.events import (
     STDERR,
     STDOUT,
     Chunk,
@@ -20,11 +23,8 @@ from clusterdeck.console.events import (
     SessionEvent,
     TimerFired,
 )
-from clusterdeck.console.frontend import Document
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.repl.printer import Paint, Printer, document_lines
-from clusterdeck.console.repl.stopper import Stopper
-from clusterdeck.console.runs import Run
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.runs import Run
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeSession
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ClusterShell.NodeSet import NodeSet
 
-from clusterdeck.console.events import (
+from clusterdeck.console.runs.events import (
     Chunk,
     CopyProgressed,
     NodeChange,
@@ -16,10 +16,10 @@ from clusterdeck.console.events import (
     RunFinished,
     RunStarted,
 )
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.output import OutputLimits
-from clusterdeck.console.runs import SHOWN_LINE_BYTES, Run, RunStore
-from clusterdeck.console.spool import Spool, SpoolBudget
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.output import OutputLimits
+from clusterdeck.console.runs.runs import SHOWN_LINE_BYTES, Run, RunStore
+from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.engine.states import Failure, FailureKind, NodeState
 from clusterdeck.widgets.views import OutputLine, RunView
 

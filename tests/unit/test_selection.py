@@ -10,7 +10,7 @@ from ClusterShell.NodeSet import NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdeck.console.selection import Selection
+from clusterdeck.console.session.selection import Selection
 
 
 def test_algebra_and_undo() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from ClusterShell.NodeSet import NodeSet
 
-from clusterdeck.console.events import NodesRestarted, Notice, SessionEvent, TimerEnded, TimerFired
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.runs import Run
-from clusterdeck.console.session import NodeExpressionError, RefusedError, Session
-from clusterdeck.console.settings import Settings
+from clusterdeck.console.runs.events import NodesRestarted, Notice, SessionEvent, TimerEnded, TimerFired
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.session.session import NodeExpressionError, RefusedError, Session
+from clusterdeck.console.settings.settings import Settings
 from clusterdeck.engine.states import NodeState
 
 Pump = Callable[[Callable[[], bool]], list[SessionEvent]]

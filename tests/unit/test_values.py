@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterdeck.console import values
-from clusterdeck.console.conditions import judge, read_condition
-from clusterdeck.console.danger import dangerous
-from clusterdeck.console.options import RunOptions
-from clusterdeck.console.redact import _PATTERNS, find_secrets, redact
+from clusterdeck.console.interpreter.danger import dangerous
+from clusterdeck.console.language import values
+from clusterdeck.console.language.conditions import judge, read_condition
+from clusterdeck.console.language.redact import _PATTERNS, find_secrets, redact
+from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeSession
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterdeck.console.waves import plan_waves, spread, stop_threshold
+from clusterdeck.console.session.waves import plan_waves, spread, stop_threshold
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Executes commands for any front end: context, targets, the safety rail, recording."""

@@ -1,0 +1,82 @@
+"""Records lines to a macro while they are typed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..language.language import render
+from ..language.redact import find_secrets
+from ..language.spec import Command
+
+#: Commands that steer the recording or only look around.
+_LEFT_OUT = frozenset(
+    {"macro.record", "macro.stop", "session.quit", "help.show", "macro.list", "macro.edit", "run.edit"}
+)
+
+
+@dataclass
+class Recorder:
+    """Lines since `start`; console thread only. Secrets never get in: they become parameters of the macro."""
+
+    name: str = ""
+    file: Path | None = None
+    lines: list[str] = field(default_factory=list)
+    secrets: int = 0
+
+    @property
+    def active(self) -> bool:
+        """Whether lines are being recorded."""
+        return self.file is not None
+
+    def start(self, name: str, file: Path) -> None:
+        """Begin a recording."""
+        self.name, self.file, self.lines, self.secrets = name, file, [], 0
+
+    def note(self, command: Command) -> None:
+        """A command was done; keep its line if a recording is under way."""
+        if not self.active or command.spec.id in _LEFT_OUT:
+            return
+        if command.spec.id == "session.note" and not command.get("text"):
+            return
+        text = _in_file(command)
+        for start, end in reversed(find_secrets(text)):
+            self.secrets += 1
+            text = f"{text[:start]}{{secret{self.secrets}}}{text[end:]}"
+        self.lines.append(text)
+
+    def stop(self) -> tuple[Path, int, int]:
+        """End the recording and write the macro (mode 0600); gives the file, its lines and how many secrets were
+        left out. Raises OSError; then the recording goes on."""
+        assert self.file is not None
+        head = [f"# {self.name}: recorded in clusterdeck"]
+        head += [f":param secret{number}" for number in range(1, self.secrets + 1)]
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(self.file, flags, 0o600), "w", encoding="utf-8") as stream:
+            stream.write("\n".join([*head, *self.lines]) + "\n")
+        found = self.file, len(self.lines), self.secrets
+        self.file = None
+        return found
+
+    def cancel(self) -> None:
+        """Forget the recording."""
+        self.file = None
+
+
+def _in_file(command: Command) -> str:
+    """A command as a .deck file holds it: several lines stand between <<< and >>>."""
+    raw = command.spec.raw
+    value = command.get(raw.name) if raw is not None else ""
+    if raw is None or "\n" not in value:
+        return command.line.strip(" \t\r\n") or render(command)
+    fence = 3
+    while f"\n{'>' * fence}\n" in f"\n{value}\n":
+        fence += 1
+    arguments = tuple((name, "<" * fence if name == raw.name else text) for name, text in command.arguments)
+    head = render(command.changed(arguments=arguments))
+    if head == "<" * fence:
+        # In the bare form the block's first line would be taken for what it looks like (`:x`, `@y`).
+        head = f":{command.spec.word} -- {head}"
+    return f"{head}\n{value}\n{'>' * fence}"

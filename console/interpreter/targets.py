@@ -1,0 +1,116 @@
+"""Which nodes a command is for, and how it is to run: the options that several commands share."""
+
+from __future__ import annotations
+
+import re
+
+from ClusterShell.NodeSet import NodeSet
+
+from ...engine.text import sanitize_text
+from ..exits import ExitCode
+from ..language.spec import Command, Kind, Option
+from ..language.values import read_assignment
+from ..runs.options import RunOptions
+from .context import CommandError, Context
+from .group_terms import checked
+
+NODES = Option("nodes", ("-w", "--nodes"), Kind.NODES, "run on these nodes instead of the selection", "NODES", True)
+EXCLUDE = Option("exclude", ("-x", "--exclude"), Kind.NODES, "leave these nodes out", "NODES", True)
+FANOUT = Option("fanout", ("-f", "--fanout"), Kind.COUNT, "nodes at a time", "N")
+TIMEOUT = Option(
+    "timeout", ("-t", "--timeout"), Kind.DURATION, "seconds for the command on a node; 0 = no limit", "SEC"
+)
+CONNECT = Option("connect_timeout", ("--connect-timeout",), Kind.DURATION, "seconds to connect to a node", "SEC")
+WORKER = Option("worker", ("-R", "--worker"), Kind.WORKER, "how nodes are reached: paramiko, ssh, exec ...", "WORKER")
+USER = Option("user", ("-l", "--user"), Kind.USER, "log in as this user", "USER")
+SUDO = Option("sudo", ("--sudo",), Kind.FLAG, "run through sudo")
+BATCH = Option("batch", ("--batch",), Kind.BATCHES, "waves of nodes: 1,10%,rest", "SIZES")
+STOP_AT = Option("stop_at", ("--stop-at",), Kind.SHARE, "bad nodes that stop further waves: 3 or 2%", "N|N%")
+RETRIES = Option("retries", ("--retries",), Kind.COUNT, "further attempts on nodes that end badly", "N")
+STDERR = Option("stderr", ("-E", "--stderr"), Kind.FLAG, "keep stderr apart from stdout")
+PTY = Option("pty", ("--pty",), Kind.FLAG, "give the command a terminal")
+ENVIRONMENT = Option("env", ("-e", "--env"), Kind.ASSIGNMENT, "set a variable for the command", "NAME=VALUE", True)
+DRY_RUN = Option("dry_run", ("--dry-run",), Kind.FLAG, "show the nodes and the command, touch nothing")
+BACKGROUND = Option("background", ("--background",), Kind.FLAG, "in a macro: do not wait for its end")
+OF_RUN = Option("run", ("-r", "--run"), Kind.RUN, "the run to look at instead of the last", "RUN")
+
+TARGETS = (NODES, EXCLUDE)
+RUN_OPTIONS = (
+    *TARGETS, FANOUT, TIMEOUT, CONNECT, WORKER, USER, SUDO, BATCH, STOP_AT, RETRIES, STDERR, PTY, ENVIRONMENT, DRY_RUN,
+    BACKGROUND,
+)  # fmt: skip
+
+
+def resolve(context: Context, expression: str, argument: str = "") -> NodeSet:
+    """The nodes of an expression; `argument` gets the caret if it is wrong. Raises CommandError.
+
+    In a macro the results of "the last run" are those of its own last run, whatever timers ran since.
+    """
+    if context.script is not None and context.script.last is not None:
+        expression = _LAST_RUN.sub(rf"@run:{context.script.last}:\1", expression)
+    try:
+        return context.session.resolve(checked(context, expression, argument))
+    except CommandError:
+        raise
+    except (ValueError, LookupError, OSError) as error:
+        offset = getattr(error, "position", None) or 0
+        raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument=argument, offset=offset) from error
+
+
+def targets(context: Context, command: Command) -> NodeSet:
+    """The nodes that a command is for: -w, else the selection; less -x. Raises CommandError where there are none."""
+    expression = command.nodes("nodes")
+    nodes = context.selection.current if expression is None else resolve(context, expression, "nodes")
+    if not nodes:
+        if expression is None:
+            raise CommandError("no nodes are selected", "select some: :nodes EXPR or @GROUP", code=ExitCode.REFUSED)
+        message = f"{sanitize_text(expression)} stands for no node"
+        raise CommandError(message, ":groups lists groups", code=ExitCode.REFUSED, argument="nodes")
+    left_out = command.nodes("exclude")
+    if left_out is not None:
+        nodes = nodes - resolve(context, left_out, "exclude")
+        if not nodes:
+            raise CommandError("-x leaves no node", "widen the selection", code=ExitCode.REFUSED, argument="exclude")
+    return nodes
+
+
+_LAST_RUN = re.compile(r"@(ok|failed|timeout|unreachable|lost|aborted|bad|rc:\d+)(?![A-Za-z0-9_:.-])")
+#: Sets that are known only once the runs before have really been made.
+_RESULTS = re.compile(r"@(?:ok|failed|timeout|unreachable|lost|aborted|bad|rc:|run:)")
+
+
+def foreseen(context: Context, command: Command) -> str:
+    """The nodes that a command would be for, as a dry run of a macro can know them: a folded set with its count, or
+    the expression where only the real run will tell. Raises CommandError where it can never be right."""
+    expression = command.nodes("nodes")
+    unknown = context.script.unknown if context.script is not None else ""
+    if (expression is None and unknown) or (expression is not None and _RESULTS.search(expression)):
+        return sanitize_text(f"{unknown if expression is None else expression} (known when it plays)")
+    nodes = targets(context, command)
+    return sanitize_text(f"{nodes} ({len(nodes)})")
+
+
+def only_known_later(context: Context, expression: str) -> bool:
+    """Whether a dry run cannot know what an expression stands for."""
+    return context.dry_run and _RESULTS.search(expression) is not None
+
+
+def run_options(command: Command) -> RunOptions:
+    """The run options of a command; those it does not know stay as the settings say."""
+    return RunOptions(
+        fanout=command.number("fanout"),
+        timeout=command.duration("timeout"),
+        connect_timeout=command.duration("connect_timeout"),
+        worker=command.get("worker") or None,
+        user=command.get("user") or None,
+        stderr=command.has("stderr"),
+        sudo=command.has("sudo"),
+        batch=command.get("batch") or None,
+        stop_at=command.get("stop_at") or None,
+        retries=command.number("retries") or 0,
+        environment=tuple(read_assignment(pair) for pair in command.many("env")),
+        pty=command.has("pty"),
+        preserve=command.has("preserve"),
+        flat=command.has("flat"),
+        dry_run=command.has("dry_run"),
+    )

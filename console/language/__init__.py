@@ -1,0 +1,1 @@
+"""Text lines to commands and back: words, values, specs and the registry. Runs nothing."""

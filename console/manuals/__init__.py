@@ -1,0 +1,1 @@
+"""Help and manuals made from the registry and the argument parser."""

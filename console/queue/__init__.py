@@ -1,0 +1,1 @@
+"""The console's task queue over node slots, here or in another process."""

@@ -1,0 +1,195 @@
+"""Where `:queue add`, `status`, `cancel`, `retry` and `results` go: the session's own queue, or another process's.
+
+The latter is reached on the socket that `clusterdeck queue serve` made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ...engine.taskmanager.errors import FrameError, StoreUnavailable, TaskManagerError
+from ...engine.taskmanager.remote import RemoteQueue
+from ...engine.taskmanager.stores.base import Claim
+from ...engine.taskmanager.tasks import Outcome, TaskState
+from ...engine.text import sanitize_text
+from .queue import JobResult, QueueError, QueueService
+
+T = TypeVar("T")
+
+#: Tasks that one look shows.
+LOOK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task as lists show it. state: a word of TaskState. age: seconds in that state."""
+
+    id: str
+    tag: str
+    state: str
+    age: float
+    attempts: int
+    where: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A queue at one moment. counts: tag -> (waiting, running, finished). workers: processes and slots that work."""
+
+    counts: dict[str, tuple[int, int, int]]
+    tasks: list[TaskRow]
+    workers: int
+
+
+class Backend(Protocol):
+    """A queue, wherever it is. Every method may raise QueueError."""
+
+    def add(self, commands: Sequence[str], *, tag: str, retriable: bool) -> list[str]:
+        """Queue commands; their ids."""
+
+    def look(self) -> Look:
+        """How it is now."""
+
+    def cancel(self, task: str) -> bool:
+        """End a task; False when it is over or was never there."""
+
+    def retry(self, task: str) -> bool:
+        """Put a failed, lost or cancelled task back; False when it is none."""
+
+    def retry_all(self, states: Sequence[TaskState]) -> int:
+        """The same for all tasks in these states; how many."""
+
+    def results(self, limit: int) -> list[tuple[str, str, str, str]]:
+        """Take what is finished: (task, state, what it was, output)."""
+
+
+class LocalBackend:
+    """The session's own queue."""
+
+    def __init__(self, service: QueueService) -> None:
+        self._service = service
+
+    def add(self, commands: Sequence[str], *, tag: str, retriable: bool) -> list[str]:
+        return self._service.add(commands, tag=tag, retriable=retriable)
+
+    def look(self) -> Look:
+        manager = self._service.manager
+        now = manager.status()
+        running = {event.task_id: event for event in self._service.running()}
+        rows: list[TaskRow] = []
+        for info in manager.tasks((TaskState.LEASED, TaskState.FAILED, TaskState.LOST, TaskState.WAITING), LOOK):
+            event = running.get(info.id)
+            since = info.ended or info.started or info.added
+            where = "" if event is None else f"{event.node}/{event.slot}"
+            command = self._service.command_of(info.id)
+            age = max(0.0, time.time() - since)
+            rows.append(TaskRow(info.id, info.tag, info.state.word, age, info.attempt, where, command))
+        return Look(_counted(now.waiting, now.running, now.finished), rows, len(now.processes))
+
+    def cancel(self, task: str) -> bool:
+        return self._service.cancel(task)
+
+    def retry(self, task: str) -> bool:
+        return self._service.manager.retry(task)
+
+    def retry_all(self, states: Sequence[TaskState]) -> int:
+        count = sum(self._service.retry_map(job) for job in self._service.maps() if job.finished)
+        return count + self._service.manager.retry_all(states)
+
+    def results(self, limit: int) -> list[tuple[str, str, str, str]]:
+        found = [_of_job(result) for result in self._service.results(limit)]
+        known = {task for task, *_ in found}
+        while len(found) < limit and (outcome := self._service.manager.try_outcome(Claim())) is not None:
+            if outcome.task_id not in known:
+                found.append(_of_outcome(outcome, self._service.command_of(outcome.task_id)))
+        return found
+
+
+class RemoteBackend:
+    """A queue that another process serves on a Unix socket. Use as a context manager, or call `close`."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._queue = RemoteQueue(path)
+        except (StoreUnavailable, FrameError) as error:
+            raise QueueError(sanitize_text(str(error))) from error
+
+    def close(self) -> None:
+        """Hang up."""
+        self._queue.close()
+
+    def add(self, commands: Sequence[str], *, tag: str, retriable: bool) -> list[str]:
+        parameters = [{"command": command, "retriable": retriable} for command in commands]
+        return self._said(lambda: self._queue.add(tag, parameters, retriable=retriable))
+
+    def look(self) -> Look:
+        now = self._said(self._queue.status)
+        rows = []
+        for fields in self._said(lambda: self._queue.tasks(["running", "failed", "lost", "waiting"], LOOK)):
+            since = float(fields.get("ended") or fields.get("started") or fields.get("added") or 0.0)
+            age = max(0.0, time.time() - since)
+            attempts = int(fields.get("attempt") or 0)
+            rows.append(TaskRow(str(fields["id"]), str(fields["tag"]), str(fields["state"]), age, attempts, "", ""))
+        return Look(_counted(now["waiting"], now["running"], now["finished"]), rows, len(now["processes"]))
+
+    def cancel(self, task: str) -> bool:
+        return self._said(lambda: self._queue.cancel(task))
+
+    def retry(self, task: str) -> bool:
+        return self._said(lambda: self._queue.retry(task))
+
+    def retry_all(self, states: Sequence[TaskState]) -> int:
+        return self._said(lambda: self._queue.retry_all([state.word for state in states]))
+
+    def results(self, limit: int) -> list[tuple[str, str, str, str]]:
+        found: list[tuple[str, str, str, str]] = []
+        while len(found) < limit:
+            outcome = self._said(self._queue.outcome)
+            if outcome is None:
+                break
+            found.append(_of_outcome(outcome, ""))
+        return found
+
+    @staticmethod
+    def _said(call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except (StoreUnavailable, FrameError, TaskManagerError) as error:
+            raise QueueError(sanitize_text(str(error))) from error
+
+
+def _counted(
+    waiting: dict[str, int], running: dict[str, int], finished: dict[str, int]
+) -> dict[str, tuple[int, int, int]]:
+    tags = sorted({*waiting, *running, *finished})
+    return {tag: (waiting.get(tag, 0), running.get(tag, 0), finished.get(tag, 0)) for tag in tags}
+
+
+def _of_job(result: JobResult) -> tuple[str, str, str, str]:
+    what = f"{result.node}: {result.command}"
+    if result.rc:
+        what += f" (rc {result.rc})"
+    elif result.reason:
+        what += f" ({result.reason})"
+    return result.task, result.state.value, what, (result.output + result.error).decode("utf-8", "replace")
+
+
+def _of_outcome(outcome: Outcome, command: str) -> tuple[str, str, str, str]:
+    value = outcome.value
+    if outcome.failure is not None:
+        return outcome.task_id, outcome.state.word, f"{command} ({outcome.failure.message})", outcome.failure.traceback
+    if isinstance(value, dict):
+        node = f"{value.get('node')}: " if value.get("node") else ""
+        text = str(value.get("stdout") or "") + str(value.get("stderr") or "")
+        return outcome.task_id, outcome.state.word, f"{node}{command}", text
+    return outcome.task_id, outcome.state.word, command, "" if value is None else str(value)
+
+
+def default_socket(state: Path) -> Path:
+    """Where `:queue serve` serves if nothing else is said."""
+    return state / "queue.sock"

@@ -1,0 +1,386 @@
+"""The console's task queue: commands that wait for a free slot of any node.
+
+The queue itself, the slots and the maps are engine.taskmanager's; this puts them together for one session. Nodes that
+`join` work for everything that is queued; a map with nodes of its own has slots of its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ClusterShell.NodeSet import NodeSet
+
+from ...engine.taskmanager.driver import SlotDriver
+from ...engine.taskmanager.errors import StoreUnavailable
+from ...engine.taskmanager.jobs import JobEvent, JobState, NodeView, Runner
+from ...engine.taskmanager.manager import QueueStatus, TaskManager
+from ...engine.taskmanager.mapping import MapOptions, MapProgress, MapRun
+from ...engine.taskmanager.slots import DEFAULT_TAG
+from ...engine.taskmanager.sockets import SocketServer
+from ...engine.taskmanager.stores.base import Claim
+from ...engine.taskmanager.tasks import TaskInfo, TaskOptions
+from ...engine.taskmanager.template import TemplateError
+from ...engine.text import sanitize_text
+from ..language.redact import redact
+from ..runs.events import Notice
+from ..session.service import Service
+
+__all__ = ["DEFAULT_TAG", "JobResult", "MapJob", "QueueError", "QueueService", "TaskRow", "TemplateError"]
+
+#: Results that are kept to be looked at, and bytes of their output.
+_KEPT_RESULTS = 10_000
+_KEPT_BYTES = 64 * 1024 * 1024
+#: Maps whose slots are kept so that they can be retried.
+_KEPT_MAPS = 20
+
+
+class QueueError(ValueError):
+    """Something the queue cannot do; one line with the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """How a task ended. output, error: as the node sent them. runtime: seconds."""
+
+    task: str
+    state: JobState
+    node: str
+    command: str
+    rc: int | None
+    output: bytes
+    error: bytes
+    reason: str
+    runtime: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task of the queue. command: clean, empty where this console does not know it."""
+
+    info: TaskInfo
+    command: str
+
+
+@dataclass
+class MapJob:
+    """One `:queue map`. own: it has slots of its own, which nobody else uses."""
+
+    number: int
+    template: str
+    total: int
+    slots: dict[str, int]
+    run: MapRun
+    driver: SlotDriver
+    own: bool
+    told: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.run.wait(0)
+
+
+class QueueService:
+    """See the module's text. Methods from any thread, but never from a listener of theirs.
+
+    runner: makes what runs the commands, given a name that no other console uses; by default, the session's engine.
+    """
+
+    def __init__(self, session: Service, runner: Callable[[str], Runner] | None = None) -> None:
+        self._session = session
+        self._runner = runner or self._engine_runner
+        self._lock = threading.RLock()
+        self._manager: TaskManager | None = None
+        self._pool: SlotDriver | None = None
+        self._server: SocketServer | None = None
+        self._maps: dict[int, MapJob] = {}
+        self._last_map = 0
+        self._mine: dict[str, str] = {}
+        self._running: dict[str, JobEvent] = {}
+        self._results: deque[JobResult] = deque()
+        self._kept = 0
+        self._version = 0
+
+    def _engine_runner(self, name: str) -> Runner:
+        from ...engine.taskmanager.task_runner import TaskRunner  # pulls the workers in; most consoles never queue
+
+        return TaskRunner(self._session.engine_task(), pool=name, worker=self._session.settings.run.worker)
+
+    @property
+    def manager(self) -> TaskManager:
+        """The task manager; made when first asked for. Raises QueueError where its store cannot be had."""
+        with self._lock:
+            if self._manager is None:
+                address = self._session.settings.queue.store or None
+                try:
+                    self._manager = TaskManager(address)
+                except (StoreUnavailable, ValueError) as error:
+                    raise QueueError(f"queue.store: {sanitize_text(str(error))}") from error
+                self._manager.subscribe(lambda _event: self._changed())
+                self._session.at_close(self.close)
+            return self._manager
+
+    @property
+    def used(self) -> bool:
+        """Whether the queue was ever touched in this session."""
+        return self._manager is not None
+
+    @property
+    def version(self) -> int:
+        """Grows with every change."""
+        return self._version
+
+    def _note(self, what: str, **content: Any) -> None:
+        """Into the audit log; raises where it is required and cannot be written, and then nothing is run."""
+        self._session.note(what, content)
+
+    def _changed(self) -> None:
+        self._version += 1
+
+    # -- nodes
+
+    @property
+    def pool(self) -> SlotDriver:
+        """The slots that work for everything that is queued."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = self._driver((DEFAULT_TAG,))
+            return self._pool
+
+    def _driver(self, tags: Sequence[str]) -> SlotDriver:
+        driver = SlotDriver(self.manager, self._runner(f"p{secrets.token_hex(6)}"), tags=tags)
+        driver.listen(self._heard)
+        return driver.start()
+
+    def join(self, slots: Mapping[str, int]) -> None:
+        """Nodes work for the queue from now on, with so many slots each."""
+        self._note("queue join", nodes=_folded(slots), count=len(slots))
+        self.pool.add_nodes(slots)
+        self._changed()
+
+    def leave(self, names: Iterable[str], *, drain: bool = False) -> list[str]:
+        """Nodes leave after their running jobs (drain: stay listed, but take no more); those that took part."""
+        known = {view.name for view in self.nodes()}
+        gone = [name for name in names if name in known]
+        for name in gone:
+            (self.pool.drain_node if drain else self.pool.remove_node)(name)
+        self._changed()
+        return gone
+
+    def nodes(self) -> list[NodeView]:
+        """The nodes that work for the queue."""
+        return [] if self._pool is None else self._pool.nodes()
+
+    def map_nodes(self) -> dict[int, list[NodeView]]:
+        """The nodes of maps that have slots of their own: map -> nodes."""
+        return {job.number: job.driver.nodes() for job in self.maps() if job.own and not job.finished}
+
+    # -- tasks
+
+    def add(self, commands: Sequence[str], *, tag: str = DEFAULT_TAG, retriable: bool = False) -> list[str]:
+        """Queue commands; their ids. Raises QueueError, ValueError."""
+        if not all(command.strip() for command in commands):
+            raise QueueError("an empty command is not queued")
+        self._note("queue add", command=redact("; ".join(commands[:100])), count=len(commands), tag=tag)
+        parameters = [{"command": command, "retriable": retriable} for command in commands]
+        ids = self.manager.add_task_requests(tag, parameters, options=TaskOptions(retriable=retriable))
+        self._mine.update(zip(ids, commands, strict=True))
+        return ids
+
+    def command_of(self, task: str) -> str:
+        """What a task of this console runs, clean; empty where that is not known."""
+        event = self._running.get(task)
+        return sanitize_text(event.command if event is not None else self._mine.get(task, ""))
+
+    def status(self) -> QueueStatus:
+        """How many wait, run and are finished, per tag, and who works; may wait for a store on another machine."""
+        return self.manager.status()
+
+    def tasks(self, limit: int = 1000) -> list[TaskRow]:
+        """At most that many tasks with what they run; may wait for a store on another machine."""
+        return [TaskRow(info, self.command_of(info.id)) for info in self.manager.tasks(limit=limit)]
+
+    def running(self) -> list[JobEvent]:
+        """Jobs that run on this console's slots now, or are hoped for on nodes that went away."""
+        return list(self._running.values())
+
+    def cancel(self, task: str) -> bool:
+        """End a task, waiting or running; False when it is over or was never there."""
+        return self.manager.cancel(task)
+
+    # -- maps
+
+    def map(self, template: str, items: Sequence[str], slots: Mapping[str, int] | None, options: MapOptions) -> MapJob:
+        """One command over many items. slots: nodes of its own; None: the nodes that joined.
+
+        Raises ValueError (TemplateError too) and JobLogError before anything is queued.
+        """
+        with self._lock:
+            self._last_map += 1
+            number = self._last_map
+        where = dict(slots) if slots is not None else {view.name: view.slots for view in self.nodes()}
+        self._note("queue map", map=number, command=redact(template), items=len(items), nodes=_folded(where))
+        own = slots is not None
+        if own:
+            options = replace(options, tag=f"{options.tag}.map{number}")
+        driver = self._driver((options.tag,)) if own else self.pool
+        try:
+            run = MapRun(driver, template, items, options, self._map_listener(number))
+        except BaseException:
+            if own:
+                driver.close()
+            raise
+        job = MapJob(number, template, len(items), where, run, driver, own)
+        with self._lock:
+            self._maps[number] = job
+            self._drop_old_maps()
+        run.start()
+        if slots is not None:
+            driver.add_nodes(slots)
+        self._changed()
+        return job
+
+    def _map_listener(self, number: int) -> Callable[[JobEvent], None]:
+        def heard(event: JobEvent) -> None:
+            job = self._maps.get(number)
+            if event.final and job is not None:
+                # Later: the run counts this event only after its listeners heard it.
+                job.driver.post(lambda: self._tell_end(job))
+
+        return heard
+
+    def _tell_end(self, job: MapJob) -> None:
+        if job.told or not job.finished:
+            return
+        job.told = True
+        progress = job.run.progress()
+        bad = progress.failed + progress.timeout + progress.lost
+        text = f"map {job.number}: {counts(progress)}"
+        self._session.tell(Notice("warning" if bad else "info", sanitize_text(text)))
+
+    def maps(self) -> list[MapJob]:
+        """All maps that are still known, oldest first."""
+        with self._lock:
+            return list(self._maps.values())
+
+    def find_map(self, number: int | None) -> MapJob:
+        """The map with that number, or the newest. Raises QueueError."""
+        with self._lock:
+            job = self._maps.get(self._last_map if number is None else number)
+        if job is None:
+            raise QueueError("there is no map yet" if number is None else f"there is no map {number}")
+        return job
+
+    def retry_map(self, job: MapJob) -> int:
+        """Run the jobs of a map that failed, timed out or were lost once more; how many."""
+        job.told = False
+        return job.run.retry()
+
+    def _drop_old_maps(self) -> None:
+        over = [job for job in self._maps.values() if job.finished]
+        for job in over[: max(0, len(self._maps) - _KEPT_MAPS)]:
+            self._end_map(self._maps.pop(job.number))
+
+    @staticmethod
+    def _end_map(job: MapJob) -> None:
+        job.run.close()
+        if job.own:
+            job.driver.close()
+
+    # -- results
+
+    def _heard(self, event: JobEvent) -> None:
+        """In a driver's thread: what became of a job."""
+        self._version += 1
+        if event.state in (JobState.RUNNING, JobState.LOST) and not event.final:
+            self._running[event.task_id] = event
+            return
+        self._running.pop(event.task_id, None)
+        if not event.final:
+            return
+        end = event.end
+        result = JobResult(
+            event.task_id, event.state, event.node, event.command, end.rc, end.output, end.error, end.reason,
+            event.runtime,
+        )  # fmt: skip
+        self._keep(result)
+        self._note(
+            "queue job", task=event.task_id, node=event.node, command=redact(event.command), state=event.state.value,
+            rc=end.rc, seconds=round(event.runtime, 3),
+        )  # fmt: skip
+        if event.task_id in self._mine and event.state is JobState.DONE:
+            # Its output is here now; what failed stays in the queue, to be retried.
+            self._mine.pop(event.task_id, None)
+            self.manager.try_outcome(Claim(task_id=event.task_id))
+
+    def _keep(self, result: JobResult) -> None:
+        with self._lock:
+            self._results.append(result)
+            self._kept += len(result.output) + len(result.error)
+            while len(self._results) > 1 and (self._kept > _KEPT_BYTES or len(self._results) > _KEPT_RESULTS):
+                old = self._results.popleft()
+                self._kept -= len(old.output) + len(old.error)
+
+    def results(self, limit: int = 1000) -> list[JobResult]:
+        """Take what ended since it was last asked, oldest first."""
+        with self._lock:
+            taken = [self._results.popleft() for _ in range(min(limit, len(self._results)))]
+            self._kept -= sum(len(result.output) + len(result.error) for result in taken)
+            return taken
+
+    # -- others
+
+    def serve(self, path: str) -> SocketServer:
+        """Let other processes of this user use the queue through a socket. Raises QueueError."""
+        with self._lock:
+            if self._server is not None:
+                raise QueueError(f"the queue is served at {self._server.path} already")
+            try:
+                self._server = SocketServer(self.manager, path).start()
+            except StoreUnavailable as error:
+                raise QueueError(sanitize_text(str(error))) from error
+            return self._server
+
+    def close(self) -> None:
+        """End slots, maps and the server; tasks that run go back, or are lost if they may not run twice. Idempotent."""
+        with self._lock:
+            maps, self._maps = self._maps, {}
+            pool, self._pool = self._pool, None
+            server, self._server = self._server, None
+            manager, self._manager = self._manager, None
+        if server is not None:
+            server.close()
+        for job in maps.values():
+            self._end_map(job)
+        if pool is not None:
+            pool.close()
+        if manager is not None:
+            manager.close()
+
+
+def _folded(nodes: Iterable[str]) -> str:
+    return str(NodeSet.fromlist(list(nodes)))
+
+
+def counts(progress: MapProgress) -> str:
+    """How far a map is, in words."""
+    parts = [
+        f"{word} {number}"
+        for word, number in (
+            ("done", progress.done), ("failed", progress.failed), ("timeout", progress.timeout),
+            ("lost", progress.lost), ("cancelled", progress.cancelled), ("running", progress.running),
+            ("waiting", progress.waiting), ("skipped", progress.skipped),
+        )
+        if number
+    ]  # fmt: skip
+    text = f"{', '.join(parts) or 'nothing to do'} of {progress.total + progress.skipped}"
+    if progress.halted:
+        text += ", halted"
+    if progress.eta is not None and progress.waiting + progress.running:
+        text += f", about {progress.eta:.0f} s to go"
+    return text

@@ -1,0 +1,1 @@
+"""What commands made: runs, their events, options and outputs, in memory and on disk."""

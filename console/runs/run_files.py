@@ -1,0 +1,157 @@
+"""Runs written down: a file per node, or one text as JSON, JSON lines, CSV or Markdown.
+
+Hold the run store's lock while a run that is not ended is written.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ...engine.names import file_name
+from ...engine.states import NodeState
+from ...engine.text import sanitize_text
+from .events import STDERR, STDOUT, STREAM_NAMES
+from .runs import Run
+
+_CHUNK_LINES = 500
+
+
+def save(run: Run, folder: Path, *, overwrite: bool = False, raw: bool = False) -> int:
+    """Write FOLDER/NODE.out, and FOLDER/NODE.err where a node wrote to stderr; returns the number of files.
+
+    raw: the bytes as the node sent them; else text that passed the gate. Nothing is written through a symbolic link.
+    Raises OSError; FileExistsError where a file is there and `overwrite` is not set.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for number, name in enumerate(run.names):
+        streams = [STDOUT, STDERR] if run.output.stream_digest(number, STDERR) else [STDOUT]
+        for stream in streams:
+            pieces = run.output.pieces(number, stream) if raw else _clean(run, number, stream)
+            suffix = "out" if stream == STDOUT else "err"
+            write(folder / f"{file_name(name)}.{suffix}", pieces, overwrite=overwrite)
+            count += 1
+    return count
+
+
+def _lines(run: Run, number: int) -> Iterator[Any]:
+    for start in range(0, run.line_count(number), _CHUNK_LINES):
+        yield from run.lines(number, start, start + _CHUNK_LINES)
+
+
+def _clean(run: Run, number: int, stream: int) -> Iterator[bytes]:
+    name = STREAM_NAMES[stream]
+    for line in _lines(run, number):
+        if line.stream == name:
+            yield line.text.encode() + b"\n"
+
+
+def write(file: Path, pieces: bytes | Iterator[bytes], *, overwrite: bool = False) -> None:
+    """Write a file of the operator in one step: mode by the umask, never through a symbolic link. Raises OSError."""
+    if not overwrite and os.path.lexists(file):
+        raise FileExistsError(17, "it is there already", str(file))
+    temporary = file.with_name(f".{file.name[:200]}.{os.getpid()}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as stream:
+            for piece in [pieces] if isinstance(pieces, bytes) else pieces:
+                stream.write(piece)
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def record(run: Run, number: int) -> dict[str, Any]:
+    """One node's part of a run, as JSON data; the text is what the node sent, undecodable bytes replaced."""
+    streams: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    for start in range(0, run.line_count(number), _CHUNK_LINES):
+        for stream, line in run.output.lines(number, start, start + _CHUNK_LINES):
+            streams[STREAM_NAMES[stream]].append(line.decode("utf-8", "replace"))
+    elapsed = run.elapsed(number, run.started if run.ended is None else run.ended)
+    return {
+        "run": run.id,
+        "node": run.names[number],
+        "state": NodeState(run.states[number]).word,
+        "rc": run.rc(number),
+        "reason": run.reason(number) or None,
+        "seconds": None if elapsed is None else round(elapsed, 3),
+        "stdout": "\n".join(streams["stdout"]),
+        "stderr": "\n".join(streams["stderr"]),
+    }
+
+
+def as_json(run: Run) -> str:
+    """The whole run as one JSON object; control characters are escaped."""
+    head = {
+        "run": run.id,
+        "line": run.command,
+        "kind": run.kind,
+        "created": run.created,
+        "seconds": None if run.ended is None else round(run.ended - run.started, 3),
+        "counts": {state.word: run.count(state) for state in NodeState if run.count(state)},
+        "nodes": [record(run, number) for number in range(len(run.names))],
+    }
+    return json.dumps(head, indent=1) + "\n"
+
+
+def as_jsonl(run: Run) -> str:
+    """A JSON object per node and line."""
+    return "".join(json.dumps(record(run, number)) + "\n" for number in range(len(run.names)))
+
+
+def as_csv(run: Run) -> str:
+    """A row per node. Cells that a spreadsheet would take for a formula get an apostrophe in front."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "node", "state", "rc", "reason", "seconds", "stdout", "stderr"])
+    for number in range(len(run.names)):
+        row = record(run, number)
+        writer.writerow([_cell(value) for value in row.values()])
+    return text.getvalue()
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else sanitize_text(str(value))
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t") and not text.lstrip("+-").isdigit() else text
+
+
+def as_markdown(run: Run) -> str:
+    """Gathered answers, to be pasted into a ticket."""
+    counts = ", ".join(f"{state.word} {run.count(state)}" for state in NodeState if run.count(state))
+    lines = [f"### #{run.id} {_inline(run.line)}", "", counts, ""]
+    for group in run.groups():
+        lines += [f"**{_inline(group.folded)}** ({len(group.members)})", ""]
+        body = [
+            line.text
+            for start in range(0, group.line_count, _CHUNK_LINES)
+            for line in group.lines(start, min(start + _CHUNK_LINES, group.line_count))
+        ]
+        fence = "```"
+        while any(line.lstrip().startswith(fence) for line in body):
+            fence += "`"
+        lines += [fence, *body, fence, ""]
+    return "\n".join(lines)
+
+
+def _inline(text: str) -> str:
+    """A code span that the text itself cannot end."""
+    marks = "`"
+    while marks in text:
+        marks += "`"
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{marks}{space}{text}{space}{marks}"
+
+
+FORMATS: dict[str, Callable[[Run], str]] = {
+    "json": as_json,
+    "jsonl": as_jsonl,
+    "csv": as_csv,
+    "md": as_markdown,
+}

@@ -1,0 +1,369 @@
+"""What one command made: a Run, and the store of all runs of a session.
+
+Only the pump's thread changes a Run (`apply`), under `RunStore.lock`; other threads hold that lock while they read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ClusterShell.NodeSet import NodeSet
+
+from ...engine.states import NodeState
+from ...engine.text import clean_line, sanitize_text
+from .events import (
+    STREAM_NAMES,
+    CopyProgressed,
+    NodeChange,
+    NodesChanged,
+    NodesRestarted,
+    OutputArrived,
+    RunFinished,
+    RunStarted,
+)
+from .folding import Folder
+from .groups import AnswerGroup, Grouping
+from .merged import MergedRing
+from .options import RunOptions
+from .output import OutputLimits, OutputStore, SpoolFile
+
+#: A shown line ends here with a counted mark; the store keeps the whole line.
+SHOWN_LINE_BYTES = 64 * 1024
+
+if TYPE_CHECKING:
+    from ...widgets.views import OutputLine
+
+RunEvent = RunStarted | NodesChanged | NodesRestarted | OutputArrived | CopyProgressed | RunFinished
+
+
+class Run:
+    """One command on its nodes; satisfies `widgets.views.RunView`. Made by the Session only."""
+
+    def __init__(
+        self,
+        number: int,
+        line: str,
+        kind: str,
+        nodes: NodeSet | None,
+        options: RunOptions,
+        limits: OutputLimits,
+        spool: SpoolFile,
+    ) -> None:
+        self.id = number
+        self.command = line
+        self.line = sanitize_text(line).replace("\n", "\N{SYMBOL FOR NEWLINE}")
+        self.kind = kind
+        self.nodes = NodeSet() if nodes is None else nodes.copy()
+        self.options = options
+        #: For copies: what is copied, and where to.
+        self.sources: tuple[str, ...] = ()
+        self.destination = ""
+        #: The timer that made the run, and the run that this one retries, if any.
+        self.timer: int | None = None
+        self.retry_of: int | None = None
+        #: The run is of an earlier session, read back from disk.
+        self.restored = False
+        self.names: Sequence[str] = list(nodes) if nodes is not None else ["localhost"]
+        count = len(self.names)
+        self.states = bytearray(count)
+        self._counts = [0] * len(NodeState)
+        self._counts[NodeState.PENDING] = count
+        self._rcs: dict[int, int] = {}
+        self._reasons: dict[int, str] = {}
+        self._begun: dict[int, float] = {}
+        self._over: dict[int, float] = {}
+        self._progress: dict[int, tuple[int, int]] = {}
+        self.attempts = 1
+        self.version = 0
+        self.output_version = 0
+        self.created = time.time()
+        self.started = time.monotonic()
+        self.ended: float | None = None
+        self.stopped = False
+        self.done = threading.Event()
+        #: The store's lock, once the run is in one.
+        self.lock = threading.RLock()
+        self.output = OutputStore(count, limits, spool)
+        self._merged = MergedRing()
+        self._grouping = Grouping(self.output.digest, self._make_group)
+
+    # -- the pump's side
+
+    def apply(self, event: RunEvent) -> None:
+        """Bring the run up to date; the pump's thread only, under the store's lock."""
+        match event:
+            case OutputArrived(chunks=chunks):
+                for chunk in chunks:
+                    self.output.append(chunk)
+                    self._merged.append(chunk)
+                    self._grouping.touch(chunk.node)
+                self.output_version += 1
+            case NodesChanged(changes=changes):
+                for change in changes:
+                    self._change(change)
+                self.version += 1
+            case CopyProgressed(node=node, done=done, total=total):
+                self._progress[node] = (done, total)
+                self.version += 1
+            case NodesRestarted(nodes=nodes, attempt=attempt):
+                self._restart(nodes, attempt)
+            case RunStarted(at=at):
+                self.started = at
+            case RunFinished(at=at, stopped=stopped):
+                self.ended = at
+                self.stopped = stopped
+                self.output.seal()
+                self.version += 1
+                self.output_version += 1
+
+    def _change(self, change: NodeChange) -> None:
+        node = change.node
+        self._counts[self.states[node]] -= 1
+        self._counts[change.state] += 1
+        self.states[node] = change.state
+        if change.state in (NodeState.CONNECTING, NodeState.RUNNING):
+            # The command's own time counts: a node that connected first begins anew when its command does.
+            self._begun[node] = change.at
+        elif change.state.finished:
+            self._over[node] = change.at
+            if change.rc is not None:
+                self._rcs[node] = change.rc
+            if change.failure is not None:
+                self._reasons[node] = sanitize_text(change.failure.reason).replace("\n", " ")
+
+    def _restart(self, nodes: Sequence[int], attempt: int) -> None:
+        for node in nodes:
+            self._counts[self.states[node]] -= 1
+            self._counts[NodeState.PENDING] += 1
+            self.states[node] = NodeState.PENDING
+            for table in (self._rcs, self._reasons, self._begun, self._over, self._progress):
+                table.pop(node, None)
+            self.output.reset(node)
+            self._grouping.touch(node)
+        self.attempts = attempt
+        self.version += 1
+        self.output_version += 1
+
+    def regroup(self) -> None:
+        """Look at every node's answer again (the output was read back)."""
+        for number in range(len(self.names)):
+            self._grouping.touch(number)
+
+    def close(self) -> None:
+        """Forget the output and give its disk space back."""
+        self.output.close()
+        self._merged.clear()
+
+    def release(self) -> None:
+        """Move the output out of memory; it stays readable."""
+        self.output.release()
+        self._merged.clear()
+        self.output_version += 1
+
+    @cached_property
+    def _folder(self) -> Folder:
+        return Folder(self.names)
+
+    # -- what views ask
+
+    @property
+    def lines_total(self) -> int:
+        """Lines received so far from all nodes."""
+        return self.output.lines_total
+
+    @property
+    def running(self) -> bool:
+        """Whether the run has not ended."""
+        return self.ended is None
+
+    def count(self, state: NodeState) -> int:
+        """How many nodes are in a state."""
+        return self._counts[state]
+
+    def rc(self, node: int) -> int | None:
+        """A node's return code; None while it runs or where there is none."""
+        return self._rcs.get(node)
+
+    def reason(self, node: int) -> str:
+        """Why a node failed, one clean line; empty where the return code says it all."""
+        return self._reasons.get(node, "")
+
+    def elapsed(self, node: int, now: float) -> float | None:
+        """Seconds the node has run, or ran; None before it started."""
+        begun = self._begun.get(node)
+        return None if begun is None else max(0.0, self._over.get(node, now) - begun)
+
+    def last_line(self, node: int) -> str:
+        """The node's newest line, clean."""
+        return shown(self.output.last_line(node))
+
+    def line_count(self, node: int) -> int:
+        """Lines that `lines` can give."""
+        return self.output.line_count(node)
+
+    def lines(self, node: int, start: int, stop: int) -> list[OutputLine]:
+        """A node's lines, clean."""
+        from ...widgets.views import OutputLine  # batch runs never need one
+
+        return [OutputLine(shown(line), STREAM_NAMES[s]) for s, line in self.output.lines(node, start, stop)]
+
+    def merged_count(self) -> int:
+        """Lines of all nodes in the order of arrival that are still at hand."""
+        return len(self._merged)
+
+    def merged(self, start: int, stop: int) -> list[tuple[int, OutputLine]]:
+        """Lines of all nodes in the order of arrival, as (node number, line)."""
+        from ...widgets.views import OutputLine
+
+        return [(n, OutputLine(shown(line), STREAM_NAMES[s])) for n, s, line in self._merged.lines(start, stop)]
+
+    @property
+    def merged_forgotten(self) -> int:
+        """Lines that came before the first one of the merged view."""
+        return self._merged.forgotten
+
+    def groups(self) -> Sequence[AnswerGroup]:
+        """Identical answers together, largest group first; live while the run goes on."""
+        return self._grouping.ordered()
+
+    def fold(self, nodes: Sequence[int]) -> str:
+        """Node numbers as a folded node set, clean."""
+        if len(nodes) == len(self.names):
+            return sanitize_text(str(self.nodes) if len(self.nodes) else self.names[0])
+        return sanitize_text(self._folder.fold(nodes))
+
+    def transferred(self) -> tuple[int, int]:
+        """Bytes done and bytes in all, for copies."""
+        done = total = 0
+        for node_done, node_total in self._progress.values():
+            done += node_done
+            total += node_total
+        return done, total
+
+    # -- what the next command uses
+
+    def numbers(self, *states: NodeState) -> list[int]:
+        """Numbers of the nodes in any of the states, ascending."""
+        wanted = frozenset(states)
+        return [number for number, state in enumerate(self.states) if state in wanted]
+
+    def node_set(self, *states: NodeState) -> NodeSet:
+        """The nodes in any of the states."""
+        return self._folder.node_set(self.numbers(*states))
+
+    def nodes_with_rc(self, rc: int) -> NodeSet:
+        """The nodes that returned `rc`."""
+        return self._folder.node_set(sorted(number for number, value in self._rcs.items() if value == rc))
+
+    def bad_nodes(self) -> NodeSet:
+        """The nodes whose command did not end well."""
+        return self.node_set(*(state for state in NodeState if state.bad))
+
+    def return_codes(self) -> dict[int, list[int]]:
+        """Node numbers by return code."""
+        found: dict[int, list[int]] = {}
+        for number in sorted(self._rcs):
+            found.setdefault(self._rcs[number], []).append(number)
+        return found
+
+    def reasons(self) -> dict[str, list[int]]:
+        """Node numbers by reason of failure."""
+        found: dict[str, list[int]] = {}
+        for number in sorted(self._reasons):
+            found.setdefault(self._reasons[number], []).append(number)
+        return found
+
+    def max_rc(self) -> int | None:
+        """The largest return code; None where no node gave one."""
+        return max(self._rcs.values(), default=None)
+
+    def summary(self) -> str:
+        """The counts in words: `ok 120, failed 5`; only states that occur."""
+        return ", ".join(f"{state.word} {self._counts[state]}" for state in NodeState if self._counts[state])
+
+    def _make_group(self, key: bytes) -> AnswerGroup:
+        return AnswerGroup(key, self.fold, self.line_count, self.lines)
+
+
+def shown(line: bytes) -> str:
+    """One line as it may be shown: through the gate, and of bounded length."""
+    if len(line) > SHOWN_LINE_BYTES:
+        more = len(line) - SHOWN_LINE_BYTES
+        return f"{clean_line(line[:SHOWN_LINE_BYTES])} [{more} bytes more]"
+    return clean_line(line)
+
+
+class RunStore:
+    """The runs of this session, oldest first; bounded in number and memory.
+
+    `lock` guards every change of a run and of the store; hold it while reading from another thread than the pump's.
+    """
+
+    def __init__(self, keep: int = 200, memory: int = 256 * 1024 * 1024) -> None:
+        self.lock = threading.RLock()
+        self._runs: dict[int, Run] = {}
+        self._keep = keep
+        self._memory = memory
+        #: Called with each run that is forgotten (its record on disk stays).
+        self.on_forget: Callable[[Run], None] | None = None
+
+    def __iter__(self) -> Iterator[Run]:
+        with self.lock:
+            return iter(list(self._runs.values()))
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def get(self, number: int) -> Run | None:
+        """The run with this id, or None."""
+        return self._runs.get(number)
+
+    @property
+    def last(self) -> Run | None:
+        """The newest run of this session."""
+        with self.lock:
+            return next((run for run in reversed(self._runs.values()) if not run.restored), None)
+
+    @property
+    def running(self) -> list[Run]:
+        """Runs that have not ended, oldest first."""
+        with self.lock:
+            return [run for run in self._runs.values() if run.ended is None]
+
+    def add(self, run: Run) -> None:
+        """Take a run in and forget the oldest ended ones above the bound."""
+        with self.lock:
+            run.lock = self.lock
+            self._runs[run.id] = run
+            surplus = len(self._runs) - self._keep
+            if surplus > 0:
+                for old in [r for r in self._runs.values() if r.ended is not None and r is not run][:surplus]:
+                    self._forget(old)
+
+    def relieve(self) -> None:
+        """Move ended runs' output to disk, oldest first, while all runs together hold too much memory."""
+        with self.lock:
+            total = sum(run.output.memory for run in self._runs.values())
+            for run in self._runs.values():
+                if total <= self._memory:
+                    return
+                if run.ended is not None and run.output.memory:
+                    total -= run.output.memory
+                    run.release()
+
+    def close(self) -> None:
+        """Forget everything."""
+        with self.lock:
+            for run in self._runs.values():
+                run.close()
+            self._runs.clear()
+
+    def _forget(self, run: Run) -> None:
+        del self._runs[run.id]
+        if self.on_forget is not None:
+            self.on_forget(run)
+        run.close()

@@ -1,0 +1,194 @@
+"""Makes engine workers of a run's specification; called in the engine's thread only."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ClusterShell.NodeSet import NodeSet
+
+from ...engine.task import Task
+from ...engine.workers.stream import write_or_leave
+from ..runs.options import RunOptions
+from ..settings.settings import Settings, SshSettings
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What is to be run: a command (`shell`, `local`) or a copy (`copy`, `rcopy`)."""
+
+    kind: str
+    command: str
+    options: RunOptions
+    sources: tuple[str, ...] = ()
+    destination: str = ""
+    #: Nodes with settings of their own: (the settings, the nodes), all nodes of the run or none; see node_sections.py.
+    parts: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = ()
+    ssh_config: str | None = None
+
+
+def remote_command(command: str, options: RunOptions, *, sudo: bool) -> str:
+    """The command as sent to the node: with the variables set and through sudo where that is asked for.
+
+    Raises ValueError for a variable name that a shell would not take.
+    """
+    for name, _value in options.environment:
+        if not _VARIABLE.match(name):
+            raise ValueError(f"{name!r} is not a variable name")
+    exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in options.environment)
+    command = exports + command
+    return f"sudo -n -- sh -c {shlex.quote(command)}" if sudo else command
+
+
+def check_exec(*texts: str) -> None:
+    """Raise ValueError where the exec worker would not understand a `%` in one of the texts."""
+    from ...engine.workers.exec import ExecClient, ExecWorker, WorkerError
+
+    for text in texts:
+        for client in ExecWorker("node1", command=text).make_clients():
+            assert isinstance(client, ExecClient)
+            try:
+                client.substitute(text)
+            except WorkerError as error:
+                raise ValueError(str(error)) from None
+
+
+def _overrides(ssh: SshSettings) -> dict[str, str]:
+    """Keywords over ssh_config, where the settings say otherwise than OpenSSH does on its own."""
+    words = {} if ssh.agent else {"IdentityAgent": "none"}
+    if not ssh.password:
+        words |= {"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "no"}
+    if ssh.agent_forwarding:
+        words["ForwardAgent"] = "yes"
+    return words
+
+
+def _reads(options: RunOptions) -> bool:
+    return options.open_stdin or options.stdin is not None
+
+
+class Launcher:
+    """Starts specifications on a Task, with the settings of the moment."""
+
+    def __init__(self, task: Task, settings: Settings) -> None:
+        self._task = task
+        self._settings = settings
+
+    def launch(self, spec: RunSpec, handler: Any, names: Sequence[str]) -> list[Any]:
+        """Schedule the workers for these nodes. Raises what the engine raises for a wrong specification."""
+        self._apply(spec.options, spec.ssh_config)
+        infos = self._own_infos(spec)
+        if spec.kind == "local":
+            reads = _reads(spec.options)
+            return [self._task.shell(spec.command, key=names[0], stdin=reads, **self._common(spec, handler, {}))]
+        wanted = frozenset(names)
+        workers = []
+        for values, members in spec.parts or (({}, tuple(names)),):
+            chosen = [name for name in members if name in wanted]
+            if chosen:
+                workers += self._workers(spec, handler, NodeSet.fromlist(chosen), values)
+        for worker in workers:
+            worker.infos = infos
+            if spec.options.fanout:
+                # A limit of its own, so that the other runs keep theirs.
+                worker._fanout = spec.options.fanout
+            # Ranks (%n) count in the whole run, not in the wave or the retry that the worker is for.
+            for client in getattr(worker, "_made", ()):
+                if getattr(client, "rank", None) is not None:
+                    client.rank = handler.ranks[client.key]
+            self._task.schedule(worker)
+            if spec.kind not in ("copy", "rcopy") and not _reads(spec.options):
+                write_or_leave(worker)
+        return workers
+
+    def _common(self, spec: RunSpec, handler: Any, values: dict[str, Any]) -> dict[str, Any]:
+        """Keywords of every worker. What the line says goes before what a section of nodes says."""
+        options, run = spec.options, self._settings.run
+        timeout = values.get("timeout", run.timeout) if options.timeout is None else options.timeout
+        stderr = options.stderr or run.stderr
+        return {"handler": handler, "timeout": timeout if timeout > 0 else None, "stderr": stderr}
+
+    def _workers(self, spec: RunSpec, handler: Any, nodes: NodeSet, values: dict[str, Any]) -> list[Any]:
+        options, run = spec.options, self._settings.run
+        self._task.set_default("distant_workername", options.worker or values.get("worker") or run.worker)
+        worker_class = self._task.default("distant_worker" if options.remote else "local_worker")
+        common = self._common(spec, handler, values)
+        if options.user:
+            common["user"] = options.user
+        if spec.kind in ("copy", "rcopy"):
+            common |= {"dest": spec.destination, "preserve": options.preserve, "reverse": spec.kind == "rcopy"}
+            if spec.kind == "rcopy" and not options.flat:
+                # DEST/NODE/name; the workers that only know DEST/name.NODE ignore it.
+                common["per_node"] = True
+            return [worker_class(nodes, source=source, **common) for source in spec.sources]
+        if options.pty:
+            common["pty"] = True
+        sudo = options.sudo or values.get("sudo", run.sudo)
+        if sudo and worker_class.answers_sudo:
+            # This worker asks for the password, once for the set; the others cannot, and sudo fails where it needs one.
+            common["sudo"], sudo = True, False
+        return [worker_class(nodes, command=remote_command(spec.command, options, sudo=sudo), **common)]
+
+    def prepare(self) -> None:
+        """Bring the Task's settings up to date for work that is no run (the queue's node slots); from any thread."""
+        self._task.set_default("distant_workername", self._settings.run.worker)
+        self._apply(RunOptions())
+
+    def _apply(self, options: RunOptions, ssh_config: str | None = None) -> None:
+        """Engine settings of all runs, and those of this one that the kept connections are dialled with."""
+        run, ssh = self._settings.run, self._settings.ssh
+        user = run.user or None
+        infos: dict[str, Any] = {
+            "fanout": run.fanout,
+            "connect_timeout": run.connect_timeout if options.connect_timeout is None else options.connect_timeout,
+            "ssh_user": user,
+            "rsh_user": user,
+            "scp_user": user,
+            "ssh_options": ssh.options or None,
+            "ssh_path": ssh.path or None,
+            "scp_path": ssh.scp_path or None,
+            "scp_options": ssh.scp_options or None,
+        }
+        infos |= self._connection_infos()
+        if ssh_config is not None:
+            infos["ssh_config"] = ssh_config
+        for key, value in infos.items():
+            self._task.set_info(key, value)
+
+    def _own_infos(self, spec: RunSpec) -> dict[str, Any]:
+        """What only this run's workers are to know: another run that goes on beside it must not see it."""
+        options, ssh = spec.options, self._settings.ssh
+        infos: dict[str, Any] = {}
+        if options.connect_timeout is not None:
+            infos["connect_timeout"] = options.connect_timeout
+        if options.user:
+            infos |= dict.fromkeys(("ssh_user", "scp_user", "rsh_user"), options.user)
+        if spec.ssh_config is not None:
+            file = f"-F {shlex.quote(spec.ssh_config)}"
+            infos["ssh_options"] = f"{file} {ssh.options}".rstrip()
+            infos["scp_options"] = f"{file} {ssh.scp_options}".rstrip()
+        infos.update(options.infos)
+        return infos
+
+    def _connection_infos(self) -> dict[str, Any]:
+        """What kept connections are made with. A setting that nobody has touched leaves ssh_config its say."""
+        ssh = self._settings.ssh
+
+        def given(key: str) -> Any:
+            return getattr(ssh, key) if self._settings.source(f"ssh.{key}") != "default" else None
+
+        config, known_hosts = given("config"), given("known_hosts")
+        return {
+            "ssh_config": config and os.path.expanduser(config),
+            "ssh_known_hosts": known_hosts and (os.path.expanduser(known_hosts),),
+            "ssh_host_keys": given("host_keys"),
+            "ssh_window": ssh.connecting,
+            "ssh_keepalive": ssh.keepalive,
+            "ssh_overrides": _overrides(ssh),
+        }

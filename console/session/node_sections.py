@@ -1,0 +1,123 @@
+"""`[[nodes]]` sections of the settings: which nodes have a user, a port, a worker or limits of their own.
+
+A node belongs to the first section that matches it. What concerns the connection is handed to SSH the way SSH knows
+it, as a configuration file that includes the operator's own; so it holds for the paramiko worker and for ssh itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ClusterShell.NodeSet import NodeSet
+
+from ...engine.names import check_node, check_user
+from ..settings import paths
+from ..settings.settings import NodeSection, SettingsError
+
+#: Keys that become lines of an ssh_config, with the keyword.
+_SSH_KEYWORDS = {
+    "user": "User",
+    "port": "Port",
+    "proxy_jump": "ProxyJump",
+    "connect_timeout": "ConnectTimeout",
+    "agent_forwarding": "ForwardAgent",
+    "host_keys": "StrictHostKeyChecking",
+}
+_CHECKING = {"ask": "ask", "refuse": "yes", "accept-new": "accept-new"}
+_JUMP = re.compile(r"(?:none|[A-Za-z0-9._@:\[\]-]+(?:,[A-Za-z0-9._@:\[\]-]+)*)\Z", re.ASCII)
+
+#: Nodes of a run that are handled alike: what their section sets, and their names.
+Part = tuple[dict[str, Any], tuple[str, ...]]
+
+
+class NodeSections:
+    """The sections of the settings. The console thread only: a `match` may ask a group program.
+
+    resolve: makes a node set of an expression. Raises what it raises, and SettingsError for values that cannot be.
+    """
+
+    def __init__(self, sections: Sequence[NodeSection], resolve: Callable[[str], NodeSet]) -> None:
+        self._sections = sections
+        self._resolve = resolve
+        self._matched: list[tuple[NodeSet, dict[str, Any]]] | None = None
+        self._file: Path | None = None
+
+    def parts(self, names: Sequence[str]) -> tuple[Part, ...]:
+        """The nodes by section, in order; () when no section concerns them."""
+        matched = self._match()
+        if not matched:
+            return ()
+        found: dict[int, list[str]] = {}
+        for name in names:
+            index = next((n for n, (nodes, _) in enumerate(matched) if name in nodes), -1)
+            found.setdefault(index, []).append(name)
+        if set(found) == {-1}:
+            return ()
+        return tuple((matched[n][1] if n >= 0 else {}, tuple(members)) for n, members in sorted(found.items()))
+
+    def ssh_config(self, own: str) -> str | None:
+        """Path of a configuration with the sections before the operator's `own`; None where none concerns SSH."""
+        matched = [(nodes, values) for nodes, values in self._match() if set(values) & set(_SSH_KEYWORDS)]
+        if not matched:
+            return None
+        if self._file is None:
+            file = paths.state_dir() / "nodes.ssh_config"
+            temporary = file.with_name(f"{file.name}.{os.getpid()}")
+            with os.fdopen(paths.private_file(temporary, os.O_WRONLY | os.O_TRUNC), "w") as stream:
+                stream.write(config_text(matched, own))
+            temporary.replace(file)
+            self._file = file
+        return str(self._file)
+
+    def _match(self) -> list[tuple[NodeSet, dict[str, Any]]]:
+        if self._matched is None:
+            self._matched = [(self._resolve(section.match), _checked(section)) for section in self._sections]
+        return self._matched
+
+
+def _checked(section: NodeSection) -> dict[str, Any]:
+    values = dict(section.values)
+    where = f"{section.source}: [[nodes]] {section.match!r}"
+    try:
+        if "user" in values:
+            check_user(values["user"])
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}") from None
+    if not 0 < values.get("port", 22) < 65536:
+        raise SettingsError(f"{where}: port {values['port']} is not between 1 and 65535")
+    if not _JUMP.match(values.get("proxy_jump", "none")):
+        raise SettingsError(f"{where}: proxy_jump {values['proxy_jump']!r} is no list of hosts")
+    if values.get("host_keys", "ask") not in _CHECKING:
+        raise SettingsError(f"{where}: host_keys must be one of {', '.join(_CHECKING)}")
+    return values
+
+
+def config_text(matched: Sequence[tuple[NodeSet, dict[str, Any]]], own: str) -> str:
+    """The configuration file; every name in it has passed the border check, so no line can be more than it is."""
+    lines = ["# Made by clusterdeck from the [[nodes]] sections of its settings; changes are lost."]
+    taken = NodeSet()
+    for nodes, values in matched:
+        names = [check_node(name) for name in nodes - taken]
+        taken.update(nodes)
+        if not names:
+            continue
+        lines.append(f"Host {' '.join(names)}")
+        for key, keyword in _SSH_KEYWORDS.items():
+            if key in values:
+                lines.append(f"    {keyword} {_as_ssh(key, values[key])}")
+    lines += ["Host *"]
+    if own != "none":
+        lines += [f'Include "{os.path.expanduser(own)}"', 'Include "/etc/ssh/ssh_config"']
+    return "\n".join(lines) + "\n"
+
+
+def _as_ssh(key: str, value: Any) -> str:
+    if key == "host_keys":
+        return _CHECKING[value]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(max(1, round(value))) if key == "connect_timeout" else str(value)

@@ -1,0 +1,164 @@
+"""Timers of a session: commands that run later or again and again, on the engine's timers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ClusterShell.NodeSet import NodeSet
+
+from ...engine.states import NodeState
+from ...engine.text import sanitize_text
+from ..runs.events import TimerEnded, TimerFired
+from ..runs.options import RunOptions
+from .node_expressions import STATE_WORDS
+
+if TYPE_CHECKING:
+    from .engine_thread import EngineThread
+
+
+@dataclass(frozen=True, slots=True)
+class TimerInfo:
+    """A timer and how far it got. delay, interval: seconds; interval None = once.
+
+    until: a state's word such as `@failed`; the timer ends after the first round in which a node is in that state.
+    """
+
+    id: int
+    command: str
+    nodes: NodeSet
+    options: RunOptions
+    delay: float
+    interval: float | None
+    count: int | None = None
+    until: str | None = None
+    rounds: int = 0
+    missed: int = 0
+    active: bool = True
+    last_run: int | None = None
+    reason: str = ""
+
+
+class TimerDriver:
+    """One timer in the engine's thread; the handler of its EngineTimer.
+
+    fire: begins a round and returns its run's id. still_running: whether a run has not ended. tell: hears of every
+    round (run id or None for a missed one) and of the end.
+    """
+
+    def __init__(
+        self,
+        info: TimerInfo,
+        fire: Callable[[TimerInfo], int],
+        still_running: Callable[[int], bool],
+        fired: Callable[[TimerInfo, int | None], None],
+        ended: Callable[[TimerInfo], None],
+    ) -> None:
+        self.info = info
+        self._fire = fire
+        self._still_running = still_running
+        self._fired = fired
+        self._ended = ended
+        self._timer: Any = None
+        self._forget: Callable[[], object] = lambda: None
+
+    def start(self, task: Any, forget: Callable[[], object]) -> None:
+        """Arm the engine's timer; `forget` is called when it will not fire again."""
+        self._forget = forget
+        interval = -1.0 if self.info.interval is None else self.info.interval
+        self._timer = task.timer(self.info.delay, self, interval)
+
+    def ev_timer(self, _timer: Any) -> None:
+        """The moment of a round: run it, or count it as missed while the round before still runs."""
+        info = self.info
+        if not info.active:
+            return
+        if info.last_run is not None and self._still_running(info.last_run):
+            self.info = replace(info, missed=info.missed + 1)
+            self._fired(self.info, None)
+            return
+        try:
+            number = self._fire(info)
+        except Exception as error:
+            # A round that is refused (no record, no nodes) ends its timer and nothing else.
+            self.cancel(sanitize_text(str(error)) or type(error).__name__)
+            return
+        self.info = replace(info, rounds=info.rounds + 1, last_run=number)
+        self._fired(self.info, number)
+        if info.interval is None:
+            self.cancel("done")
+        elif info.count is not None and self.info.rounds >= info.count:
+            self.cancel(f"{info.count} rounds done")
+
+    def cancel(self, reason: str) -> None:
+        """Never fire again; idempotent."""
+        if not self.info.active:
+            return
+        self.info = replace(self.info, active=False, reason=reason)
+        if self._timer is not None:
+            self._timer.invalidate()
+        self._forget()
+        self._ended(self.info)
+
+    def lost(self, reason: str) -> None:
+        """The engine died, and its timers with it."""
+        self._timer = None
+        self.cancel(reason)
+
+    def run_over(self, number: int, counts: Mapping[NodeState, int]) -> None:
+        """A run ended: it may be the round that `until` waits for."""
+        until = self.info.until
+        if until is None or number != self.info.last_run:
+            return
+        states = STATE_WORDS[until.removeprefix("@")]
+        if any(counts.get(state) for state in states):
+            self.cancel(f"{until} in round {self.info.rounds}")
+
+
+class TimerDesk:
+    """The timers of a session, as its front end sees them; `applied` belongs to the pump, the rest to any thread."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._timers: dict[int, TimerInfo] = {}
+
+    def add(self, engine: EngineThread, info: TimerInfo, fire: Callable[[TimerInfo], int]) -> TimerInfo:
+        """Check a timer, number it and arm it; `fire` begins a round, in the engine's thread. Raises ValueError."""
+        if info.delay < 0 or (info.interval is not None and info.interval <= 0):
+            raise ValueError("a timer needs a delay of 0 or more and an interval above 0 seconds")
+        if info.until is not None and info.until.removeprefix("@") not in STATE_WORDS:
+            raise ValueError(f"{info.until!r} is not a condition: use @ and one of {', '.join(STATE_WORDS)}")
+        info = replace(info, id=next(self._numbers))
+        driver = TimerDriver(
+            info,
+            fire,
+            engine.is_running,
+            lambda now, run: engine.batcher.event(TimerFired(now.id, now.rounds, run, now.missed), now=True),
+            lambda now: engine.batcher.event(TimerEnded(now.id, now.reason), now=True),
+        )
+        self._timers[info.id] = info
+        engine.post(lambda: engine.add_timer(driver))
+        return info
+
+    def all(self) -> list[TimerInfo]:
+        """Oldest first, ended ones included."""
+        return list(self._timers.values())
+
+    def cancel(self, engine: EngineThread, number: int) -> bool:
+        """End a timer; False when it is not known or has ended."""
+        info = self._timers.get(number)
+        if info is None or not info.active:
+            return False
+        return engine.post(lambda: engine.cancel_timer(number, "cancelled"))
+
+    def applied(self, event: TimerFired | TimerEnded) -> None:
+        """Take an event in."""
+        info = self._timers[event.timer]
+        if isinstance(event, TimerEnded):
+            info = replace(info, active=False, reason=event.reason)
+        else:
+            last = info.last_run if event.run is None else event.run
+            info = replace(info, rounds=event.round, missed=event.missed, last_run=last)
+        self._timers[event.timer] = info

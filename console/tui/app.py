@@ -1,0 +1,399 @@
+"""The full-screen console: a Textual app around one session. Composes, routes, drains; knows no commands."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib import resources
+from typing import Any, ClassVar, TypeVar
+
+from textual import on
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
+from textual.screen import ModalScreen
+
+from ...engine.text import sanitize_text
+from ...widgets.actions import bindings
+from ...widgets.cells import use_ascii
+from ...widgets.log_view import LogBook
+from ...widgets.messages import PagerRequested, TextCopied, Told
+from ...widgets.prompt import PromptHost
+from ...widgets.queue_view import QueueSnapshot
+from ..frontend import Answer, Confirmation, Document, Question
+from ..language.registry import Registry
+from ..language.spec import CommandSpec, Danger
+from ..runs.events import SessionEvent
+from ..settings import paths
+from .deck import Deck
+from .errands import Errand, known_groups, look_at_queue
+from .frontend import TuiFrontEnd
+from .housekeeping import Collector
+from .keymap import load_keymap, normal
+from .messages import LineAsked, LineOffered
+from .news import Newsreader
+from .palette import DeckCommands
+from .pump import Pump
+from .resolver import ExpressionResolver
+from .screens.dialogs import ConfirmDialog, QuestionDialog
+from .screens.main import MainScreen
+from .shelf import Shelf
+from .theming import choose, load_themes
+
+T = TypeVar("T")
+#: Seconds in which a second Ctrl-C counts as one.
+ESCALATION = 3.0
+#: Seconds between two drawings of the prompt while runs go on.
+PROMPT_INTERVAL = 0.5
+_KEYS = {
+    "enter": "Enter",
+    "escape": "Esc",
+    "space": "Space",
+    "tab": "Tab",
+    "shift+tab": "S-Tab",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "up": "Up",
+    "down": "Down",
+    "left": "Left",
+    "right": "Right",
+}
+
+
+class ClusterdeckApp(App[int]):
+    """One operator's console. Ends with the exit code in `return_value`.
+
+    session: a started or unstarted Session. execute: runs a line, called in the prompt's thread. interrupt: ends a
+    macro or a wait under way. make_prompt: builds the PromptSession on the input and output it is given.
+    """
+
+    TITLE = "clusterdeck"
+    COMMANDS: ClassVar[set[Any]] = {DeckCommands}
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "app.focus-swap", "app.palette", "app.quit", "app.suspend", "app.help", "app.theme"
+    )
+
+    def __init__(
+        self,
+        session: Any,
+        front_end: TuiFrontEnd,
+        registry: Registry,
+        execute: Callable[[str], Any],
+        make_prompt: Callable[..., Any],
+        *,
+        interrupt: Callable[[], None] = lambda: None,
+        groups: Callable[[], Mapping[str, Sequence[str]]] = dict,
+    ) -> None:
+        colour = session.settings.screen.color
+        self._colourless = colour == "never" or (colour == "auto" and bool(os.environ.get("NO_COLOR")))
+        with resources.as_file(resources.files("clusterdeck.themes") / "layout.tcss") as layout:
+            # Without colours, the terminal's own two are used as they are: no shade is computed from them.
+            super().__init__(css_path=layout, ansi_color=True if self._colourless else None)
+        self.session = session
+        self.registry = registry
+        self.book = LogBook()
+        self._front_end = front_end
+        self._execute = execute
+        self._make_prompt = make_prompt
+        self._interrupt_line = interrupt
+        self._resolver = ExpressionResolver(lambda expression: [str(name) for name in session.resolve(expression)])
+        self.deck = Deck(session, self._resolver, self._resolver.forget)
+        self.main = MainScreen(self.deck, self.book, self._prompt_host)
+        self._pump = Pump(session, session.settings.screen.refresh, self._tick, self._tick_failed)
+        self._news = Newsreader(self)
+        self._shelf = Shelf(self)
+        self._collector = Collector()
+        self._groups_errand = Errand(lambda: known_groups(groups), self._groups_seen, self.call_soon)
+        self._queue_errand = Errand(self._look_at_queue, self._queue_seen, self.call_soon)
+        self._interrupted_at = -ESCALATION
+        self._prompt_stale = False
+        self._prompt_drawn = 0.0
+        self._prompt_version = -1
+        self._theme_names: list[str] = []
+        #: The task queue (console.queue.QueueService), where there is one.
+        self.queue: Any = None
+
+    # -- life
+
+    def get_default_screen(self) -> MainScreen:
+        return self.main
+
+    def on_mount(self) -> None:
+        screen = self.session.settings.screen
+        use_ascii(screen.ascii)
+        self._load_themes(screen.theme)
+        if screen.animation == "none" or (screen.animation == "auto" and "SSH_CONNECTION" in os.environ):
+            self.animation_level = "none"
+        keymap = load_keymap(screen.keymap, paths.config_dir() / "keys.toml")
+        if keymap.keys:
+            self.set_keymap(dict(keymap.keys))
+        if keymap.problems:
+            self.tell("; ".join(keymap.problems), "warning")
+        for spec in self.registry:
+            self._bind(spec)
+        # After Ctrl-Z and fg the terminal is empty, and Textual would paint only what changes.
+        self.app_resume_signal.subscribe(self, lambda _app: self.screen.refresh())
+        self._front_end.attach(self, self.call_soon)
+        self._groups_errand.maybe(time.monotonic(), 0.0)
+        self._collector.start(time.monotonic())
+        self._pump.start()
+
+    def _bind(self, spec: CommandSpec) -> None:
+        """The registry's own default keys; what the screen already uses them for goes first.
+
+        What reaches nodes is only put into the prompt: a key meant for the prompt must not start it from a view.
+        """
+        if spec.keys and not spec.screen:
+            self.bind(
+                ",".join(normal(key) for key in spec.keys),
+                f"{'offer' if spec.danger >= Danger.TOUCHES else 'ask'}(':{spec.word}')",
+                description=spec.title,
+                show=False,
+            )
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run something in the UI thread, from any thread, without waiting; nothing happens when the app has ended."""
+        self.main.call_later(callback)
+
+    async def on_unmount(self) -> None:
+        self._pump.stop()
+        self._collector.stop()
+        self._front_end.detach()
+        self._resolver.close()
+
+    def _load_themes(self, wanted: str) -> None:
+        loaded = load_themes(paths.config_dir() / "themes")
+        for theme in loaded.themes.values():
+            self.register_theme(theme)
+        self._theme_names = list(loaded.themes)
+        known = [*loaded.themes, *(name for name in self.available_themes if name not in loaded.themes)]
+        self.theme, problem = choose(wanted, known, colour=not self._colourless)
+        for line in (*loaded.problems, *([problem] if problem else [])):
+            self.tell(line, "warning")
+
+    # -- the pump
+
+    def _tick(self, now: float, events: Sequence[SessionEvent]) -> None:
+        if events:
+            self._prompt_stale = True
+            self.deck.take(events)
+            self._news.read(events)
+        if self.deck.follow_newest():
+            self._shelf.run_began()
+        if self.queue is not None and (self.queue.used and self.main.view == "queue"):
+            self._queue_errand.maybe(now)
+        self._collector.tick(now, bool(events) or self.main.painter.stale)
+        with suppress(NoMatches):  # the first ticks come before all widgets are there, the last after they are gone
+            self.main.painter.tick(now)
+            self._redraw_prompt(now)
+
+    def _groups_seen(self, groups: Any) -> None:
+        self.main.nodes.groups = groups
+
+    def _look_at_queue(self) -> QueueSnapshot:
+        return look_at_queue(self.queue)
+
+    def _queue_seen(self, seen: QueueSnapshot | Exception) -> None:
+        if isinstance(seen, QueueSnapshot):
+            self.main.painter.queue = seen
+        else:
+            self.book.write(f"the queue cannot be read: {seen}", "warning")
+
+    def _redraw_prompt(self, now: float) -> None:
+        """The prompt tells the selection and how far runs are: drawn anew when that changed, twice a second at most."""
+        version = self.session.selection.version
+        if version != self._prompt_version or (self._prompt_stale and now - self._prompt_drawn >= PROMPT_INTERVAL):
+            self._prompt_version, self._prompt_drawn, self._prompt_stale = version, now, False
+            self.main.prompt.redraw()
+
+    def _tick_failed(self, error: Exception) -> None:
+        """End like any app that fails: the terminal restored, the traceback shown."""
+
+        def fail() -> None:
+            raise error
+
+        self.main.call_later(fail)
+
+    # -- the prompt
+
+    def _prompt_host(self) -> PromptHost:
+        vi = self.session.settings.screen.editing == "vi"  # where Escape has a meaning on an empty line, too
+        return PromptHost(
+            self._make_prompt,
+            self._execute,
+            on_interrupt=self._interrupt_busy,
+            leave_keys=("ctrl+o", "f6", "ctrl+p", "ctrl+q", "f1", "f9", "ctrl+z"),
+            empty_leave_keys=("pageup", "pagedown") if vi else ("escape", "pageup", "pagedown"),
+        )
+
+    def ask_line(self, line: str) -> None:
+        """Run a line in the prompt's thread."""
+        self.main.prompt.submit(line)
+
+    def offer_line(self, line: str) -> None:
+        """Put a line into the prompt for the operator to finish."""
+        self.main.set_focus(self.main.prompt)
+        self.main.prompt.replace(line)
+
+    action_offer = offer_line
+    action_ask = ask_line
+
+    @on(LineAsked)
+    def _line_asked(self, message: LineAsked) -> None:
+        self.ask_line(message.line)
+
+    @on(LineOffered)
+    def _line_offered(self, message: LineOffered) -> None:
+        self.offer_line(message.line)
+
+    @on(PromptHost.Interrupted)
+    def _prompt_interrupted(self) -> None:
+        self.action_interrupt()
+
+    @on(PromptHost.EndRequested)
+    def _prompt_ended(self) -> None:
+        self.action_leave()
+
+    @on(PromptHost.Failed)
+    def _prompt_failed(self, message: PromptHost.Failed) -> None:
+        self.tell(f"the prompt failed: {type(message.error).__name__}: {message.error}", "error")
+
+    # -- stopping
+
+    def _interrupt_busy(self) -> None:
+        self._interrupt_line()
+        self.action_interrupt()
+
+    def action_interrupt(self) -> None:
+        """Once: the run on show, or the newest. Twice: all runs. What was gathered stays; nothing ever quits here."""
+        runs = self.session.runs.running
+        now = time.monotonic()
+        again = now - self._interrupted_at < ESCALATION
+        self._interrupted_at = now
+        if not runs:
+            self.tell("Nothing runs. Ctrl-Q leaves.", "information")
+        elif again:
+            self.session.abort(None)
+            self.tell(f"Stopping all {len(runs)} runs; results so far stay.", "warning")
+        else:
+            shown = self.deck.run
+            run = shown if shown is not None and shown in runs else runs[-1]
+            self.session.abort(run.id)
+            more = " Once more stops all runs." if len(runs) > 1 else ""
+            self.tell(f"Stopping #{run.id}; results so far stay.{more}", "warning")
+
+    def action_leave(self) -> None:
+        """Leave; asks first if runs are alive."""
+        runs = self.session.runs.running
+        timers = [timer for timer in self.session.timers() if timer.active]
+        if not runs and not timers:
+            self.end(0)
+            return
+        lines = [f"#{run.id} {run.line}" for run in runs[:10]] + [
+            f"timer {timer.id}: {timer.command}" for timer in timers[:10]
+        ]
+        asked = Confirmation(f"{len(runs)} runs and {len(timers)} timers are alive. Stop them and leave?", tuple(lines))
+        self.open_dialog(ConfirmDialog(asked), lambda agreed: self.end(0) if agreed else None)
+
+    def end(self, code: int) -> None:
+        """Leave with this exit code; a line that waits for something is not waited for."""
+        self._interrupt_line()
+        self._pump.stop()
+        self._front_end.detach()
+        self.exit(code, return_code=code)
+
+    def run_ended(self) -> None:
+        """The run on show ended."""
+        self._shelf.run_ended()
+
+    # -- small things
+
+    def tell(self, text: str, level: str = "information") -> None:
+        """One line for the operator: a toast now, the log for later."""
+        clean = sanitize_text(text)
+        self.book.write(clean, {"information": "info"}.get(level, level))
+        severity: Any = level if level in ("information", "warning", "error") else "information"
+        self.notify(clean, severity=severity, markup=False, timeout=4 if level == "information" else 8)
+
+    @on(Told)
+    def _told(self, message: Told) -> None:
+        self.tell(message.text, message.level)
+
+    @on(TextCopied)
+    def _text_copied(self, message: TextCopied) -> None:
+        self._shelf.copy(message.text, message.what)
+
+    @on(PagerRequested)
+    def _pager_requested(self, message: PagerRequested) -> None:
+        self._shelf.open_program(message.lines(), message.program)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Keys as people write them."""
+        shown = super().get_key_display(binding)
+        return f"^{shown[1:].upper()}" if shown.startswith("^") else _KEYS.get(binding.key, shown)
+
+    def action_next_theme(self) -> None:
+        names = self._theme_names
+        at = names.index(self.theme) if self.theme in names else -1
+        self.use_theme(names[(at + 1) % len(names)])
+
+    def use_theme(self, name: str) -> bool:
+        """Change the colours; False if there is no such theme."""
+        if name not in self.available_themes:
+            self.tell(f"there is no theme {name!a}; known are {', '.join(self._theme_names)}", "error")
+            return False
+        self.theme = name
+        self.main.refresh(layout=True)
+        self.tell(f"Theme {name}. Put  screen.theme = {name!r}  into the configuration to keep it.")
+        return True
+
+    def action_focus_swap(self) -> None:
+        if self.screen is self.main:
+            self.main.action_focus_swap()
+
+    async def action_help(self) -> None:
+        self._shelf.show_help()
+
+    # -- ScreenSide: what commands ask for (tui_frontend.py)
+
+    def show_document(self, document: Document) -> None:
+        self._shelf.show_document(document)
+
+    def knows_view(self, view: str) -> bool:
+        return self._shelf.knows_view(view)
+
+    def open_view(self, view: str, run: int | None, node: str | None, other: int | None) -> None:
+        self._shelf.open_view(view, run, node, other)
+
+    def act(self, command: str, arguments: tuple[str, ...]) -> bool:
+        return self._shelf.act(command, arguments)
+
+    def edit_text(self, text: str, suffix: str, edited: Callable[[str | None], None]) -> None:
+        async def edit() -> None:
+            edited(await self._shelf.edit(text, suffix))
+
+        self.run_worker(edit(), exclusive=True, group="program")
+
+    def confirm_dialog(self, confirmation: Confirmation) -> ModalScreen[bool]:
+        return ConfirmDialog(confirmation)
+
+    def question_dialog(self, question: Question) -> ModalScreen[Answer | None]:
+        return QuestionDialog(question)
+
+    def open_dialog(self, dialog: ModalScreen[T], answered: Callable[[T | None], None]) -> None:
+        """Ask; what was typed before the question was there must not answer it."""
+        self.main.prompt.drop_typeahead()
+        self.push_screen(dialog, answered)
+
+
+def run(session: Any) -> int:
+    """The full-screen console on a started session; returns the exit code."""
+    from .launch import run as run_console
+
+    return run_console(session)

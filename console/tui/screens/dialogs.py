@@ -1,0 +1,172 @@
+"""Questions that stop for an answer: agree to something dangerous, host keys, secrets.
+
+Keys typed before a dialog was on the screen never reach it: for a moment after it opened it takes none at all.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import ClassVar, Generic, TypeVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from ....engine.text import sanitize_text
+from ...frontend import Answer, Confirmation, Question
+
+#: Seconds after opening in which keys are dropped: they were meant for what was there before.
+DEAF = 0.35
+
+T = TypeVar("T")
+
+
+def _clean(text: str) -> str:
+    return sanitize_text(text).replace("\t", "    ")
+
+
+class Dialog(ModalScreen[T], Generic[T]):
+    """The frame of all dialogs. Subclasses give `rows` and the buttons; the safe answer has the focus."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "give_up", "Cancel", priority=True),
+        Binding("ctrl+c", "give_up", "Cancel", priority=True),
+        Binding("left,up", "app.focus_previous", "Back"),
+        Binding("right,down", "app.focus_next", "Next"),
+    ]
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title_text = _clean(title)
+        self._opened = math.inf
+
+    def on_mount(self) -> None:
+        self._opened = time.monotonic()
+
+    @property
+    def deaf(self) -> bool:
+        """Whether keys are still dropped."""
+        return time.monotonic() - self._opened < DEAF
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and self.deaf:
+            event.stop()
+            event.prevent_default()
+            return
+        await super().on_event(event)
+
+    def _forward_event(self, event: events.Event) -> None:
+        # Keys go from the screen to the focused button; this is the one place that all of them pass.
+        if isinstance(event, events.Key | events.Paste) and self.deaf:
+            return
+        super()._forward_event(event)
+
+    def action_give_up(self) -> None:
+        if not self.deaf:
+            self.dismiss(None)
+
+    def title_and(self, lines: tuple[str, ...]) -> ComposeResult:
+        """The title and what it is about, as plain text."""
+        yield Static(self._title_text, markup=False, classes="dialog-title")
+        if lines:
+            with VerticalScroll(classes="dialog-lines", can_focus=False):
+                yield Static("\n".join(_clean(line) for line in lines), markup=False)
+
+
+class ConfirmDialog(Dialog[bool]):
+    """Agree or not; Cancel has the focus. Where a text has to be typed, only that text agrees."""
+
+    def __init__(self, confirmation: Confirmation) -> None:
+        super().__init__(confirmation.title)
+        self._confirmation = confirmation
+
+    def compose(self) -> ComposeResult:
+        asked = self._confirmation
+        with Vertical():
+            yield from self.title_and(asked.lines)
+            if asked.nodes:
+                word = "node" if asked.nodes == 1 else "nodes"
+                yield Static(f"This touches {asked.nodes} {word}.", markup=False)
+            if asked.typed is not None:
+                yield Static(f"Type  {_clean(asked.typed)}  to agree.", markup=False, classes="dialog-hint")
+                yield Input(id="typed", compact=True)
+            with Horizontal():
+                yield Button("Cancel", id="cancel")
+                yield Button("Go ahead", id="agree", variant="warning", disabled=asked.typed is not None)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#cancel", Button).focus()
+
+    @on(Input.Changed, "#typed")
+    def _typed(self, event: Input.Changed) -> None:
+        self.query_one("#agree", Button).disabled = event.value.strip() != self._confirmation.typed
+
+    @on(Input.Submitted, "#typed")
+    def _entered(self, event: Input.Submitted) -> None:
+        if event.value.strip() == self._confirmation.typed:
+            self.dismiss(True)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "agree" and not self.deaf)
+
+    def action_give_up(self) -> None:
+        if not self.deaf:
+            self.dismiss(False)
+
+
+class QuestionDialog(Dialog[Answer | None]):
+    """A choice or a text; giving up is the answer None. A secret shows no character and is kept nowhere."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(question.title)
+        self._question = question
+
+    def compose(self) -> ComposeResult:
+        asked = self._question
+        with Vertical():
+            yield from self.title_and(_table(asked.rows))
+            if not asked.choices:
+                yield Input(id="answer", compact=True, password=asked.secret or asked.kind == "secret")
+            with Horizontal():
+                yield Button("Cancel", id="cancel")
+                for number, choice in enumerate(asked.choices):
+                    yield Button(Content(_clean(choice)), id=f"choice-{number}")
+                if not asked.choices:
+                    yield Button("Send", id="send")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#answer" if not self._question.choices else "#cancel").focus()
+
+    @on(Input.Submitted, "#answer")
+    def _entered(self, event: Input.Submitted) -> None:
+        if not self.deaf:
+            self.dismiss(Answer(text=event.value))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        identifier = event.button.id or ""
+        if self.deaf or identifier == "cancel":
+            self.dismiss(None)
+        elif identifier == "send":
+            self.dismiss(Answer(text=self.query_one("#answer", Input).value))
+        else:
+            self.dismiss(Answer(choice=self._question.choices[int(identifier.removeprefix("choice-"))]))
+
+
+def _table(rows: tuple[tuple[str, ...], ...], limit: int = 200) -> tuple[str, ...]:
+    """Rows with their columns under each other; at most `limit` of them."""
+    shown = [[_clean(cell) for cell in row] for row in rows[:limit]]
+    columns = max((len(row) for row in shown), default=0)
+    widths = [max((len(row[column]) for row in shown if column < len(row)), default=0) for column in range(columns)]
+    lines = ["  ".join(cell.ljust(widths[column]) for column, cell in enumerate(row)).rstrip() for row in shown]
+    if len(rows) > limit:
+        lines.append(f"... and {len(rows) - limit} more")
+    return tuple(lines)
