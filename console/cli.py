@@ -89,7 +89,10 @@ class _Parser(argparse.ArgumentParser):
     """Errors end with the name of the help, and with the exit code for wrong usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
+        from ..engine.text import sanitize_text
+
+        # Words of the command line may be names that others made.
+        self.exit(2, f"{self.prog}: {sanitize_text(message)}\ntry: {self.prog} --help\n")
 
 
 def make_parser(only: str = "") -> argparse.ArgumentParser:

@@ -93,7 +93,7 @@ class BatchRunner:
         what = request.command if not request.copy else f"copy {' '.join(request.sources)} -> {request.destination}"
         worker = request.options.worker or self._settings.run.worker
         for line in (f"nodes: {nodes} ({len(nodes)})", f"command: {what}", f"worker: {worker}", f"waves: {waves}"):
-            self._writer.text(f"{line}\n")
+            self._writer.text(f"{sanitize_text(line)}\n")
         self._writer.flush()
 
     def _check_protected(self, nodes: NodeSet) -> None:
@@ -242,9 +242,8 @@ class BatchRunner:
     def _tell_copies(self, run: Run) -> None:
         if self._request.verbose and self._request.copy == "out":
             for source in run.sources:
-                self._writer.text(
-                    f"`{sanitize_text(source)}' -> {run.fold(range(len(run.names)))}:`{run.destination}'\n"
-                )
+                line = f"`{source}' -> {run.fold(range(len(run.names)))}:`{run.destination}'"
+                self._writer.text(f"{sanitize_text(line)}\n")
 
     def _tell_reason(self, name: str, reason: str) -> None:
         self._writer.narrate(reason if reason.startswith(name) else f"{name}: {reason}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 
 from ...engine.names import NameRefusedError
 from ...engine.text import sanitize_text
+from ..crash import write_crash_report
 from ..exits import ExitCode
 from ..frontend import Document, FrontEnd, Pumping
 from ..language.language import LanguageError, parse
@@ -20,8 +20,6 @@ from ..session.service import Service
 from ..session.session import RefusedError
 from .context import CommandError, Context, Outcome
 from .recorder import Recorder
-
-_LOG = logging.getLogger(__name__)
 
 #: How often a wait looks whether it should stop, seconds.
 _GLANCE = 0.1
@@ -58,9 +56,10 @@ class Interpreter:
             self.front_end.show(Document.of("interrupted; what was gathered stays", level="warning"))
             return Outcome(ExitCode.INTERRUPTED)
         except Exception as error:
-            # The console must outlive any single line; the traceback goes to the log, the operator gets one line.
-            _LOG.exception("a command failed: %s", command.spec.id)
-            text = sanitize_text(f":{command.spec.word}: internal error: {type(error).__name__}: {error}")
+            # The console must outlive any single line; the places go to a report, the operator gets one line.
+            report = write_crash_report(error, [command.spec.id])
+            where = f" (report: {report})" if report is not None else ""
+            text = sanitize_text(f":{command.spec.word}: internal error: {type(error).__name__}: {error}{where}")
             self.front_end.show(Document.of(text, level="error"))
             return Outcome(ExitCode.ERROR)
         self.recorder.note(command)

@@ -255,6 +255,9 @@ def commands_that_touch(macro: Macro) -> list[Step]:
 def find_file(name: str, folders: list[Path]) -> Path | None:
     """The file of a macro: a path as it is, a bare name in the folders, in order. None: there is none."""
     path = Path(name).expanduser()
-    if path.suffix == SUFFIX or len(path.parts) > 1:
-        return path if path.is_file() else None
-    return next((folder / f"{name}{SUFFIX}" for folder in folders if (folder / f"{name}{SUFFIX}").is_file()), None)
+    named = path.suffix == SUFFIX or len(path.parts) > 1
+    places = [path] if named else [folder / f"{name}{SUFFIX}" for folder in folders]
+    try:
+        return next((place for place in places if place.is_file()), None)
+    except (OSError, ValueError):  # a name that no file can have
+        return None

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ..crash import write_crash_report
 from ..runs.events import QuestionAsked, SessionEvent
 from ..runs.runs import RunStore
 from ..settings.settings import Settings
 from .printer import Printer, Shown
-
-_LOG = logging.getLogger(__name__)
 
 #: Writes to the terminal per second, at most: output that arrives in between is written together.
 RATE = 25.0
@@ -86,8 +84,8 @@ class Pump:
         """Apply and show a little; True if something was shown."""
         try:
             return self._take(self._session.drain(_BUDGET))
-        except Exception:  # the pump must live as long as the session: without it every run would stand still
-            _LOG.exception("an event could not be shown")
+        except Exception as error:  # the pump must live as long as the session: without it all runs would stand still
+            write_crash_report(error, ["an event could not be shown"])
             return False
 
     def _take(self, events: Sequence[SessionEvent]) -> bool:

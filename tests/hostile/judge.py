@@ -41,7 +41,8 @@ def foreign_in_strips(strips: Iterable[Strip]) -> list[str]:
 
 
 #: What prompt_toolkit, our printer and our progress line write; none of it has the corpus' parameters.
-_OURS = re.compile(rb"\x1b\[\??(?!6;66)[0-9;]*[ABCDHJKmhln]")
+_OURS = re.compile(rb"\x1b\[\??(?!6;6)[0-9;]*[ABCDHJKmhln]")
+_COLOURS = re.compile(rb"\x1b\[(?!6;6)[0-9;]*m")
 _MODES = re.compile(rb"\x1b\[\?(\d+)[hl]")
 _KNOWN_MODES = {b"1", b"7", b"12", b"25", b"2004"}
 _MARKED = re.compile(rb"<(\d{4})>(.*?)</\1>", re.DOTALL)
@@ -54,7 +55,7 @@ def foreign_in_terminal(data: bytes) -> list[str]:
     found = [f"mode {mode!r}" for mode in set(_MODES.findall(data)) - _KNOWN_MODES]
     rest = _OURS.sub(b"", data)
     found += foreign(rest.decode("utf-8", "surrogateescape"), "\r\n\x08\t")
-    for number, shown in _MARKED.findall(rest):
+    for number, shown in _MARKED.findall(_COLOURS.sub(b"", data)):
         found += [
             f"attack {int(number)}: {what}" for what in foreign(shown.decode("utf-8", "surrogateescape"), "\r\n\t")
         ]
