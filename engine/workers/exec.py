@@ -11,7 +11,8 @@ from ClusterShell.NodeSet import NodeSet
 
 from ..client import EngineClient
 from ..errors import WorkerBadArgumentError, WorkerError
-from ..states import NodeEnd
+from ..names import NameRefusedError, check_node
+from ..states import Failure, FailureKind, NodeEnd, NodeState
 from .distant import DistantWorker
 from .process import ProcessClient
 
@@ -19,6 +20,11 @@ __all__ = ["WORKER_CLASS", "CopyClient", "ExecClient", "ExecWorker", "WorkerErro
 
 #: %% or %{name} or %name; the longer names first, so that %hosts is not %h followed by "osts".
 _WORD = re.compile(r"%(?:(%)|\{([^}]*)\}|(hosts|host|h|rank|n))")
+
+
+def no_option(path: str) -> str:
+    """A local path that no program can take for an option."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 class ExecClient(ProcessClient):
@@ -37,6 +43,20 @@ class ExecClient(ProcessClient):
         super().__init__(worker, node, stderr, timeout, autoclose)
         self.command = command
         self.rank = rank
+
+    def start(self) -> None:
+        """See EngineClient; a name that could be an option or shell text is refused before anything is started."""
+        try:
+            self.check_names()
+        except NameRefusedError as error:
+            self.finish(NodeEnd(NodeState.FAILED, 255, Failure(FailureKind.CONFIGURATION, str(error))))
+            return
+        super().start()
+
+    def check_names(self) -> None:
+        """Raise NameRefusedError for a name that must not reach a command line."""
+        for node in self.nodes:
+            check_node(node)
 
     @property
     def nodes(self) -> list[str]:
@@ -115,7 +135,7 @@ class CopyClient(ExecClient):
             command.append("-r")
         if self.preserve:
             command.append("-p")
-        source, dest = self.substitute(self.source), self.substitute(self.dest)
+        source, dest = no_option(self.substitute(self.source)), no_option(self.substitute(self.dest))
         return [*command, *([dest, source] if self.reverse else [source, dest])], None
 
 

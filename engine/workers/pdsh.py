@@ -12,7 +12,7 @@ from ClusterShell.NodeSet import NodeSet
 from ..client import EngineClient
 from ..errors import EngineClientNotSupportedError
 from ..states import NodeEnd, NodeState
-from .exec import CopyClient, ExecClient, ExecWorker
+from .exec import CopyClient, ExecClient, ExecWorker, no_option
 from .ssh import program
 
 __all__ = ["WORKER_CLASS", "PdcpClient", "PdshClient", "WorkerPdsh"]
@@ -144,7 +144,7 @@ class PdcpClient(_PdshBase, CopyClient):
             command.append("-r")
         if self.preserve:
             command.append("-p")
-        return [*command, self.source, self.dest], None
+        return [*command, no_option(self.source), no_option(self.dest)], None
 
 
 class WorkerPdsh(ExecWorker):

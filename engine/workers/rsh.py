@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from ..names import check_user
 from ..states import NodeEnd
 from .exec import CopyClient, ExecClient, ExecWorker
-from .ssh import program, words
+from .ssh import local_path, program, words
 
 __all__ = ["WORKER_CLASS", "Rcp", "Rsh", "WorkerRsh"]
 
@@ -19,6 +20,12 @@ class Rsh(ExecClient):
     """rsh to one node."""
 
     _told: int | None = None
+
+    def check_names(self) -> None:
+        """See ExecClient; the user, too."""
+        super().check_names()
+        if self.info("rsh_user"):
+            check_user(str(self.info("rsh_user")))
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
@@ -50,6 +57,12 @@ class Rsh(ExecClient):
 class Rcp(CopyClient):
     """rcp to or from one node."""
 
+    def check_names(self) -> None:
+        """See ExecClient; the user, too."""
+        super().check_names()
+        if self.info("rsh_user"):
+            check_user(str(self.info("rsh_user")))
+
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
         command = program(info("rcp_path"), "rcp") + words(info("rcp_options") or info("rsh_options"))
@@ -60,8 +73,12 @@ class Rcp(CopyClient):
         prefix = f"{info('rsh_user')}@{self.key}" if info("rsh_user") else str(self.key)
         if self.reverse:
             name = os.path.basename(self.source.rstrip("/"))
-            return [*command, f"{prefix}:{self.source}", os.path.join(self.dest, f"{name}.{self.key}")], None
-        return [*command, self.source, f"{prefix}:{self.dest}"], None
+            return [
+                *command,
+                f"{prefix}:{self.source}",
+                local_path(os.path.join(self.dest, f"{name}.{self.key}")),
+            ], None
+        return [*command, local_path(self.source), f"{prefix}:{self.dest}"], None
 
 
 class WorkerRsh(ExecWorker):

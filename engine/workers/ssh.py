@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ..names import check_user
 from ..states import Failure, FailureKind, NodeEnd, NodeState
 from .exec import CopyClient, ExecClient, ExecWorker
 
@@ -24,8 +25,19 @@ def program(value: Any, default: str) -> list[str]:
     return [os.path.expanduser(found[0]), *found[1:]] if found else [default]
 
 
+def local_path(path: str) -> str:
+    """A path of this host that scp takes neither for an option nor, for a colon in it, for another host's."""
+    return f"./{path}" if path.startswith("-") or ":" in path.partition("/")[0] else path
+
+
 class Ssh(ExecClient):
     """ssh to one node."""
+
+    def check_names(self) -> None:
+        """See ExecClient; the user, too."""
+        super().check_names()
+        if self.info("ssh_user"):
+            check_user(str(self.info("ssh_user")))
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
@@ -47,6 +59,12 @@ class Ssh(ExecClient):
 class Scp(CopyClient):
     """scp to or from one node."""
 
+    def check_names(self) -> None:
+        """See ExecClient; the user, too."""
+        super().check_names()
+        if user := self.info("scp_user") or self.info("ssh_user"):
+            check_user(str(user))
+
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
         command = program(info("scp_path"), "scp") + words(info("scp_options") or info("ssh_options"))
@@ -59,8 +77,12 @@ class Scp(CopyClient):
         prefix = f"{user}@[{self.key}]" if user else f"[{self.key}]"
         if self.reverse:
             name = os.path.basename(self.source.rstrip("/"))
-            return [*command, f"{prefix}:{self.source}", os.path.join(self.dest, f"{name}.{self.key}")], None
-        return [*command, self.source, f"{prefix}:{self.dest}"], None
+            return [
+                *command,
+                f"{prefix}:{self.source}",
+                local_path(os.path.join(self.dest, f"{name}.{self.key}")),
+            ], None
+        return [*command, local_path(self.source), f"{prefix}:{self.dest}"], None
 
 
 class WorkerSsh(ExecWorker):
