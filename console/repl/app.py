@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -41,9 +40,6 @@ from .streams import StreamSink, TerminalSink
 from .style import wants_color
 from .terminal import Ended, Terminal
 
-#: Seconds after Ctrl-C in which a line that is just accepted was meant by it.
-_EARLY = 0.3
-
 
 def run(session: Session) -> int:
     """The REPL on a session; returns the exit code. Uses standard input, output and error as they are."""
@@ -68,8 +64,10 @@ class _Repl:
         self.interpreter = Interpreter(session, self.registry, front_end)
         self.stopper = Stopper(session, self.say)
         self._interrupts = 0
-        self._interrupted_at = float("-inf")
         self._executing = False
+        #: Lines begun so far. Guarded, so that a Ctrl-C that is served late cannot stop the line after the one it met.
+        self._begun = 0
+        self._beginning = threading.Lock()
         printer = Printer(session.runs, paint, self.stopper.has_stopped)
         self.pump = Pump(session, printer, sink.show, self.asked, self.refresh)
 
@@ -84,12 +82,16 @@ class _Repl:
     def refresh(self) -> None:
         """The prompt's counts changed."""
 
-    def _stop_what_runs(self) -> None:
-        self.interpreter.stop()
-        self.stopper.stop_run()
+    def _stop_what_runs(self, begun: int) -> None:
+        with self._beginning:
+            if self._begun == begun:
+                self.interpreter.stop()
+                self.stopper.stop_run()
 
     def execute(self, line: str) -> int:
         """Run a line; returns its code. Ctrl-C stops what runs, a second one breaks the line off."""
+        with self._beginning:
+            self._begun += 1
         self._executing = True
         try:
             outcome = self.interpreter.execute(line)
@@ -115,11 +117,12 @@ class _Repl:
 
         def interrupted(_number: int, _frame: FrameType | None) -> None:
             self._interrupts += 1
-            self._interrupted_at = time.monotonic()
             if self._interrupts > 1 and self._executing:
                 raise KeyboardInterrupt
             # Not here: this thread may hold any lock at this moment.
-            threading.Thread(target=self._stop_what_runs, name="clusterdeck-interrupt", daemon=True).start()
+            stop = threading.Thread(target=self._stop_what_runs, args=(self._begun,), daemon=True)
+            stop.name = "clusterdeck-interrupt"
+            stop.start()
 
         def ended(number: int, _frame: FrameType | None) -> None:
             raise SystemExit(128 + number)
@@ -184,9 +187,9 @@ class _Interactive(_Repl):
         typed: Document | None = None
         while self.front_end.code is None:
             self._answer_questions()
-            self._interrupts = 0
+            self._forget_interrupts()
             try:
-                line = self.terminal.ask(self.prompt, typed)
+                line = self.terminal.ask(self.prompt, typed, self._forget_interrupts)
             except Ended as ended:  # a question came; what was typed stays
                 typed = ended.typed
                 continue
@@ -195,11 +198,14 @@ class _Interactive(_Repl):
             except KeyboardInterrupt:
                 continue
             typed = None
-            signalled = self._interrupts and time.monotonic() - self._interrupted_at < _EARLY
-            if self.terminal.interrupted_early() or signalled:
+            if self.terminal.interrupted_early() or self._interrupts:
                 self.say("interrupted before it began: nothing was run", "warning")
             elif line.strip():
                 self.execute(line)
+
+    def _forget_interrupts(self) -> None:
+        """What was pressed before the prompt read its first key meant nothing that is typed at it."""
+        self._interrupts = 0
 
     def asked(self, question: QuestionAsked) -> None:
         """The pump's thread: whoever has the keyboard asks."""

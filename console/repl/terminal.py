@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import Application
 from prompt_toolkit.document import Document
 from prompt_toolkit.input.base import Input
 from prompt_toolkit.input.typeahead import clear_typeahead, get_typeahead, store_typeahead
@@ -51,10 +52,25 @@ class Terminal:
 
     # -- reading
 
-    def ask(self, session: PromptSession[str], default: Document | None = None) -> str:
-        """Show a prompt and return its line. Raises EOFError, KeyboardInterrupt and Ended."""
+    def ask(
+        self, session: PromptSession[str], default: Document | None = None, on_ready: Callable[[], None] | None = None
+    ) -> str:
+        """Show a prompt and return its line. Raises EOFError, KeyboardInterrupt and Ended.
+
+        on_ready: called when keys are read one by one, so that Ctrl-C is no signal any more; not called where a line
+        that had been typed before answered the prompt at once.
+        """
+        waiting = on_ready is not None
+
+        def drawn(app: Application[str]) -> None:
+            nonlocal waiting
+            if waiting and not app.is_done and on_ready is not None:
+                waiting = False
+                on_ready()
+
         with self.keyboard:
             self._ending = False
+            session.app.after_render += drawn
             try:
                 line = session.prompt(
                     default=default or Document(),
@@ -65,6 +81,7 @@ class Terminal:
                 )
             finally:
                 self._shown = None
+                session.app.after_render -= drawn
             if self._ending:
                 raise Ended(session.default_buffer.document)
             return line
