@@ -52,62 +52,45 @@ class MsgTree:
             raise ValueError(f"mode of a MsgTree must be MODE_DEFER, MODE_SHIFT or MODE_TRACE, not {mode!r}")
         self.mode = mode
         self._places = _Places()
-        #: The key of the last `add`, if its place stands in `_here` and not yet in `_places`.
+        #: The key of the last `add`, and its lines that are not in the tree yet.
         self._last: Any = _NOBODY
-        self._here = self._places.root
+        self._waiting: list[bytes] = []
 
     def _settle(self) -> _Places:
-        """The places of all keys, up to date."""
+        """The places of all keys, with nothing waiting."""
         if self._last is not _NOBODY:
-            self._places[self._last] = self._here
-            self._last = _NOBODY
+            key, self._last = self._last, _NOBODY
+            self._places[key] = self._follow(key, self._waiting)
         return self._places
 
     # -- adding
 
     def add(self, key: Hashable, line: bytes) -> None:
         """Append one line to the key's message."""
-        # Called once per line, and the next line mostly is the same key's: that one's place is kept in `_here`, so
-        # that following where another key went costs no look-up in the dict of all keys.
-        if key is self._last:
-            place = self._here
-            child = place._first
-            if child is not None:
-                if child._beaten == line:
-                    self._here = child
-                    return
-            elif not place._shared:
-                # It leads the way: its run grows where it is.
-                if place._rest is None:
-                    place._rest = [line]
-                else:
-                    place._rest.append(line)
-                return
+        # Called once per line, and the next line mostly is the same key's: such lines wait and go in together.
+        last = self._last
+        if key is last:
+            self._waiting.append(line)
         else:
-            places = self._places
-            if self._last is not _NOBODY:
-                places[self._last] = self._here
-            place = places[key]
-            self._last, self._here = key, place
-        child = place._child(line)
-        if child is not None and child._beaten is not None:
-            self._here = child
-        elif self.mode == MODE_TRACE:
-            self._here = self._trace(key, place, line)
-        else:
-            self._here = self._advance(place, (line,))
+            if last is not _NOBODY:
+                self._places[last] = self._follow(last, self._waiting)
+            self._last = key
+            self._waiting = [line]
 
     def extend(self, key: Hashable, lines: Sequence[bytes]) -> None:
         """Append several lines to the key's message: as `add` for each, quicker."""
-        if not lines:
-            return
-        place = self._settle()[key]
-        if self.mode == MODE_TRACE:
-            for line in lines:
-                place = self._trace(key, place, line)
-        else:
-            place = self._advance(place, lines)
-        self._places[key] = place
+        if lines:
+            places = self._settle()
+            places[key] = self._follow(key, lines)
+
+    def _follow(self, key: Hashable, lines: Sequence[bytes]) -> MsgTreeElem:
+        """Where the key stands after these lines."""
+        place = self._places[key]
+        if self.mode != MODE_TRACE:
+            return self._advance(place, lines)
+        for line in lines:
+            place = self._trace(key, place, line)
+        return place
 
     def _advance(self, place: MsgTreeElem, lines: Sequence[bytes]) -> MsgTreeElem:
         """Where a key that stands at `place` stands after `lines`."""
@@ -116,17 +99,19 @@ class MsgTree:
             child = place._child(lines[position])
             if child is None:
                 return _append(place, lines[position:])
+            position += 1
             rest = child._rest
-            if rest is None:
-                matched = 1
-            else:
-                matched = 1 + _common(rest, lines[position + 1 : position + 1 + len(rest)])
-                if matched <= len(rest):
+            if rest is not None:
+                following = lines[position : position + len(rest)]
+                if rest == following:
+                    position += len(rest)
+                else:
+                    matched = _common(rest, following)
                     # A key that comes line by line would split at each of them: better once and for all.
-                    child = child._shatter() if count == 1 else child._split(matched)
-            child._share()
+                    child = child._shatter() if count == 1 else child._split(1 + matched)
+                    position += matched
+            child._shared = True
             place = child
-            position += matched
         return place
 
     def _trace(self, key: Hashable, place: MsgTreeElem, line: bytes) -> MsgTreeElem:
@@ -218,7 +203,7 @@ class MsgTree:
 
     def _descend(self) -> Iterator[tuple[MsgTreeElem, int]]:
         """Every element below the root, depth-first, with its depth; iterative, as outputs are long."""
-        stack = [(child, 1) for child in reversed(self._places.root.children)]
+        stack = [(child, 1) for child in reversed(self._settle().root.children)]
         while stack:
             elem, depth = stack.pop()
             depth += len(elem._rest or ())
@@ -253,6 +238,7 @@ class MsgTree:
             elem._first = elem._others = None
         self._places = _Places()
         self._last = _NOBODY
+        self._waiting = []
 
 
 def group_places(items: Iterable[tuple[Any, MsgTreeElem]]) -> list[tuple[MsgTreeElem, list[Any]]]:
@@ -282,8 +268,6 @@ def _append(place: MsgTreeElem, lines: Sequence[bytes]) -> MsgTreeElem:
 
 def _common(rest: list[bytes], lines: Sequence[bytes]) -> int:
     """How many lines both begin with."""
-    if rest == lines:
-        return len(rest)
     count = 0
     for one, other in zip(rest, lines, strict=False):
         if one != other:

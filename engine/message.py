@@ -13,7 +13,7 @@ class MsgTreeElem:
     joined by LF, without a last one; comparing is by content, also with bytes; there is no str().
     """
 
-    __slots__ = ("_beaten", "_first", "_keys", "_line", "_others", "_parent", "_rest", "_shared")
+    __slots__ = ("_first", "_keys", "_line", "_others", "_parent", "_rest", "_shared")
 
     def __init__(self, msgline: bytes | None = None, parent: MsgTreeElem | None = None) -> None:
         self._line = msgline
@@ -23,8 +23,6 @@ class MsgTreeElem:
         self._others: dict[bytes, MsgTreeElem] | None = None
         #: False while only the key that made this run stands at its end: then it may grow in place.
         self._shared = False
-        #: The line of a shared run of one line, None otherwise: what a key that follows others compares with.
-        self._beaten: bytes | None = None
         self._keys: list[Any] | None = None
 
     # -- the message
@@ -95,12 +93,6 @@ class MsgTreeElem:
             found.extend(self._others.values())
         return found
 
-    def _share(self) -> None:
-        """Another key stands here now: the run stays as it is."""
-        self._shared = True
-        if self._rest is None and self._keys is None:
-            self._beaten = self._line
-
     def _child(self, line: bytes) -> MsgTreeElem | None:
         first = self._first
         if first is not None and first._line == line:
@@ -126,21 +118,18 @@ class MsgTreeElem:
         assert self._line is not None
         assert self._rest is not None
         upper = first = self._split(1)
-        first._share()
+        first._shared = True
         rest, self._rest = self._rest, None
         if rest is not None:
             line = self._line
             for following in rest:
                 middle = MsgTreeElem(line, upper)
                 middle._shared = True
-                middle._beaten = line
                 upper._first = middle
                 upper, line = middle, following
             self._line = line
             self._parent = upper
             upper._first = self
-        if self._shared:
-            self._share()
         return first
 
     def _split(self, count: int) -> MsgTreeElem:
@@ -159,8 +148,6 @@ class MsgTreeElem:
             parent._others[self._line] = upper
         self._line = self._rest[count - 1]
         self._rest = self._rest[count:] or None
-        if self._shared:
-            self._share()
         self._parent = upper
         upper._first = self
         return upper
