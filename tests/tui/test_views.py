@@ -336,6 +336,17 @@ async def test_queue_view_keys() -> None:
         await deck.wait_line(pilot, ":queue cancel t1")
 
 
+async def test_a_text_asked_for_at_the_prompt_closes_to_the_prompt() -> None:
+    async with opened() as (deck, pilot):
+        main = deck.app.main
+        main.show_document("a text", [f"line {number}" for number in range(100)], "info")
+        await pilot.press("escape")
+        assert main.view == "panes"
+        assert main.focused is main.prompt
+        await pilot.press(*"sleep 300", "enter")
+        await deck.wait_line(pilot, "sleep 300")
+
+
 async def test_document_scrolls_and_searches() -> None:
     async with opened() as (deck, pilot):
         deck.app.main.show_document("a text", [f"line {number}" for number in range(100)], "info")

@@ -175,17 +175,22 @@ class MainScreen(Screen[None]):
         if self.query_one("#search", SearchBar).display:
             self.close_search()
         elif self.view == "document":
-            self.open_view(self._view_before, focus=True)
+            self.open_view(self._view_before)
         elif self.view == "panes" and self.panes.unzoom():
-            self.set_focus(self.focus_target())
+            self._leave_to_view()
         elif self.narrow and self.has_class("-list"):
             self.remove_class("-list")
-            self.set_focus(self.focus_target())
+            self._leave_to_view()
         elif bar.display:
             bar.close()
             self.deck.set_filter("")
         else:
             self.set_focus(self.prompt)
+
+    def _leave_to_view(self) -> None:
+        # Whoever types at the prompt stays there: the next letters are a command line, not keys of a view.
+        if self.focused is not self.prompt:
+            self.set_focus(self.focus_target())
 
     @on(ViewChosen)
     def _view_chosen(self, message: ViewChosen) -> None:
