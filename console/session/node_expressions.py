@@ -47,6 +47,8 @@ def loaded_groups() -> Any:
 
 
 _BRACKETS = re.compile(r"\[([^\]]*)\]|[,!&^\s]")
+#: What a group program's command line, which is a shell's, may be given.
+_WORD = re.compile(r"[A-Za-z0-9_@.,:/+*%=~\[\]][A-Za-z0-9_@.,:/+*%=~\[\]\-]*\Z")
 _RANGE = re.compile(r"\s*(\d+)-(\d+)(?:/(\d+))?", re.ASCII)
 
 
@@ -75,6 +77,7 @@ class DeckResolver:
 
     def group_nodes(self, group: str, namespace: str | None = None) -> list[str]:
         """Node names, or expressions of nodes, of one group."""
+        _check_word(group)
         return _checked(self._group_nodes(group, namespace))
 
     def _group_nodes(self, group: str, namespace: str | None) -> list[str]:
@@ -107,6 +110,7 @@ class DeckResolver:
 
     def node_groups(self, node: str, namespace: str | None = None) -> list[str]:
         """Groups of a node."""
+        _check_word(node)
         return list(self._groups().node_groups(node, namespace))
 
     @property
@@ -167,6 +171,12 @@ def _range_size(part: str) -> int:
     if max(map(len, match.groups(default=""))) > 18:
         return MAX_NODES + 1
     return max(0, int(match[2]) - int(match[1])) // max(1, int(match[3] or 1)) + 1
+
+
+def _check_word(name: str) -> None:
+    """Refuse a group's or node's name that a shell could take for more. Raises NodeExpressionError."""
+    if not _WORD.match(name):
+        raise NodeExpressionError(f"group {name!a} refused: use letters, digits and _ . : / @ + - in names of groups")
 
 
 def parse_nodes(expression: str, resolver: Any) -> NodeSet:
