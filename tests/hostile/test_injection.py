@@ -225,7 +225,7 @@ def test_user_names(worker: str, task: Task, scratch: Path, stand_in: tuple[str,
     config.write_text('Match exec "true %r"\n  Port 1\nHost *\n HostName 127.0.0.1\n ProxyCommand echo %r %h %n\n')
     task.set_info("ssh_config", str(config))
     task.set_default("distant_workername", worker)
-    ends = []
+    ends: list[Any] = []
     for user in _users():
         recorder = Ends()
         for key in ("ssh_user", "rsh_user"):
@@ -267,8 +267,8 @@ def test_paths_of_copies(worker: str, task: Task, scratch: Path, stand_in: tuple
             assert "][-oProxy" not in line
 
 
-def shells(make: Callable[[str], str | None], scratch: Path, wanted: str = "<%s>\\n") -> int:
-    """Run what `make` makes of each attack in one shell; how many there were. The values must come through as they are."""
+def shells(make: Callable[[str], str | None], scratch: Path) -> int:
+    """Run what `make` makes of each attack in one shell; how many there were. All values must come through."""
     made = [(text, line) for text in attacks() if "\0" not in text and (line := make(text)) is not None]
     script = "\n".join(line for _, line in made)
     done = subprocess.run(["sh", "-c", script], capture_output=True, stdin=subprocess.DEVNULL, check=False)
