@@ -26,6 +26,15 @@ PIECE = 16 * 1024
 _LOOK = 0.05
 
 
+def _pieces(text: str) -> Iterator[str]:
+    """Whole lines of about PIECE characters: the prompt is drawn between two pieces, so none may end inside a line."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
 class Ended(Exception):  # noqa: N818 (not an error)
     """The prompt was ended from outside by `end_prompt`; what was typed is the argument."""
 
@@ -136,8 +145,7 @@ class Terminal:
     def write(self, text: str) -> None:
         """Write whole lines; returns when the terminal has taken them."""
         with self._writing:
-            for start in range(0, len(text), PIECE):
-                piece = text[start : start + PIECE]
+            for piece in _pieces(text):
                 while self._shown is not None and self.output is not None:
                     if self._write_above(self._shown, piece):
                         break
