@@ -27,6 +27,11 @@ def no_option(path: str) -> str:
     return f"./{path}" if path.startswith("-") else path
 
 
+def local_path(path: str) -> str:
+    """A path of this host that scp and rcp take neither for an option nor, for a colon in it, for another host's."""
+    return f"./{path}" if path.startswith("-") or ":" in path.partition("/")[0] else path
+
+
 class ExecClient(ProcessClient):
     """The process of one node, or of all of them (`node` is then a NodeSet and `rank` None)."""
 
@@ -129,12 +134,19 @@ class CopyClient(ExecClient):
         self.reverse = reverse
         self.isdir = os.path.isdir(source)
 
+    def _copy_options(self) -> list[str]:
+        """What cp, scp and rcp call by the same names."""
+        return ["-r"] * (self.isdir or self.reverse) + ["-p"] * self.preserve
+
+    def _remote_paths(self, prefix: str) -> list[str]:
+        """Source and destination as scp and rcp take them; `prefix` is the node, and the user where there is one."""
+        if self.reverse:
+            name = os.path.basename(self.source.rstrip("/"))
+            return [f"{prefix}:{self.source}", local_path(os.path.join(self.dest, f"{name}.{self.key}"))]
+        return [local_path(self.source), f"{prefix}:{self.dest}"]
+
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
-        command = ["cp"]
-        if self.isdir or self.reverse:
-            command.append("-r")
-        if self.preserve:
-            command.append("-p")
+        command = ["cp", *self._copy_options()]
         source, dest = no_option(self.substitute(self.source)), no_option(self.substitute(self.dest))
         return [*command, *([dest, source] if self.reverse else [source, dest])], None
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from ..names import check_user
 from ..states import NodeEnd
 from .exec import CopyClient, ExecClient, ExecWorker
-from .ssh import local_path, program, words
+from .ssh import program, words
 
 __all__ = ["WORKER_CLASS", "Rcp", "Rsh", "WorkerRsh"]
 
@@ -66,19 +65,9 @@ class Rcp(CopyClient):
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
         command = program(info("rcp_path"), "rcp") + words(info("rcp_options") or info("rsh_options"))
-        if self.isdir or self.reverse:
-            command.append("-r")
-        if self.preserve:
-            command.append("-p")
+        command += self._copy_options()
         prefix = f"{info('rsh_user')}@{self.key}" if info("rsh_user") else str(self.key)
-        if self.reverse:
-            name = os.path.basename(self.source.rstrip("/"))
-            return [
-                *command,
-                f"{prefix}:{self.source}",
-                local_path(os.path.join(self.dest, f"{name}.{self.key}")),
-            ], None
-        return [*command, local_path(self.source), f"{prefix}:{self.dest}"], None
+        return [*command, *self._remote_paths(prefix)], None
 
 
 class WorkerRsh(ExecWorker):

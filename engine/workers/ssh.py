@@ -25,11 +25,6 @@ def program(value: Any, default: str) -> list[str]:
     return [os.path.expanduser(found[0]), *found[1:]] if found else [default]
 
 
-def local_path(path: str) -> str:
-    """A path of this host that scp takes neither for an option nor, for a colon in it, for another host's."""
-    return f"./{path}" if path.startswith("-") or ":" in path.partition("/")[0] else path
-
-
 class Ssh(ExecClient):
     """ssh to one node."""
 
@@ -68,21 +63,11 @@ class Scp(CopyClient):
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
         command = program(info("scp_path"), "scp") + words(info("scp_options") or info("ssh_options"))
-        if self.isdir or self.reverse:
-            command.append("-r")
-        if self.preserve:
-            command.append("-p")
+        command += self._copy_options()
         command += [*_connect_timeout(info("connect_timeout")), "-oBatchMode=yes"]
         user = info("scp_user") or info("ssh_user")
         prefix = f"{user}@[{self.key}]" if user else f"[{self.key}]"
-        if self.reverse:
-            name = os.path.basename(self.source.rstrip("/"))
-            return [
-                *command,
-                f"{prefix}:{self.source}",
-                local_path(os.path.join(self.dest, f"{name}.{self.key}")),
-            ], None
-        return [*command, local_path(self.source), f"{prefix}:{self.dest}"], None
+        return [*command, *self._remote_paths(prefix)], None
 
 
 class WorkerSsh(ExecWorker):
