@@ -1,75 +1,101 @@
-"""Worker processes for fault tests: each kills itself with SIGKILL at one of six points, or works."""
+"""Processes for fault tests: workers that kill themselves (SIGKILL) at one of six points, and a manager to be killed.
+
+`python faulty.py FD` is the nursery that forks them (see faults.py): everything is imported once, so a start costs
+milliseconds.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import sys
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from clusterdeck.engine.taskmanager.errors import StaleTask, TaskManagerTermination
+from clusterdeck.engine.taskmanager.frames import TO_WORKER, FrameReader, encode
+from clusterdeck.engine.taskmanager.manager import TaskManager
+from clusterdeck.engine.taskmanager.stores.redis_link import packed
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+#: A worker dies while it waits; after a task was handed to it; while it runs; in the middle of storing; after storing;
+#: while it signs off. "none" works until the end.
 POINTS = ("waiting", "handed", "running", "storing", "stored", "leaving")
 
 
-def die() -> None:
+class Stopwatch:
+    """Seconds by which any call took longer than it was allowed to wait."""
+
+    def __init__(self, say: Say | None = None) -> None:
+        self.longest = 0.0
+        self._say = say
+
+    def __call__(self, call: Callable[..., T], *arguments: Any, timeout: float | None = None) -> T:
+        start = time.monotonic()
+        try:
+            return call(*arguments) if timeout is None else call(*arguments, timeout=timeout)
+        finally:
+            took = time.monotonic() - start - (timeout or 0.0)
+            if took > self.longest:
+                self.longest = took
+                if self._say is not None:
+                    self._say(f"slow {took:.6f}")
+
+
+def die(pause: float = 0.0) -> None:
+    time.sleep(pause)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 def send_and_die(connection: Any, words: Any, _text: Any) -> None:
-    from clusterdeck.engine.taskmanager.stores.redis_link import packed
-
+    """The request goes out, the answer is not waited for."""
     connection.send_packed_command((packed(words),))
     die()
 
 
-def over_store(address: str, name: str, point: str, period: float) -> None:
-    """A worker right on the store (Redis). point: where it dies, or "none"."""
-    from clusterdeck.engine.taskmanager.errors import StaleTask, TaskManagerTermination
-    from clusterdeck.engine.taskmanager.manager import TaskManager
-
+def over_store(say: Say, address: str, name: str, point: str, period: float, pause: float) -> None:
+    """A worker right on the store (Redis). point: where it dies, after `pause` seconds."""
     manager = TaskManager(address, name=name)
+    watch = Stopwatch(say)
     pid = manager.register_process(period, f"pid {os.getpid()}")
     say("ready")
     if point == "waiting":
         try:
-            manager.get_task_with_tag("nothing", pid, timeout=0.05)
+            manager.get_task_with_tag("nothing", pid, timeout=pause)
         except TimeoutError:
             die()
     while True:
         try:
-            task_id, _, value = manager.get_any_task(pid, timeout=0.5)
+            task_id, _, value = watch(manager.get_any_task, pid, timeout=0.5)
         except TimeoutError:
-            manager.ping(pid)
+            watch(manager.ping, pid)
             continue
         except TaskManagerTermination:
             break
         if point in ("handed", "running"):
-            die()
+            die(pause if point == "running" else 0.0)
+        link: Any = manager._store._link  # type: ignore[attr-defined]
         if point == "storing":
-            # The request goes out, the answer is not waited for.
-            link = manager._store._link  # type: ignore[attr-defined]
             link._ask = send_and_die
         try:
-            manager.store_result(task_id, value * 2)
+            watch(manager.store_result, task_id, value * 2)
         except StaleTask:
             continue
         if point == "stored":
-            die()
+            die(pause)
         if point == "leaving":
-            link = manager._store._link  # type: ignore[attr-defined]
             link._ask = send_and_die
             manager.unregister_process(pid)
+    manager.close()
 
 
-def over_wire(path: str, point: str) -> None:
+def over_wire(say: Say, path: str, point: str, pause: float) -> None:
     """A worker on the Unix socket, with the six points between its frames."""
-    from clusterdeck.engine.taskmanager.frames import TO_WORKER, FrameReader, encode
-
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(path)
     reader = FrameReader(TO_WORKER)
@@ -79,21 +105,9 @@ def over_wire(path: str, point: str) -> None:
             if frame["kind"] == "welcome":
                 say("ready")
                 if point == "waiting":
-                    die()
+                    die(pause)
             elif frame["kind"] == "task":
-                lease = {"id": frame["id"], "attempt": frame["attempt"]}
-                if point == "handed":
-                    die()
-                sock.sendall(encode("ack", **lease))
-                if point == "running":
-                    die()
-                result = encode("result", **lease, value=frame["parameters"] * 2)
-                if point == "storing":
-                    sock.sendall(result[: len(result) // 2])
-                    die()
-                sock.sendall(result)
-                if point == "stored":
-                    die()
+                _one_task(sock, frame, point, pause)
             elif frame["kind"] == "stored":
                 if point == "leaving":
                     sock.sendall(encode("bye"))
@@ -103,31 +117,75 @@ def over_wire(path: str, point: str) -> None:
                 sock.sendall(encode("bye"))
 
 
-def producing(address: str) -> None:
-    """A manager with a journal that does a bit of everything, and says what was acknowledged, until it is killed."""
-    from clusterdeck.engine.taskmanager.manager import TaskManager
+def _one_task(sock: socket.socket, frame: dict[str, Any], point: str, pause: float) -> None:
+    lease = {"id": frame["id"], "attempt": frame["attempt"]}
+    if point == "handed":
+        die(pause)
+    sock.sendall(encode("ack", **lease))
+    if point == "running":
+        die(pause)
+    result = encode("result", **lease, value=frame["parameters"] * 2)
+    if point == "storing":
+        sock.sendall(result[: len(result) // 2])
+        die(pause)
+    sock.sendall(result)
+    if point == "stored":
+        die()
 
+
+def producing(say: Say, address: str) -> None:
+    """A manager with a journal that does a bit of everything, and says what was acknowledged, until it is killed."""
     manager = TaskManager(address)
+    watch = Stopwatch(say)
     pid = manager.register_process()
     say("ready")
     number = 0
     while True:
-        task_id = manager.add_task_request("t", number)
+        task_id = watch(manager.add_task_request, "t", number)
         say(f"added {task_id} {number}")
         if number % 3 == 1:
-            held, _, value = manager.get_any_task(pid, timeout=0)
+            held, _, value = watch(manager.get_any_task, pid, timeout=0)
             if number % 2:
                 say(f"storing {held}")
-                manager.store_result(held, value * 2)
+                watch(manager.store_result, held, value * 2)
                 say(f"stored {held}")
         if number % 7 == 5:
-            outcome = manager.try_outcome()
+            outcome = watch(manager.try_outcome)
             if outcome is not None:
                 say(f"fetched {outcome.task_id}")
         number += 1
 
 
+KINDS: dict[str, Callable[..., None]] = {"store": over_store, "wire": over_wire, "produce": producing}
+
+
+def _live(voice: int, kind: str, words: list[Any]) -> None:
+    """The whole life of a forked process."""
+
+    def say(text: str) -> None:
+        os.write(voice, text.encode() + b"\n")
+
+    KINDS[kind](say, *words)
+    os._exit(0)
+
+
+def nursery(orders: socket.socket) -> None:
+    """["spawn", kind, arguments] with a descriptor to speak on: forks, tells the pid; ["wait", pid]: its status."""
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(orders, 4096, 1)
+        if not data:
+            return
+        order, *arguments = json.loads(data)
+        if order == "wait":
+            orders.sendall(b"%d" % os.waitstatus_to_exitcode(os.waitpid(arguments[0], 0)[1]))
+            continue
+        pid = os.fork()
+        if pid == 0:
+            orders.close()
+            _live(descriptors[0], *arguments)
+        os.close(descriptors[0])
+        orders.sendall(b"%d" % pid)
+
+
 if __name__ == "__main__":
-    {"store": over_store, "wire": over_wire, "produce": producing}[sys.argv[1]](  # type: ignore[operator]
-        *[float(word) if word.replace(".", "", 1).isdigit() else word for word in sys.argv[2:]]
-    )
+    nursery(socket.socket(fileno=int(sys.argv[1])))

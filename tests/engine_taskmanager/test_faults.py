@@ -1,18 +1,16 @@
 """kill -9 of workers, managers and the Redis server: nothing lost, nothing accepted twice, nobody hangs.
 
-CLUSTERDECK_FAULT_RUNS: runs of each kind (default few; tests/bench/bench_taskmanager_faults.py does 1,000).
+A few runs of each kind (faults.py); tests/bench/bench_taskmanager_faults.py does a thousand.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,121 +18,48 @@ import pytest
 
 from clusterdeck.engine.taskmanager.errors import StaleTask, StoreUnavailable
 from clusterdeck.engine.taskmanager.manager import TaskManager
-from clusterdeck.engine.taskmanager.sockets import SocketServer
-
-FAULTY = str(Path(__file__).with_name("faulty.py"))
-POINTS = ("waiting", "handed", "running", "storing", "stored", "leaving")
-RUNS = int(os.environ.get("CLUSTERDECK_FAULT_RUNS", "1"))
-KILLS = int(os.environ.get("CLUSTERDECK_FAULT_KILLS", "4"))
-
-
-def spawn(*words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, FAULTY, *words], stdout=subprocess.PIPE, text=True)
+from clusterdeck.tests.engine_taskmanager.faults import (
+    POINTS,
+    Nursery,
+    journal_run,
+    redis_run,
+    restart_run,
+    wire_run,
+)
 
 
-def ready(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as nursery:
+        yield nursery
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Another seed for every test, the same ones every time."""
+    return random.Random(request.node.nodeid)
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_worker_killed_on_the_wire(point: str, tmp_path: Path) -> None:
-    for _ in range(RUNS):
-        manager = TaskManager()
-        server = SocketServer(manager, str(tmp_path / "q")).start()
-        victim = spawn("wire", server.path, point)
-        ready(victim)
-        ids = manager.add_task_requests("t", range(5))
-        assert victim.wait(10) == -signal.SIGKILL
-        worker = spawn("wire", server.path, "none")
-        found = Counter(manager.get_any_result(timeout=10)[0] for _ in ids)
-        assert found == Counter(ids)
-        assert manager.try_outcome() is None
-        server.stop_workers()
-        assert worker.wait(10) == 0
-        assert manager.processes() == []
-        end(worker)
-        end(victim)
-        server.close()
+def test_worker_killed_on_the_wire(point: str, nursery: Nursery, tmp_path: Path, chance: random.Random) -> None:
+    for _ in range(3):
+        wire_run(nursery, point, tmp_path, chance).check()
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_worker_killed_on_redis(point: str, redis_server: Any) -> None:
-    for _ in range(RUNS):
-        name = f"fault{os.getpid()}-{random.getrandbits(40)}"
-        manager = TaskManager(redis_server.address, name=name, factor=2.0)
-        victim = spawn("store", redis_server.address, name, point, "0.1")
-        ready(victim)
-        ids = manager.add_task_requests("t", range(5))
-        assert victim.wait(10) == -signal.SIGKILL
-        worker = spawn("store", redis_server.address, name, "none", "5.0")
-        found: Counter[str] = Counter()
-        for _ in ids:
-            task_id, _, value = manager.get_any_result(timeout=10)
-            found[task_id] += 1
-            assert value == int(task_id.split("_")[1]) * 2
-        assert found == Counter(ids)
-        assert manager.try_outcome() is None
-        manager.terminate()
-        assert worker.wait(10) == 0
-        end(worker)
-        end(victim)
-        manager.close()
+def test_worker_killed_on_redis(point: str, nursery: Nursery, redis_server: Any, chance: random.Random) -> None:
+    for _ in range(3):
+        redis_run(nursery, point, redis_server.address, chance).check()
 
 
-def test_manager_killed_with_a_journal(tmp_path: Path) -> None:
-    for run in range(max(RUNS, KILLS)):
-        address = f"sqlite:///{tmp_path / f'journal{run}'}"
-        victim = spawn("produce", address)
-        ready(victim)
-        lines: list[str] = []
-        assert victim.stdout is not None
-        stop = threading.Timer(random.uniform(0.02, 0.3), victim.kill)
-        stop.start()
-        lines = victim.stdout.read().splitlines()
-        stop.join()
-        end(victim)
-        check_journal(address, lines)
+def test_manager_killed_with_a_journal(nursery: Nursery, tmp_path: Path, chance: random.Random) -> None:
+    for run in range(8):
+        journal_run(nursery, f"sqlite:///{tmp_path / f'journal{run}'}", chance).check()
 
 
-def check_journal(address: str, lines: list[str]) -> None:
-    """Every acknowledged request is there (or was fetched), every acknowledged result too, none twice."""
-    told = [line.split() for line in lines if line.count(" ") >= 1]
-    if lines and not lines[-1].startswith(("added", "stor", "fetched")):
-        told = told[:-1]
-    whole = told[:-1] if told and len(told[-1]) < (3 if told[-1][0] == "added" else 2) else told
-    added = {words[1]: int(words[2]) for words in whole if words[0] == "added"}
-    stored = {words[1] for words in whole if words[0] == "stored"}
-    storing = {words[1] for words in whole if words[0] == "storing"}
-    fetched = {words[1] for words in whole if words[0] == "fetched"}
-    manager = TaskManager(address)
-    found: dict[str, Any] = {}
-    while (outcome := manager.try_outcome()) is not None:
-        assert outcome.task_id not in found
-        found[outcome.task_id] = outcome.value
-    # One may have been fetched at the very moment of the kill, before that could be said.
-    missing = stored - found.keys() - fetched
-    assert len(missing) <= 1
-    assert not found.keys() & fetched
-    assert found.keys() <= storing
-    again: dict[str, Any] = {}
-    while (taken := manager.try_task()) is not None:
-        assert taken[0] not in again
-        again[taken[0]] = taken[2]
-        manager.store_result(taken[0], 0)
-    assert not again.keys() & (found.keys() | fetched)
-    lost = added.keys() - again.keys() - found.keys() - fetched - missing
-    assert not lost
-    assert all(again[task_id] == number for task_id, number in added.items() if task_id in again)
-    assert manager.add_task_request("t", 0) not in added.keys() | again.keys() | found.keys() | fetched
-    manager.close()
+def test_redis_killed_and_restarted_in_the_middle(own_redis: Any, chance: random.Random) -> None:
+    """Workers reconnect by themselves; 0 lost, 0 twice; once it is back no call hangs over a second."""
+    restart_run(own_redis, chance).check()
 
 
 def test_running_tasks_of_a_killed_manager(tmp_path: Path) -> None:
@@ -181,63 +106,6 @@ def test_journal_is_its_owners_and_refuses_strangers(tmp_path: Path) -> None:
         TaskManager(f"sqlite:///{tmp_path / 'no' / 'folder'}")
     with pytest.raises(ValueError, match="sqlite"):
         TaskManager("sqlite://")
-
-
-def test_redis_killed_and_restarted_in_the_middle(own_redis: Any) -> None:
-    """Workers reconnect by themselves; 0 lost, 0 twice; once it is back no call hangs over a second."""
-    total, workers = 300, 3
-    manager = TaskManager(own_redis.address, name="restart")
-    accepted: Counter[str] = Counter()
-    slowest: list[float] = []
-    over = threading.Event()
-    counting = threading.Lock()
-
-    def work() -> None:
-        mine = TaskManager(own_redis.address, name="restart")
-        pid = mine.register_process()
-        while not over.is_set():
-            start = time.monotonic()
-            try:
-                task_id, _, value = mine.get_any_task(pid, timeout=0.3)
-                mine.store_result(task_id, value)
-            except TimeoutError:
-                continue
-            except StaleTask:
-                continue
-            with counting:
-                accepted[task_id] += 1
-                if returned and start > returned[0]:
-                    slowest.append(time.monotonic() - start)
-        mine.close()
-
-    returned: list[float] = []
-    threads = [threading.Thread(target=work) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    ids: list[str] = []
-    for number in range(total):
-        ids.append(manager.add_task_request("t", number))
-        if number == total // 2:
-            own_redis.stop(signal.SIGKILL)
-
-            def restart() -> None:
-                own_redis.start()
-                returned.append(time.monotonic())
-
-            starter = threading.Timer(0.3, restart)
-            starter.start()
-    starter.join()
-    assert len(set(ids)) == total
-    found = Counter(manager.get_any_result(timeout=10)[0] for _ in ids)
-    assert found == Counter(ids)
-    over.set()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
-    assert accepted == Counter(ids)
-    assert max(slowest, default=0.0) < 1.0
-    assert manager.number_of_tasks() == ({}, {}, {})
-    manager.close()
 
 
 def test_redis_out_of_reach_is_said_in_time(tmp_path: Path) -> None:
