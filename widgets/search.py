@@ -7,9 +7,7 @@ import re
 from rich.segment import Segment
 from rich.style import Style
 
-#: A pattern is never tried on more of a line than this, so that a bad regex and a long line cannot stop the screen.
-LINE_LIMIT = 4096
-_NESTED = re.compile(r"\([^()]*[+*}][^()]*\)\s*[+*{]")
+from ..engine.patterns import LINE_LIMIT, compile_pattern
 
 
 class Search:
@@ -35,12 +33,9 @@ class Search:
             self._pattern = re.compile(re.escape(text), flags)
 
     def _compile(self, expression: str, flags: re.RegexFlag) -> re.Pattern[str] | None:
-        if _NESTED.search(expression):
-            self.error = "a repeated group inside a repeat could take for ever"
-            return None
         try:
-            return re.compile(expression, flags)
-        except re.error as error:
+            return compile_pattern(expression, flags)
+        except ValueError as error:
             self.error = str(error)
             return None
 
