@@ -15,10 +15,15 @@ from ..engine.states import NodeState
 
 @dataclass(frozen=True, slots=True)
 class OutputLine:
-    """One line as shown: clean text without a line end, and the stream it came from ("stdout" or "stderr")."""
+    """One line as shown: clean text without a line end, and the stream it came from ("stdout" or "stderr").
+
+    coloured: the bytes as the node sent them where they have colours, b"" otherwise; only for
+    `engine.sgr.styled_line`, which is a gate of its own.
+    """
 
     text: str
     stream: str
+    coloured: bytes = b""
 
 
 class GroupView(Protocol):
@@ -92,8 +97,11 @@ class RunView(Protocol):
     def reason(self, node: int) -> str:
         """Why the node failed, one clean line; empty where the return code says it all."""
 
+    def failure_kind(self, node: int) -> str:
+        """What kind of failure that was, in words (`refused`, `no route`); empty where it is not known."""
+
     def elapsed(self, node: int, now: float) -> float | None:
-        """Seconds the node has run (or ran); None before it started."""
+        """Seconds the node has run (or ran); of one that was never reached, the attempt; None before it started."""
 
     def last_line(self, node: int) -> str: ...
 
@@ -115,3 +123,6 @@ class RunView(Protocol):
 
     def transferred(self) -> tuple[int, int]:
         """Bytes done and bytes in all, for copies; (0, 0) otherwise."""
+
+    def progress(self, node: int) -> tuple[int, int]:
+        """The same of one node."""

@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ClusterShell.NodeSet import NodeSet
 
-from ...engine.states import NodeState
+from ...engine.states import FailureKind, NodeState
 from ...engine.text import clean_line, sanitize_text
 from .events import (
     STREAM_NAMES,
@@ -74,6 +74,8 @@ class Run:
         self._counts[NodeState.PENDING] = count
         self._rcs: dict[int, int] = {}
         self._reasons: dict[int, str] = {}
+        self._kinds: dict[int, str] = {}
+        self._dialled: dict[int, float] = {}
         self._begun: dict[int, float] = {}
         self._over: dict[int, float] = {}
         self._progress: dict[int, tuple[int, int]] = {}
@@ -125,28 +127,41 @@ class Run:
         self._counts[self.states[node]] -= 1
         self._counts[change.state] += 1
         self.states[node] = change.state
-        if change.state in (NodeState.CONNECTING, NodeState.RUNNING):
+        if change.state is NodeState.CONNECTING:
+            self._begun[node] = self._dialled[node] = change.at
+        elif change.state is NodeState.RUNNING:
             # The command's own time counts: a node that connected first begins anew when its command does.
             self._begun[node] = change.at
         elif change.state.finished:
             self._over[node] = change.at
+            if change.state is NodeState.UNREACHABLE and node in self._dialled:
+                # It never had a command: what it took was the attempt to connect.
+                self._begun[node] = self._dialled[node]
+            self._dialled.pop(node, None)
             if change.rc is not None:
                 self._rcs[node] = change.rc
             if change.failure is not None:
                 self._reasons[node] = sanitize_text(change.failure.reason).replace("\n", " ")
+                if change.failure.kind is not FailureKind.INTERNAL:
+                    self._kinds[node] = change.failure.kind.value
 
     def _restart(self, nodes: Sequence[int], attempt: int) -> None:
         for node in nodes:
             self._counts[self.states[node]] -= 1
             self._counts[NodeState.PENDING] += 1
             self.states[node] = NodeState.PENDING
-            for table in (self._rcs, self._reasons, self._begun, self._over, self._progress):
+            for table in self._per_node():
                 table.pop(node, None)
             self.output.reset(node)
             self._grouping.touch(node)
         self.attempts = attempt
         self.version += 1
         self.output_version += 1
+
+    def _per_node(self) -> Sequence[dict[int, Any]]:
+        return (
+            self._rcs, self._reasons, self._kinds, self._dialled, self._begun, self._over, self._progress,
+        )  # fmt: skip
 
     def regroup(self) -> None:
         """Look at every node's answer again (the output was read back)."""
@@ -192,6 +207,10 @@ class Run:
         """Why a node failed, one clean line; empty where the return code says it all."""
         return self._reasons.get(node, "")
 
+    def failure_kind(self, node: int) -> str:
+        """The FailureKind in words (`refused`, `no route`); empty where there is none."""
+        return self._kinds.get(node, "")
+
     def elapsed(self, node: int, now: float) -> float | None:
         """Seconds the node has run, or ran; None before it started."""
         begun = self._begun.get(node)
@@ -209,7 +228,8 @@ class Run:
         """A node's lines, clean."""
         from ...widgets.views import OutputLine  # batch runs never need one
 
-        return [OutputLine(shown(line), STREAM_NAMES[s]) for s, line in self.output.lines(node, start, stop)]
+        lines = self.output.lines(node, start, stop)
+        return [OutputLine(shown(line), STREAM_NAMES[s], coloured(line)) for s, line in lines]
 
     def merged_count(self) -> int:
         """Lines of all nodes in the order of arrival that are still at hand."""
@@ -219,7 +239,8 @@ class Run:
         """Lines of all nodes in the order of arrival, as (node number, line)."""
         from ...widgets.views import OutputLine
 
-        return [(n, OutputLine(shown(line), STREAM_NAMES[s])) for n, s, line in self._merged.lines(start, stop)]
+        lines = self._merged.lines(start, stop)
+        return [(n, OutputLine(shown(line), STREAM_NAMES[s], coloured(line))) for n, s, line in lines]
 
     @property
     def merged_forgotten(self) -> int:
@@ -243,6 +264,10 @@ class Run:
             done += node_done
             total += node_total
         return done, total
+
+    def progress(self, node: int) -> tuple[int, int]:
+        """Bytes done and bytes in all of one node's copy; (0, 0) otherwise."""
+        return self._progress.get(node, (0, 0))
 
     # -- what the next command uses
 
@@ -295,6 +320,11 @@ def shown(line: bytes) -> str:
         more = len(line) - SHOWN_LINE_BYTES
         return f"{clean_line(line[:SHOWN_LINE_BYTES])} [{more} bytes more]"
     return clean_line(line)
+
+
+def coloured(line: bytes) -> bytes:
+    """The line itself where it has colours of its own that may be shown (engine.sgr), else b""."""
+    return line if b"\x1b[" in line and len(line) <= SHOWN_LINE_BYTES else b""
 
 
 class RunStore:

@@ -66,6 +66,18 @@ def test_states_counts_times_and_sets(tmp_path: Path) -> None:
     assert run.ended == 107.0
 
 
+def test_a_node_that_was_never_reached_took_as_long_as_the_attempt(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    connecting = tuple(NodeChange(n, NodeState.CONNECTING, 100.0) for n in range(2))
+    run.apply(NodesChanged(1, connecting))
+    # The engine picks every node up before its end, those that could not be reached at their very end.
+    run.apply(NodesChanged(1, tuple(NodeChange(n, NodeState.RUNNING, 104.0) for n in range(2))))
+    run.apply(ended(0, NodeState.UNREACHABLE, 104.0, None, "no connection within 4 s"))
+    run.apply(ended(1, NodeState.OK, 105.0, 0))
+    assert run.elapsed(0, 999.0) == 4.0
+    assert run.elapsed(1, 999.0) == 1.0
+
+
 def test_groups_are_live_and_fold(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     for node in range(3):
