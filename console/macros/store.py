@@ -107,7 +107,7 @@ class _TrustBook:
 
     def _read(self) -> dict[str, dict[str, str]]:
         try:
-            content = json.loads(self._file.read_text("utf-8"))
+            content = json.loads(paths.read_private(self._file))
         except (OSError, ValueError):
             # A lost or broken book only means that macros are asked about once more.
             return {}

@@ -12,7 +12,7 @@ from ClusterShell.NodeSet import NodeSet
 
 from ...engine.text import sanitize_text
 from ..language.values import read_name
-from ..settings.paths import private_file
+from ..settings.paths import private_file, read_private
 
 _UNDO_DEPTH = 100
 
@@ -149,7 +149,7 @@ class Selection:
     def load(self, file: Path) -> None:
         """Take the saved sets of a file; a missing one holds none. Raises OSError and ValueError (a broken file)."""
         try:
-            content = json.loads(file.read_text("utf-8"))
+            content = json.loads(read_private(file))
         except FileNotFoundError:
             return
         if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):

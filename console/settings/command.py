@@ -68,7 +68,7 @@ def _trust(file: Path) -> int:
         return 1
     try:
         text = file.read_text("utf-8", "replace")
-        trust_project(file)
+        text = trust_project(file)
     except (TrustError, OSError) as error:
         sys.stderr.write(f"clusterdeck: {error}\n")
         return 6

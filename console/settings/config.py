@@ -152,25 +152,40 @@ def _trust_file() -> Path:
 
 def _is_trusted(file: Path) -> bool:
     try:
-        known = json.loads(_trust_file().read_text())
-        return bool(known.get(str(file.resolve())) == hashlib.sha256(file.read_bytes()).hexdigest())
-    except (OSError, ValueError, AttributeError):
+        remembered = _trusted_files().get(str(file.resolve()))
+        # Not a byte is read of what others put into the folder.
+        return remembered is not None and remembered == _digest(read_trusted(file))
+    except (OSError, TrustError):
         return False
 
 
-def trust_project(file: Path) -> None:
-    """Remember the hash of a project's file, so that it counts until it changes. Raises OSError or TrustError."""
-    read_trusted(file)
-    store = _trust_file()
+def _trusted_files() -> dict[str, str]:
+    """Real path of a project's file -> the hash that was agreed to; none where nothing (legible) is remembered."""
     try:
-        known = json.loads(store.read_text())
+        known = json.loads(paths.read_private(_trust_file()))
     except (OSError, ValueError):
-        known = {}
-    known[str(file.resolve())] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def trust_project(file: Path) -> str:
+    """Remember the hash of a project's file, so that it counts until it changes; gives the text that was agreed to.
+
+    Raises OSError or TrustError.
+    """
+    text = read_trusted(file)
+    store = _trust_file()
+    known = _trusted_files()
+    known[str(file.resolve())] = _digest(text)
     temporary = store.with_suffix(".new")
     with os.fdopen(paths.private_file(temporary, os.O_WRONLY | os.O_TRUNC), "w") as stream:
         json.dump(known, stream)
     temporary.replace(store)
+    return text
 
 
 def template() -> str:

@@ -7,10 +7,13 @@ Environment: CLUSTERDECK_CONFIG_DIR, CLUSTERDECK_STATE_DIR and CLUSTERDECK_CACHE
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
 APPLICATION = "clusterdeck"
+#: Never through a link, and never waiting for the other end of a pipe.
+_CAREFULLY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _LINUX = {"config": ".config", "state": ".local/state", "cache": ".cache"}
 
 
@@ -54,11 +57,39 @@ def state_dir() -> Path:
 
 
 def private_file(path: Path, flags: int) -> int:
-    """Open a file of the state folder with mode 0600 and return its descriptor; symbolic links are refused."""
-    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    if os.fstat(descriptor).st_mode & 0o077:
-        os.fchmod(descriptor, 0o600)
+    """Open a file of the state folder with mode 0600 and return its descriptor.
+
+    Symbolic links, files of others and what is no file are refused: the folder may have been open to others before it
+    was made private. Raises OSError.
+    """
+    # O_TRUNC comes after the check: what is not ours is not emptied either.
+    descriptor = os.open(path, (flags & ~os.O_TRUNC) | _CAREFULLY | os.O_CREAT, 0o600)
+    try:
+        _check_ours(path, descriptor)
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+        if flags & os.O_TRUNC:
+            os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+def read_private(path: Path) -> str:
+    """A text of the state folder, read with the same care. Raises OSError, and ValueError for what is no text."""
+    descriptor = os.open(path, os.O_RDONLY | _CAREFULLY)
+    with os.fdopen(descriptor, encoding="utf-8") as stream:
+        _check_ours(path, descriptor)
+        return stream.read()
+
+
+def _check_ours(path: Path, descriptor: int) -> None:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise PermissionError(1, f"{path} is not a regular file: remove it")
+    if status.st_uid not in (os.geteuid(), 0):
+        raise PermissionError(1, f"{path} belongs to another user: remove it")
 
 
 def user_config_file() -> Path:
