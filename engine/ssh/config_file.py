@@ -131,6 +131,7 @@ class Reader:
         self.sections: list[Section] = []
         self.warnings: list[str] = []
         self._home = home
+        self._user_file = user_file
         self._base = f"{home}/.ssh" if user_file else "/etc/ssh"
         self._on_read = on_read
 
@@ -156,6 +157,9 @@ class Reader:
             status = os.stat(path)
             if status.st_size > _MAX_FILE:
                 raise ConfigError(f"{path} is too large for a configuration")
+            if self._user_file and (status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022):
+                # It may hold commands. OpenSSH refuses such a file, too.
+                raise ConfigError(f"{path} is not read: others could have written it (chown, chmod go-w)")
             text = Path(path).read_text("utf-8", "surrogateescape")
         except OSError as error:
             if must_exist or not isinstance(error, FileNotFoundError):
