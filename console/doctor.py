@@ -125,15 +125,14 @@ def _sources(settings: Settings) -> list[Finding]:
 
 
 def _groups(settings: Settings) -> list[Finding]:
-    from ClusterShell.NodeSet import std_group_resolver
     from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
 
-    from .start import use_groups_file
+    from .session.group_files import loaded_groups, use_groups_file
 
     use_groups_file(settings)
     try:
         # Names only: asking a source for its nodes could run a program of the site.
-        names = sorted(std_group_resolver().sources())
+        names = sorted(loaded_groups().sources())
     except (GroupResolverError, GroupSourceError, OSError) as error:
         return [Finding("groups", f"groups.conf: {error}", "error", "mend groups.conf")]
     return [Finding("groups", f"sources: {', '.join(names) or 'none'}; own groups: {len(settings.group_sets)}")]

@@ -13,6 +13,7 @@ from .records import open_records
 from .runs.changes import timer_notice
 from .runs.events import Notice
 from .runs.runs import Run
+from .session.group_files import use_groups_file
 from .session.node_expressions import NodeExpressionError
 from .session.selection import Selection
 from .session.session import Session
@@ -89,14 +90,6 @@ def _earlier_runs(problems: list[str]) -> list[Run]:
     except OSError as error:
         problems.append(f"runs of earlier sessions cannot be read: {error}")
         return []
-
-
-def use_groups_file(settings: Settings) -> None:
-    """Take the node groups from the file that the settings name, if they name one."""
-    if settings.groups.file:
-        from ClusterShell.NodeSet import set_std_group_resolver_config
-
-        set_std_group_resolver_config(settings.groups.file)
 
 
 def _store(selection: Selection, file: Any) -> None:

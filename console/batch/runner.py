@@ -21,6 +21,7 @@ from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..runs.events import STDERR, STDOUT, NodesChanged, Notice, SessionEvent
 from ..runs.runs import Run
+from ..session.group_files import use_groups_file
 from ..session.node_expressions import NodeExpressionError
 from ..session.session import RefusedError, Session
 from ..session.waves import plan_waves, spread
@@ -360,6 +361,7 @@ def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: Bin
     )
     from ..records import AuditError, open_records  # audit and run records, on the settings' terms
 
+    use_groups_file(settings)
     with termination_as_exception():
         try:
             with open_records(settings, interactive=False) as records:

@@ -12,17 +12,17 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from typing import Any
 
-from ClusterShell.NodeSet import NodeSet, NodeSetException, std_group_resolver
+from ClusterShell.NodeSet import NodeSet, NodeSetException
 from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
 
 from ...engine.names import NameRefusedError, check_node
 from ...engine.states import NodeState
 from ...engine.text import sanitize_text
 from ..runs.runs import Run, RunStore
+from .group_files import loaded_groups
 
 #: Words for the states of a run's nodes; `bad` is every end but ok.
 STATE_WORDS: dict[str, tuple[NodeState, ...]] = {
@@ -32,20 +32,6 @@ STATE_WORDS: dict[str, tuple[NodeState, ...]] = {
 
 #: More nodes than this are a slip of the keyboard, and would take the memory of the machine.
 MAX_NODES = 1_000_000
-_FIRST_USE = threading.Lock()
-
-
-def loaded_groups() -> Any:
-    """ClusterShell's group resolver, with its configuration read.
-
-    It reads that at its first use, and calls itself ready before it has: a second thread would find no group source.
-    """
-    with _FIRST_USE:
-        resolver = std_group_resolver()
-        resolver.sources()
-    return resolver
-
-
 _BRACKETS = re.compile(r"\[([^\]]*)\]|[,!&^\s]")
 #: What a group program's command line, which is a shell's, may be given.
 _WORD = re.compile(r"[A-Za-z0-9_@.,:/+*%=~\[\]][A-Za-z0-9_@.,:/+*%=~\[\]\-]*\Z")

@@ -13,7 +13,7 @@ from ..commands.catalogue import default_registry
 from ..interpreter.interpreter import Interpreter
 from ..repl.history import DeckHistory
 from ..repl.prompt import PromptParts, build_prompt
-from ..session.node_expressions import loaded_groups
+from ..session.group_files import loaded_groups
 from ..settings import paths
 from .frontend import TuiFrontEnd
 from .hangup import HangupWatch

@@ -11,7 +11,7 @@ import pytest
 from ClusterShell.NodeUtils import GroupResolverConfig
 
 from clusterdeck.console.runs.runs import RunStore
-from clusterdeck.console.session import node_expressions
+from clusterdeck.console.session import group_files
 from clusterdeck.console.session.node_expressions import DeckResolver, parse_nodes
 
 
@@ -26,7 +26,7 @@ class _SlowConfig(GroupResolverConfig):  # type: ignore[misc]
 def test_nobody_sees_half_read_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "groups.conf").write_text("[Main]\ndefault: local\n[local]\nmap: echo node[1-2]\n")
     resolver = _SlowConfig([str(tmp_path / "groups.conf")])
-    monkeypatch.setattr(node_expressions, "std_group_resolver", lambda: resolver)
+    monkeypatch.setattr(group_files, "std_group_resolver", lambda: resolver)
     ours = DeckResolver(RunStore(), lambda _name: None, lambda _name: None)
     together = threading.Barrier(4)
 
