@@ -76,8 +76,11 @@ class Victim:
         return [line for line in lines if not line.startswith("slow")]
 
     def wait(self) -> int:
-        """Its exit code, negative for a signal."""
+        """Its exit code, negative for a signal; -SIGABRT when it hung."""
+        impatience = threading.Timer(PATIENCE, os.kill, (self.pid, signal.SIGABRT))
+        impatience.start()
         self.lines()
+        impatience.cancel()
         self._voice.close()
         return self._nursery.wait(self.pid)
 

@@ -6,6 +6,7 @@ milliseconds.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from clusterdeck.engine.taskmanager.errors import StaleTask, TaskManagerTermination
+from clusterdeck.engine.taskmanager.errors import StaleTask, TaskManagerTermination, UnknownProcess
 from clusterdeck.engine.taskmanager.frames import TO_WORKER, FrameReader, encode
 from clusterdeck.engine.taskmanager.manager import TaskManager
 from clusterdeck.engine.taskmanager.stores.redis_link import packed
@@ -73,7 +74,11 @@ def over_store(say: Say, address: str, name: str, point: str, period: float, pau
         try:
             task_id, _, value = watch(manager.get_any_task, pid, timeout=0.5)
         except TimeoutError:
-            watch(manager.ping, pid)
+            with contextlib.suppress(UnknownProcess):
+                watch(manager.ping, pid)
+            continue
+        except UnknownProcess:  # a busy machine: it was silent too long
+            pid = manager.register_process(period, f"pid {os.getpid()}")
             continue
         except TaskManagerTermination:
             break
