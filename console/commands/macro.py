@@ -303,11 +303,16 @@ SPECS = (
     ),
     CommandSpec(
         "macro.expect", "expect", "macro: Expect", "check the last run's result", expect,
-        help="Counts: ok failed timeout unreachable aborted lost bad nodes groups lines rc:N; against a number, a "
-             "share of the nodes (95%) or all. A node set alone must not be empty. Several are joined by `and`.",
+        help="Counts: ok failed timeout unreachable aborted lost bad nodes groups lines rc:N, and out:/REGEX/ for the "
+             "nodes that wrote such a line; against a number, a share of the nodes (95%) or all. A node set alone must "
+             "not be empty. Several are joined by `and`.",
         arguments=(Argument("condition", Kind.CONDITION, "what must hold", raw=True),),
         options=(OF_RUN,),
-        examples=((":expect ok>=95%", ""), (":expect groups==1 and failed==0", "all answered the same")),
+        examples=(
+            (":expect ok>=95%", ""),
+            (":expect groups==1 and failed==0", "all answered the same"),
+            (":expect out:/^active$/==all", "all wrote this line"),
+        ),
     ),
     CommandSpec(
         "macro.on-failure", "on-failure", "macro: On failure", "stop or go on when a line fails", on_failure,

@@ -15,10 +15,7 @@ from .shell import preview
 
 _ONCE = Option("once", ("--once",), Kind.FLAG, "run once, that much later")
 _COUNT = Option("count", ("-n", "--count"), Kind.COUNT, "stop after that many rounds", "N")
-_STATES = tuple(f"@{word}" for word in ("failed", "timeout", "unreachable", "lost", "bad", "ok"))
-_UNTIL = Option(
-    "until", ("--until",), Kind.CHOICE, "stop after a round that leaves such a node", "@STATE", choices=_STATES
-)
+_UNTIL = Option("until", ("--until",), Kind.UNTIL, "stop after the first round for which this holds", "CONDITION")
 _SHORTEST = 0.1
 
 
@@ -84,8 +81,9 @@ SPECS = (
         timer,
         help=(
             "The first round begins at once, the next ones at the interval; a round that would begin while the one "
-            "before still runs is left out and counted as missed. --until @failed stops it after the first round in "
-            "which a node failed."
+            "before still runs is left out and counted as missed. After each round you are told which nodes ended or "
+            "answered otherwise than in the one before. --until takes results of a round (@failed, @rc:2), counts "
+            "(ok==all, timeout>=3) and what the nodes wrote (out:/REGEX/), as :expect does; quote it if it has blanks."
         ),
         aliases=("every",),
         arguments=(
@@ -97,11 +95,12 @@ SPECS = (
             (":timer 30s uptime", "every 30 seconds on the selection"),
             (":timer --once 5m -- systemctl restart app", "once, in five minutes"),
             (":timer --until @failed 10s -- curl -sf localhost/health", "until a node fails"),
+            (":timer --until out:/done/==all 5s -- tail -n1 job.log", "until all nodes wrote it"),
         ),
         danger=Danger.TOUCHES,
-        subwords=("cancel",),
+        subwords=("cancel", "list"),
     ),
-    CommandSpec("timer.list", "timers", "timer: List", "list timers", timers),
+    CommandSpec("timer.list", "timers", "timer: List", "list timers", timers, aliases=("timer list",)),
     CommandSpec(
         "timer.cancel",
         "timer cancel",

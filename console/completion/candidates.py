@@ -286,7 +286,8 @@ def _words(token: Token, sources: Sources) -> Iterator[Candidate]:
 def _conditions(token: Token, _sources: Sources) -> Iterator[Candidate]:
     yield from _plain(((f"@{word}", f"a node {text}") for word, text in _RESULTS.items()), token)
     yield from _plain(((f"{word}>=", f"count of nodes: {text}") for word, text in _RESULTS.items()), token)
-    yield from _plain(iter((("groups==", "different answers"), ("nodes>=", "nodes of the run"))), token)
+    others = (("groups==", "different answers"), ("nodes>=", "nodes of the run"), ("out:/", "a line of the output"))
+    yield from _plain(iter(others), token)
 
 
 def _workers(token: Token, _sources: Sources) -> Iterator[Candidate]:
@@ -316,6 +317,7 @@ _SOURCES: dict[Kind, Callable[[Token, Sources], Iterator[Candidate]]] = {
     Kind.SAVED: _saved,
     Kind.WORD: _words,
     Kind.CONDITION: _conditions,
+    Kind.UNTIL: _conditions,
     Kind.WORKER: _workers,
     Kind.DURATION: _durations,
     Kind.BATCHES: _batches,

@@ -1,4 +1,4 @@
-"""Conditions on a run: `ok>=95%`, `failed==0`, `rc:2<=1`, `groups==1`, `@failed`, joined by `and`.
+"""Conditions on a run: `ok>=95%`, `failed==0`, `rc:2<=1`, `out:/active/==all`, `@failed`, joined by `and`.
 
 | left side                              | counts                                            |
 |----------------------------------------|---------------------------------------------------|
@@ -6,25 +6,36 @@
 | `bad`                                  | nodes that did not end ok                         |
 | `nodes`                                | all nodes of the run                              |
 | `rc:N`                                 | nodes that returned N                             |
+| `out:/REGEX/`                          | nodes with a line in which it is found            |
 | `groups`                               | different answers                                 |
 | `lines`                                | lines of output from all nodes                    |
 
-The right side is a number, a share of the run's nodes (`95%`) or `all`. A node set alone holds when it is not empty.
+The right side is a number, a share of the run's nodes (`95%`) or `all`. A node set alone holds when it is not empty,
+`out:/REGEX/` alone when it is found on a node.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ...engine.patterns import LINE_LIMIT, compile_pattern
 from ...engine.states import NodeState
 from ..runs.runs import Run
 
-_COUNTED = ("ok", "failed", "timeout", "unreachable", "aborted", "lost", "bad", "nodes", "groups", "lines")
+_STATES = ("ok", "failed", "timeout", "unreachable", "aborted", "lost", "bad")
+_COUNTED = (*_STATES, "nodes", "groups", "lines")
+_OUTPUT = re.compile(r"out:/(?P<regex>(?:\\.|[^/\\])*)/")
+_AND = re.compile(r"\s+and\s+|\s*,\s+")
+_RC = re.compile(r"rc:\d{1,3}\Z", re.ASCII)
 _COMPARISON = re.compile(
-    r"(?P<left>[a-z]+|rc:\d{1,3})\s*(?P<sign>>=|<=|==|!=|=|<|>)\s*(?:(?P<number>\d{1,9}(?:\.\d+)?)(?P<share>%)?|all)\Z"
+    rf"(?P<left>[a-z]+|rc:\d{{1,3}}|{_OUTPUT.pattern})\s*(?P<sign>>=|<=|==|!=|=|<|>)"
+    r"\s*(?:(?P<number>\d{1,9}(?:\.\d+)?)(?P<share>%)?|all)\Z"
 )
+#: Lines looked at in one go.
+_CHUNK = 500
 _SIGNS: dict[str, Callable[[float, float], bool]] = {
     ">=": lambda a, b: a >= b,
     "<=": lambda a, b: a <= b,
@@ -68,8 +79,19 @@ Condition = Comparison | NotEmpty
 
 def read_condition(text: str) -> tuple[Condition, ...]:
     """The parts of a condition, all of which must hold. Raises ValueError naming the part that is wrong."""
-    parts = re.split(r"\s+and\s+|\s*,\s+", text.strip())
-    return tuple(_read_part(part) for part in parts)
+    return tuple(_read_part(part) for part in _parts(text.strip()))
+
+
+def _parts(text: str) -> list[str]:
+    """The text cut at `and` and at commas, but not inside of a regular expression."""
+    whole = [match.span() for match in _OUTPUT.finditer(text)]
+    parts: list[str] = []
+    start = 0
+    for cut in _AND.finditer(text):
+        if not any(begin < cut.start() < end for begin, end in whole):
+            parts.append(text[start : cut.start()])
+            start = cut.end()
+    return [*parts, text[start:]]
 
 
 def _read_part(part: str) -> Condition:
@@ -77,30 +99,59 @@ def _read_part(part: str) -> Condition:
     bare = part.removeprefix("not ").strip()
     if bare.startswith("@") and " " not in bare:
         return NotEmpty(bare, negated)
+    pattern = _OUTPUT.match(bare)
+    if pattern is not None:
+        _compiled(bare[: pattern.end()])
+        if pattern.end() == len(bare):
+            return Comparison(bare, "==" if negated else ">", 0.0, share=False)
     found = _COMPARISON.match(bare)
     if found is None or negated:
-        raise ValueError(f"{part!a} is not a condition: write ok>=95%, failed==0 or @failed")
+        raise ValueError(f"{part!a} is not a condition: write ok>=95%, failed==0, out:/word/ or @failed")
     left = found["left"]
-    if left not in _COUNTED and not left.startswith("rc:"):
-        raise ValueError(f"{left!a} cannot be counted: use {', '.join(_COUNTED)} or rc:N")
+    if pattern is None and left not in _COUNTED and not left.startswith("rc:"):
+        raise ValueError(f"{left!a} cannot be counted: use {', '.join(_COUNTED)}, rc:N or out:/REGEX/")
     if found["share"] and left in ("groups", "lines"):
         raise ValueError(f"{part!a}: {left} are not nodes, so a share of the nodes says nothing")
     number = float(found["number"]) if found["number"] else None
     return Comparison(left, found["sign"], number, bool(found["share"]))
 
 
+def _compiled(left: str) -> re.Pattern[str]:
+    """The pattern of `out:/REGEX/`. Raises ValueError."""
+    try:
+        return compile_pattern(left.removeprefix("out:/")[:-1].replace("\\/", "/"))
+    except ValueError as error:
+        raise ValueError(f"{left!a} cannot be looked for: {error}") from None
+
+
 def _count(run: Run, left: str) -> int:
-    if left.startswith("rc:"):
-        return len(run.nodes_with_rc(int(left[3:])))
-    if left == "nodes":
-        return len(run.names)
-    if left == "groups":
-        return len([group for group in run.groups() if group.line_count])
-    if left == "lines":
-        return run.lines_total
-    if left == "bad":
-        return sum(run.count(state) for state in NodeState if state.bad)
-    return run.count(NodeState[left.upper()])
+    if left.startswith("out:"):
+        pattern = _compiled(left)
+        return sum(_is_found(run, number, pattern) for number in range(len(run.names)))
+    with run.lock:
+        if left.startswith("rc:"):
+            return len(run.nodes_with_rc(int(left[3:])))
+        if left == "nodes":
+            return len(run.names)
+        if left == "groups":
+            return len([group for group in run.groups() if group.line_count])
+        if left == "lines":
+            return run.lines_total
+        if left == "bad":
+            return sum(run.count(state) for state in NodeState if state.bad)
+        return run.count(NodeState[left.upper()])
+
+
+def _is_found(run: Run, number: int, pattern: re.Pattern[str]) -> bool:
+    """Whether a line of a node has a match. Takes the run's lock for a few lines at a time only."""
+    start, count = 0, run.line_count(number)
+    while start < count:
+        with run.lock:
+            lines = run.lines(number, start, min(start + _CHUNK, count))
+        if any(pattern.search(line.text, 0, LINE_LIMIT) for line in lines):
+            return True
+        start += _CHUNK
+    return False
 
 
 def judge(text: str, run: Run | None, empty: Callable[[str], bool]) -> tuple[bool, str]:
@@ -108,16 +159,48 @@ def judge(text: str, run: Run | None, empty: Callable[[str], bool]) -> tuple[boo
 
     Raises ValueError where it cannot be read, or compares a run where there is none.
     """
-    reasons: list[str] = []
-    for part in read_condition(text):
+
+    def verdict(part: Condition) -> tuple[bool, str]:
         if isinstance(part, NotEmpty):
             nothing = empty(part.expression)
-            holds, reason = nothing == part.negated, f"{part.expression} is {'empty' if nothing else 'not empty'}"
-        elif run is None:
+            return nothing == part.negated, f"{part.expression} is {'empty' if nothing else 'not empty'}"
+        if run is None:
             raise ValueError("there is no run to compare with yet")
-        else:
-            holds, reason = part.holds(run)
+        return part.holds(run)
+
+    return _all(map(verdict, read_condition(text)))
+
+
+def _all(verdicts: Iterable[tuple[bool, str]]) -> tuple[bool, str]:
+    """Whether all hold, and what decided it."""
+    reasons: list[str] = []
+    for holds, reason in verdicts:
         if not holds:
             return False, reason
         reasons.append(reason)
     return True, ", ".join(reasons)
+
+
+# -- conditions on one run alone, for timers
+
+
+def read_until(text: str) -> tuple[Comparison, ...]:
+    """A condition that a single run decides: node sets may only be results of it (`@failed`, `@rc:2`).
+
+    Raises ValueError naming the part that is wrong.
+    """
+    return tuple(part if isinstance(part, Comparison) else _of_result(part) for part in read_condition(text))
+
+
+def _of_result(part: NotEmpty) -> Comparison:
+    word = part.expression.removeprefix("@")
+    if word not in _STATES and not _RC.match(word):
+        near = difflib.get_close_matches(word, _STATES, 1)
+        remedy = f"did you mean @{near[0]}?" if near else f"use @rc:N or one of {', '.join(f'@{s}' for s in _STATES)}"
+        raise ValueError(f"{part.expression!a} is no result of a round: {remedy}")
+    return Comparison(word, "==" if part.negated else ">", 0.0, share=False)
+
+
+def judge_round(text: str, run: Run) -> tuple[bool, str]:
+    """Whether a condition as `read_until` takes them holds for an ended run, and what decided it."""
+    return _all(part.holds(run) for part in read_until(text))

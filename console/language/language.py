@@ -259,7 +259,10 @@ class _Parser:
 
     def _missing(self, spec: CommandSpec, argument: Argument) -> LanguageError:
         name = argument.name.replace("_", " ")
-        return LanguageError(f":{spec.word} needs a {name}", len(self.line.rstrip(BLANKS)), f"usage: {spec.brief}")
+        article = "an" if name[0] in "aeio" else "a"
+        return LanguageError(
+            f":{spec.word} needs {article} {name}", len(self.line.rstrip(BLANKS)), f"usage: {spec.brief}"
+        )
 
 
 def placeholder_in(value: str, placeholders: Collection[str]) -> bool:

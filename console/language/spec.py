@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import values
-from .conditions import read_condition
+from .conditions import read_condition, read_until
 
 if TYPE_CHECKING:
     from ..interpreter.context import Context, Outcome
@@ -57,6 +57,7 @@ class Kind(enum.StrEnum):
     PARAMETER = "parameter"
     ASSIGNMENT = "NAME=VALUE"
     CONDITION = "condition"
+    UNTIL = "condition on a round"
     CHOICE = "choice"
     WORD = "command"
     VIEW = "view"
@@ -81,6 +82,7 @@ _CHECKS: Mapping[Kind, Callable[[str], object]] = {
     Kind.PARAMETER: values.read_parameter_name,
     Kind.ASSIGNMENT: values.read_assignment,
     Kind.CONDITION: read_condition,
+    Kind.UNTIL: read_until,
     Kind.WAIT: values.read_wait,
     Kind.USER: values.read_present,
     Kind.SETTING: values.read_present,

@@ -224,7 +224,6 @@ def judge_now(context: Context, condition: str, run: int | None = None) -> tuple
     if model is not None and model.ended is None and compared:
         context.executor.wait(model.id)
     try:
-        with runs.lock:
-            return judge(condition, model, empty)
+        return judge(condition, model, empty)
     except ValueError as error:
         raise CommandError(str(error), code=ExitCode.USAGE) from error

@@ -12,6 +12,7 @@ from ...engine.states import NodeState
 from ...engine.text import clean_text_line
 from ..commands import documents
 from ..frontend import Document
+from ..runs.changes import Before, round_before
 from ..runs.events import (
     STDERR,
     NodesRestarted,
@@ -56,6 +57,10 @@ class Paint:
     def warn(self, text: str) -> str:
         return self._sgr("33", text)
 
+    def changed(self, text: str) -> str:
+        """A line that a timer's round before did not have."""
+        return self._sgr("1;33", text)
+
     def level(self, level: str, text: str) -> str:
         """A line of a document or a notice."""
         return {"error": self.bad, "warning": self.warn}.get(level, lambda line: line)(text)
@@ -92,6 +97,9 @@ class Printer:
         self._stopped = stopped
         self._names: dict[int, list[str]] = {}
         self._late: dict[int, int] = {}
+        self._before: dict[int, Before | None] = {}
+        #: Rounds of each timer that were missed by the time of its last round.
+        self._missed: dict[int, int] = {}
 
     def take(self, events: Sequence[SessionEvent], mode: str) -> Shown:
         """The text for these events. mode: the setting `screen.output`, which may change at any time."""
@@ -124,11 +132,26 @@ class Printer:
         return into
 
     def _timer(self, number: int, rounds: int, run: int | None, missed: int, into: Shown) -> None:
+        """The first missed round is told at once, the others with the round that came at last: no flood."""
+        told = self._missed.get(number, 0)
         if run is None:
-            text = f"timer {number}: round {rounds} was missed, the one before still runs ({missed} missed)"
-            into.add_note(self._paint.warn(text))
-        else:
-            into.add_note(self._paint.faint(f"timer {number}: round {rounds} is #{run}"))
+            if missed == told + 1:
+                text = f"timer {number}: a round is missed, the one before still runs"
+                into.add_note(self._paint.warn(text))
+            return
+        self._missed[number] = missed
+        into.add_note(self._paint.faint(f"timer {number}: round {rounds} is #{run}"))
+        if missed > told:
+            into.add_note(self._paint.warn(f"timer {number}: {missed - told} missed before it, {missed} in all"))
+
+    def _round_before(self, run: Run) -> Before | None:
+        """The answers that a timer's run is compared with."""
+        if run.timer is None or not self._paint.color:
+            return None
+        if run.id not in self._before:
+            before = round_before(self._runs, run)
+            self._before[run.id] = None if before is None else Before(before)
+        return self._before[run.id]
 
     def _lines(self, event: OutputArrived, into: Shown, *, numbered: bool) -> None:
         """One line of text per line of output: the prefix cannot be forged, because a line never holds another."""
@@ -139,6 +162,7 @@ class Printer:
         if prefixes is None:
             prefixes = self._names[run.id] = [clean_text_line(name) for name in run.names]
         number = f"#{run.id} " if numbered else ""
+        before = self._round_before(run)
         for chunk in event.chunks:
             local = run.kind == "local"
             prefix = number if local else self._paint.node(f"{number}{prefixes[chunk.node]}:") + " "
@@ -149,7 +173,11 @@ class Printer:
                 lines = self._few(run.id, lines)
             for line in lines:
                 text = shown(line)
-                into.add_data(prefix + (self._paint.bad(text) if chunk.stream == STDERR else text))
+                if before is not None and before.is_new(run.names[chunk.node], text):
+                    text = self._paint.changed(text)
+                elif chunk.stream == STDERR:
+                    text = self._paint.bad(text)
+                into.add_data(prefix + text)
 
     def _few(self, run: int, lines: list[bytes]) -> list[bytes]:
         """Those of a stopped run's late lines that are shown."""
@@ -168,12 +196,14 @@ class Printer:
         elif mode == "gathered":
             for row in run.lines(0, 0, min(run.line_count(0), documents.MAX_LINES)):
                 into.add_data(row.text)
+        self._before.pop(run.id, None)
         if run.kind == "local" and run.count(NodeState.OK):
             return
         for line in self._summary(run):
             into.add_note(line)
 
     def _gathered(self, run: Run) -> Iterator[str]:
+        before = self._round_before(run)
         for group in run.groups():
             if group.line_count:
                 yield self._paint.faint(_RULE)
@@ -181,7 +211,8 @@ class Printer:
                 yield self._paint.faint(_RULE)
                 for start in range(0, group.line_count, 500):
                     for line in group.lines(start, min(start + 500, group.line_count)):
-                        yield line.text
+                        new = before is not None and before.is_new(run.names[group.members[0]], line.text)
+                        yield self._paint.changed(line.text) if new else line.text
 
     def _summary(self, run: Run) -> Iterator[str]:
         well = run.count(NodeState.OK) == len(run.names)

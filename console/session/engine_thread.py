@@ -129,6 +129,12 @@ class EngineThread:
         if driver is not None:
             driver.cancel(reason)
 
+    def judge_round(self, number: int, run: int, reason: str) -> None:
+        """What a timer's condition made of its round: a reason to end the timer, or ""."""
+        driver = self._timers.get(number)
+        if driver is not None:
+            driver.judged(run, reason)
+
     def is_running(self, number: int) -> bool:
         """Whether a run has not ended, as the engine's thread sees it."""
         return number in self._drivers
@@ -156,8 +162,6 @@ class EngineThread:
         self._drivers.pop(driver.number, None)
         if self._ending and not self._drivers:
             self._idle.set()
-        for timer in list(self._timers.values()):
-            timer.run_over(driver.number, driver.counts())
 
     def _call_later(self, delay: float, callback: Callable[[], None]) -> object:
         return self.task.timer(delay, _Callback(callback), autoclose=True)

@@ -117,10 +117,6 @@ class RunDriver:
             self._end_rest(range(len(self._names)), NodeState.LOST, failure)
             self._finish(stopped=False)
 
-    def counts(self) -> dict[NodeState, int]:
-        """How many nodes are in each state that occurs."""
-        return {state: found for state in NodeState if (found := self._states.count(state))}
-
     def feed(self, data: bytes | None) -> None:
         """Bytes for the command's standard input on every node; None ends it."""
         if data is None:

@@ -344,6 +344,8 @@ class Session:
                 if self._on_finish is not None:
                     self._on_finish(run)
                 run.done.set()
+                if run.timer is not None and self._timer_desk is not None and engine is not None:
+                    self._timer_desk.run_over(engine, run)
             applied.extend(batch.events)
             if time.monotonic() >= deadline:
                 break

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ClusterShell.NodeSet import NodeSet
 
-from ...engine.states import NodeState
 from ...engine.text import sanitize_text
+from ..language.conditions import judge_round, read_until
 from ..runs.events import TimerEnded, TimerFired
 from ..runs.options import RunOptions
-from .node_expressions import STATE_WORDS
+from ..runs.runs import Run
 
 if TYPE_CHECKING:
     from .engine_thread import EngineThread
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class TimerInfo:
     """A timer and how far it got. delay, interval: seconds; interval None = once.
 
-    until: a state's word such as `@failed`; the timer ends after the first round in which a node is in that state.
+    until: a condition such as `@failed` (see language/conditions.py); the timer ends after the first round for which
+    it holds.
     """
 
     id: int
@@ -44,8 +46,11 @@ class TimerInfo:
 class TimerDriver:
     """One timer in the engine's thread; the handler of its EngineTimer.
 
-    fire: begins a round and returns its run's id. still_running: whether a run has not ended. tell: hears of every
-    round (run id or None for a missed one) and of the end.
+    fire: begins a round and returns its run's id. still_running: whether a run has not ended. fired: hears of every
+    round (run id or None for a missed one), ended: of the end.
+
+    Where there is a condition, a round counts as going on until it was `judged`, which the console does on the run's
+    model: no further round begins before it is known whether there is to be one.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class TimerDriver:
         self._fired = fired
         self._ended = ended
         self._timer: Any = None
+        self._unjudged: int | None = None
         self._forget: Callable[[], object] = lambda: None
 
     def start(self, task: Any, forget: Callable[[], object]) -> None:
@@ -75,7 +81,8 @@ class TimerDriver:
         info = self.info
         if not info.active:
             return
-        if info.last_run is not None and self._still_running(info.last_run):
+        last = info.last_run
+        if last is not None and (last == self._unjudged or self._still_running(last)):
             self.info = replace(info, missed=info.missed + 1)
             self._fired(self.info, None)
             return
@@ -86,6 +93,7 @@ class TimerDriver:
             self.cancel(sanitize_text(str(error)) or type(error).__name__)
             return
         self.info = replace(info, rounds=info.rounds + 1, last_run=number)
+        self._unjudged = number if info.until is not None else None
         self._fired(self.info, number)
         if info.interval is None:
             self.cancel("done")
@@ -107,14 +115,12 @@ class TimerDriver:
         self._timer = None
         self.cancel(reason)
 
-    def run_over(self, number: int, counts: Mapping[NodeState, int]) -> None:
-        """A run ended: it may be the round that `until` waits for."""
-        until = self.info.until
-        if until is None or number != self.info.last_run:
-            return
-        states = STATE_WORDS[until.removeprefix("@")]
-        if any(counts.get(state) for state in states):
-            self.cancel(f"{until} in round {self.info.rounds}")
+    def judged(self, number: int, reason: str) -> None:
+        """What `until` makes of a round that ended: the reason to end the timer, or "" to go on."""
+        if number == self._unjudged:
+            self._unjudged = None
+            if reason:
+                self.cancel(reason)
 
 
 class TimerDesk:
@@ -128,8 +134,8 @@ class TimerDesk:
         """Check a timer, number it and arm it; `fire` begins a round, in the engine's thread. Raises ValueError."""
         if info.delay < 0 or (info.interval is not None and info.interval <= 0):
             raise ValueError("a timer needs a delay of 0 or more and an interval above 0 seconds")
-        if info.until is not None and info.until.removeprefix("@") not in STATE_WORDS:
-            raise ValueError(f"{info.until!r} is not a condition: use @ and one of {', '.join(STATE_WORDS)}")
+        if info.until is not None:
+            read_until(info.until)
         info = replace(info, id=next(self._numbers))
         driver = TimerDriver(
             info,
@@ -152,6 +158,24 @@ class TimerDesk:
         if info is None or not info.active:
             return False
         return engine.post(lambda: engine.cancel_timer(number, "cancelled"))
+
+    def run_over(self, engine: EngineThread, run: Run) -> None:
+        """A round ended: see whether it is the one that `until` waits for. In a thread of its own, as looking
+        through the output of many nodes takes its time, and the pump must not wait for it."""
+        info = self._timers.get(run.timer or 0)
+        if info is None or info.until is None:
+            return
+        until = info.until
+
+        def judge() -> None:
+            try:
+                holds, reason = judge_round(until, run)
+                reason = f"--until {until}: {reason}" if holds else ""
+            except Exception as error:  # a timer that nobody judges any more would stand still without a word
+                reason = f"--until {until}: {type(error).__name__}: {error}"
+            engine.post(lambda: engine.judge_round(info.id, run.id, reason))
+
+        threading.Thread(target=judge, name="timer-until", daemon=True).start()
 
     def applied(self, event: TimerFired | TimerEnded) -> None:
         """Take an event in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterdeck.console.runs.changes import changed_nodes, timer_notice
+from clusterdeck.console.runs.changes import COMPARED_LINES, Before, changed_nodes, timer_notice
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.runs import Run
 from clusterdeck.engine.states import NodeState
@@ -38,6 +38,16 @@ def test_the_notice_names_nodes_rounds_and_what_is_bad_now() -> None:
     good = timer_notice(session.runs, _round(session, {}))
     assert good is not None
     assert good.level == "info"
+    assert ", ok again: web2;" in good.text
+
+
+def test_lines_that_the_round_before_did_not_have_are_new() -> None:
+    session = FakeSession()
+    first = _round(session, {"web1": Answered("a\nb\n"), "web2": Answered("x\n" * (COMPARED_LINES + 1))})
+    before = Before(first)
+    assert [before.is_new("web1", line) for line in ("a", "b", "c")] == [False, False, True]
+    assert before.is_new("elsewhere", "a")
+    assert not before.is_new("web2", "y"), "too much to compare is not told"
 
 
 def test_timers_do_not_mix_and_other_runs_are_no_rounds() -> None:

@@ -138,10 +138,13 @@ def test_lines(line: str, expected: object) -> None:
         (":copy 'a b", 6, "single quote is never closed", ""),
         (':copy a "b', 8, "double quote is never closed", ""),
         (":copy a b\\", 9, "backslash", ""),
-        (":timer", 6, "needs a interval", ""),
+        (":timer", 6, "needs an interval", ""),
         (":timer 30q ls", 7, "not a duration", ""),
         (":timer 30s", 10, "needs a command", ""),
-        (":timer --until @filed 3s ls", 15, "none of", "@failed"),
+        (":timer --until @filed 3s ls", 15, "no result of a round", "@failed"),
+        (":timer --until out:/(/ 3s ls", 15, "cannot be looked for", ""),
+        (":timer --until 'out:/(a+)+/' 3s ls", 15, "for ever", ""),
+        (":timer --until @web 3s ls", 15, "no result of a round", "@rc:N"),
         (":retry faild", 7, "none of", "failed"),
         (":show x", 6, "not a number", ""),
         (":save a b", 8, "one word too many", ""),
@@ -226,7 +229,8 @@ def _value(part: Argument | Option) -> st.SearchStrategy[str]:
         Kind.SAVED: ["x", "undo"],
         Kind.PARAMETER: ["x", "a_b"],
         Kind.ASSIGNMENT: ["a=", "a=b c", "a='\"\\"],
-        Kind.CONDITION: ["@failed", "ok>=95%", "not @failed and groups==1"],
+        Kind.CONDITION: ["@failed", "ok>=95%", "not @failed and groups==1", "out:/a and b/==all"],
+        Kind.UNTIL: ["@rc:2", "timeout>=3", "out:/it's \\/done/ and ok==all"],
     }
     if part.kind in known:
         return st.sampled_from(known[part.kind])

@@ -110,14 +110,39 @@ def test_colours_are_only_ours(session: FakeSession) -> None:
 
 
 def test_notices_and_timers_are_told(session: FakeSession) -> None:
-    events: list[SessionEvent] = [Notice("warning", "look\x1bout"), TimerFired(1, 4, None, 2), TimerFired(1, 5, 9, 2)]
+    missed: list[SessionEvent] = [TimerFired(1, 4, None, number) for number in (1, 2, 3)]
+    events: list[SessionEvent] = [
+        Notice("warning", "look\x1bout"), *missed, TimerFired(1, 5, 9, 3), TimerFired(1, 6, 10, 3),
+        TimerFired(1, 6, None, 4), TimerFired(1, 7, 11, 4),
+    ]  # fmt: skip
     data, notes = printed(session, events, "both")
     assert data == []
     assert notes[0].isprintable()
     assert notes[1:] == [
-        "timer 1: round 4 was missed, the one before still runs (2 missed)",
+        "timer 1: a round is missed, the one before still runs",
         "timer 1: round 5 is #9",
+        "timer 1: 3 missed before it, 3 in all",
+        "timer 1: round 6 is #10",
+        "timer 1: a round is missed, the one before still runs",
+        "timer 1: round 7 is #11",
+        "timer 1: 1 missed before it, 4 in all",
     ]
+
+
+@pytest.mark.parametrize("mode", ["live", "gathered"])
+@pytest.mark.parametrize("color", [True, False])
+def test_what_a_timers_round_changed_stands_out(session: FakeSession, mode: str, color: bool) -> None:
+    runs = []
+    for said in ("same\nold\n", "same\nnew\n"):
+        session.answer = lambda _command, _node, said=said: Answered(out=said)  # type: ignore[misc]
+        runs.append(session.shell("cmd", NodeSet("n[1-2]"), RunOptions()))
+        runs[-1].timer = 1
+    data, _ = printed(session, events_of(runs[0]), mode, color=color)
+    assert "\x1b[1;33m" not in "".join(data)
+    data, _ = printed(session, events_of(runs[1]), mode, color=color)
+    marked = [line for line in data if line.endswith("\x1b[1;33mnew\x1b[0m")]
+    assert len(marked) == (0 if not color else 1 if mode == "gathered" else 2)
+    assert "\x1b[1;33msame" not in "".join(data)
 
 
 def test_events_of_runs_that_are_gone_are_left_out(session: FakeSession) -> None:

@@ -287,10 +287,21 @@ def test_a_timer_ends_on_its_condition(session: Session, pump: Pump, tmp_path: P
     command = f"echo x >> {tmp_path}/rounds; test $(grep -c x {tmp_path}/rounds) -lt 3"
     session.timer(0.0, 0.02, command, NodeSet("n1"), RunOptions(), until="@failed")
     pump(lambda: not session.timers()[0].active)
-    assert session.timers()[0].reason.startswith("@failed")
+    assert session.timers()[0].reason == "--until @failed: failed is 1 of 1"
     assert session.timers()[0].rounds == 3
-    with pytest.raises(ValueError, match="condition"):
+    with pytest.raises(ValueError, match="no result of a round"):
         session.timer(0.0, 1.0, "true", NodeSet("n1"), RunOptions(), until="@sometimes")
+
+
+@pytest.mark.parametrize("until", ["@rc:7", "rc:7==all", "out:/^round 3$/", "out:/3/==all and failed>0", "not @ok"])
+def test_a_timer_ends_on_codes_and_output(session: Session, pump: Pump, tmp_path: Path, until: str) -> None:
+    counted = f"echo x >> {tmp_path}/%h; n=$(grep -c x {tmp_path}/%h); echo round $n"
+    session.timer(0.0, 0.02, f"{counted}; test $n -lt 3 || exit 7", NodeSet("n[1-2]"), RunOptions(), until=until)
+    pump(lambda: not session.timers()[0].active)
+    assert session.timers()[0].rounds == 3
+    assert session.timers()[0].reason.startswith(f"--until {until}: ")
+    pump(lambda: not session.runs.running)
+    assert len(session.runs) == 3
 
 
 def test_a_round_that_is_refused_ends_its_timer_only(session: Session, pump: Pump) -> None:
