@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Sequence
@@ -14,6 +13,7 @@ from ..leases import DEFAULT_FACTOR, Process, Processes
 from ..tasks import DEFAULT_OPTIONS, Failure, ProcessInfo, TaskId, TaskInfo, TaskOptions, TaskState
 from .base import ANY_RESULT, Change, Claim, Counts, Event, Listener, RawOutcome, Termination
 from .lanes import Lanes
+from .polite_lock import PoliteLock
 from .records import Journal, Task, info_of
 
 WAITING = TaskState.WAITING
@@ -31,7 +31,7 @@ class MemoryStore:
     shared = False
 
     def __init__(self, *, limit: int | None = None, factor: float = DEFAULT_FACTOR) -> None:
-        self._lock = threading.Lock()
+        self._lock = PoliteLock()
         self._limit = limit
         self._numbers = itertools.count()
         self._fronts = itertools.count(-1, -1)
