@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prompt_toolkit.application import get_app
+from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, emacs_mode, has_completions, has_focus, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.search import stop_search
+
+from .suspend import NO_SHELL, stop, wrappers
 
 
 @Condition
@@ -35,11 +37,11 @@ def candidate_is_chosen() -> bool:
     return state is not None and state.current_completion is not None
 
 
-def deck_keys(stop_run: Callable[[], bool], say: Callable[[str], None]) -> KeyBindings:
+def deck_keys(stop_run: Callable[[], bool], say: Callable[[str], None], *, can_suspend: bool = False) -> KeyBindings:
     """Our bindings.
 
     stop_run: stops the current run and returns True, or False where nothing runs; must not block. say: tells the
-    operator one line.
+    operator one line. can_suspend: whether Ctrl-Z is the prompt's business.
     """
     keys = KeyBindings()
     typing = has_focus(DEFAULT_BUFFER)
@@ -85,4 +87,15 @@ def deck_keys(stop_run: Callable[[], bool], say: Callable[[str], None]) -> KeyBi
         event.app.current_buffer.cancel_completion()
 
     keys.add("escape", filter=typing & has_completions & emacs_mode)(close_menu)
+    if can_suspend:
+        keys.add("c-z")(lambda _event: _suspend(say))
     return keys
+
+
+def _suspend(say: Callable[[str], None]) -> None:
+    """Into the background, with the terminal as the shell left it."""
+    above = wrappers()
+    if above is None:
+        say(NO_SHELL)
+    else:
+        run_in_terminal(lambda: stop(above))
