@@ -31,7 +31,7 @@ from .deck import Deck
 from .errands import Errand, known_groups, look_at_queue
 from .frontend import TuiFrontEnd
 from .housekeeping import Collector
-from .keymap import load_keymap, normal
+from .keymap import load_keymap, normal, shown_key
 from .messages import LineAsked, LineOffered
 from .news import Newsreader
 from .palette import DeckCommands
@@ -40,28 +40,12 @@ from .resolver import ExpressionResolver
 from .screens.dialogs import ConfirmDialog, QuestionDialog
 from .screens.main import MainScreen
 from .shelf import Shelf
-from .theming import choose, load_themes
+from .stopping import Stopping
+from .wardrobe import Wardrobe
 
 T = TypeVar("T")
-#: Seconds in which a second Ctrl-C counts as one.
-ESCALATION = 3.0
 #: Seconds between two drawings of the prompt while runs go on.
 PROMPT_INTERVAL = 0.5
-_KEYS = {
-    "enter": "Enter",
-    "escape": "Esc",
-    "space": "Space",
-    "tab": "Tab",
-    "shift+tab": "S-Tab",
-    "pageup": "PgUp",
-    "pagedown": "PgDn",
-    "home": "Home",
-    "end": "End",
-    "up": "Up",
-    "down": "Down",
-    "left": "Left",
-    "right": "Right",
-}
 
 
 class ClusterdeckApp(App[int]):
@@ -108,14 +92,14 @@ class ClusterdeckApp(App[int]):
         self._pump = Pump(session, session.settings.screen.refresh, self._tick, self._tick_failed)
         self._news = Newsreader(self)
         self._shelf = Shelf(self)
+        self._stopping = Stopping(self)
+        self.wardrobe = Wardrobe(self)
         self._collector = Collector()
         self._groups_errand = Errand(lambda: known_groups(groups), self._groups_seen, self.call_soon)
         self._queue_errand = Errand(self._look_at_queue, self._queue_seen, self.call_soon)
-        self._interrupted_at = -ESCALATION
         self._prompt_stale = False
         self._prompt_drawn = 0.0
         self._prompt_version = -1
-        self._theme_names: list[str] = []
         #: The task queue (console.queue.QueueService), where there is one.
         self.queue: Any = None
 
@@ -127,14 +111,13 @@ class ClusterdeckApp(App[int]):
     def on_mount(self) -> None:
         screen = self.session.settings.screen
         use_ascii(screen.ascii)
-        self._load_themes(screen.theme)
+        problems = self.wardrobe.open(screen.theme, colour=not self._colourless)
         if screen.animation == "none" or (screen.animation == "auto" and "SSH_CONNECTION" in os.environ):
             self.animation_level = "none"
         keymap = load_keymap(screen.keymap, paths.config_dir() / "keys.toml")
         if keymap.keys:
             self.set_keymap(dict(keymap.keys))
-        if keymap.problems:
-            self.tell("; ".join(keymap.problems), "warning")
+        self._tell_problems([*problems, *keymap.problems])
         for spec in self.registry:
             self._bind(spec)
         # After Ctrl-Z and fg the terminal is empty, and Textual would paint only what changes.
@@ -166,16 +149,6 @@ class ClusterdeckApp(App[int]):
         self._collector.stop()
         self._front_end.detach()
         self._resolver.close()
-
-    def _load_themes(self, wanted: str) -> None:
-        loaded = load_themes(paths.config_dir() / "themes")
-        for theme in loaded.themes.values():
-            self.register_theme(theme)
-        self._theme_names = list(loaded.themes)
-        known = [*loaded.themes, *(name for name in self.available_themes if name not in loaded.themes)]
-        self.theme, problem = choose(wanted, known, colour=not self._colourless)
-        for line in (*loaded.problems, *([problem] if problem else [])):
-            self.tell(line, "warning")
 
     # -- the pump
 
@@ -271,35 +244,13 @@ class ClusterdeckApp(App[int]):
         self.action_interrupt()
 
     def action_interrupt(self) -> None:
-        """Once: the run on show, or the newest. Twice: all runs. What was gathered stays; nothing ever quits here."""
-        runs = self.session.runs.running
-        now = time.monotonic()
-        again = now - self._interrupted_at < ESCALATION
-        self._interrupted_at = now
-        if not runs:
-            self.tell("Nothing runs. Ctrl-Q leaves.", "information")
-        elif again:
-            self.session.abort(None)
-            self.tell(f"Stopping all {len(runs)} runs; results so far stay.", "warning")
-        else:
-            shown = self.deck.run
-            run = shown if shown is not None and shown in runs else runs[-1]
-            self.session.abort(run.id)
-            more = " Once more stops all runs." if len(runs) > 1 else ""
-            self.tell(f"Stopping #{run.id}; results so far stay.{more}", "warning")
+        self._stopping.interrupt()
 
     def action_leave(self) -> None:
-        """Leave; asks first if runs are alive."""
-        runs = self.session.runs.running
-        timers = [timer for timer in self.session.timers() if timer.active]
-        if not runs and not timers:
-            self.end(0)
-            return
-        lines = [f"#{run.id} {run.line}" for run in runs[:10]] + [
-            f"timer {timer.id}: {timer.command}" for timer in timers[:10]
-        ]
-        asked = Confirmation(f"{len(runs)} runs and {len(timers)} timers are alive. Stop them and leave?", tuple(lines))
-        self.open_dialog(ConfirmDialog(asked), lambda agreed: self.end(0) if agreed else None)
+        self._stopping.leave()
+
+    def action_suspend_process(self) -> None:
+        self._stopping.suspend()
 
     def end(self, code: int) -> None:
         """Leave with this exit code; a line that waits for something is not waited for."""
@@ -321,6 +272,13 @@ class ClusterdeckApp(App[int]):
         severity: Any = level if level in ("information", "warning", "error") else "information"
         self.notify(clean, severity=severity, markup=False, timeout=4 if level == "information" else 8)
 
+    def _tell_problems(self, problems: Sequence[str]) -> None:
+        """What is wrong in the operator's files: one toast, however much it is; all of it is in the log."""
+        if problems:
+            more = f"\n{len(problems) - 1} more are in the log." if len(problems) > 1 else ""
+            self.tell(f"{problems[0]}{more}", "warning")
+            self.book.write("\n".join(sanitize_text(line) for line in problems[1:]), "warning")
+
     @on(Told)
     def _told(self, message: Told) -> None:
         self.tell(message.text, message.level)
@@ -335,23 +293,10 @@ class ClusterdeckApp(App[int]):
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys as people write them."""
-        shown = super().get_key_display(binding)
-        return f"^{shown[1:].upper()}" if shown.startswith("^") else _KEYS.get(binding.key, shown)
+        return shown_key(binding.key, super().get_key_display(binding))
 
     def action_next_theme(self) -> None:
-        names = self._theme_names
-        at = names.index(self.theme) if self.theme in names else -1
-        self.use_theme(names[(at + 1) % len(names)])
-
-    def use_theme(self, name: str) -> bool:
-        """Change the colours; False if there is no such theme."""
-        if name not in self.available_themes:
-            self.tell(f"there is no theme {name!a}; known are {', '.join(self._theme_names)}", "error")
-            return False
-        self.theme = name
-        self.main.refresh(layout=True)
-        self.tell(f"Theme {name}. Put  screen.theme = {name!r}  into the configuration to keep it.")
-        return True
+        self.wardrobe.next()
 
     def action_focus_swap(self) -> None:
         if self.screen is self.main:

@@ -25,6 +25,23 @@ _IMPOSSIBLE = {
     "ctrl+left_square_bracket": "a terminal sends Escape",
 }
 
+#: Keys whose names are not how people write them.
+_WRITTEN = {
+    "enter": "Enter",
+    "escape": "Esc",
+    "space": "Space",
+    "tab": "Tab",
+    "shift+tab": "S-Tab",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "up": "Up",
+    "down": "Down",
+    "left": "Left",
+    "right": "Right",
+}
+
 #: What each preset changes of the defaults. "tmux-safe" keeps off what tmux and screen take for themselves.
 PRESETS: dict[str, dict[str, str]] = {
     "default": {},
@@ -118,6 +135,11 @@ def normal(key: str) -> str:
     *modifiers, last = key.replace("-", "+").split("+")
     shift_lost = [modifier.lower() for modifier in modifiers]
     return "+".join([*shift_lost, last.lower() if len(last) > 1 or modifiers else last])
+
+
+def shown_key(key: str, shown: str) -> str:
+    """A key as people write it. key: by Textual's name; shown: as Textual would write it."""
+    return f"^{shown[1:].upper()}" if shown.startswith("^") else _WRITTEN.get(key, shown)
 
 
 def key_problem(key: str) -> str:

@@ -89,9 +89,9 @@ class Shelf:
             return True
         if name == "theme":
             if arguments:
-                self._app.use_theme(arguments[0])
+                self._app.wardrobe.wear(arguments[0])
             else:
-                self._app.action_next_theme()
+                self._app.wardrobe.next()
             return True
         return False
 

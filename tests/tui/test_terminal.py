@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import signal
@@ -18,16 +17,23 @@ from clusterdeck.tests.support.tmux import Tmux
 Open = Callable[..., Tmux]
 
 
+COMMAND = [sys.executable, "-m", "clusterdeck", "-w", "node[1-4]", "-O", "run.worker=exec"]
+
+
 @pytest.fixture
-def console(tmp_path: Path) -> Iterator[Open]:
+def folders(tmp_path: Path) -> dict[str, str]:
+    """Settings, history and caches of the test's own."""
+    return {f"CLUSTERDECK_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "STATE", "CACHE")}
+
+
+@pytest.fixture
+def console(folders: dict[str, str], tmp_path: Path) -> Iterator[Open]:
     """The console on nodes of this machine (no SSH), under a shell that tells how it ended."""
     opened: list[Tmux] = []
 
     def start(columns: int = 100, rows: int = 30, **environment: str) -> Tmux:
-        command = [sys.executable, "-m", "clusterdeck", "-w", "node[1-4]", "-O", "run.worker=exec"]
         modes = "stty -a | tr ' ' '\\n' | grep -x -e echo -e icanon"
-        script = f"{shlex.join(command)}; echo ended with $?; {modes}; cat"
-        folders = {f"CLUSTERDECK_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "STATE", "CACHE")}
+        script = f"{shlex.join(COMMAND)}; echo ended with $?; {modes}; cat"
         terminal = Tmux(
             ["sh", "-c", script], columns=columns, rows=rows, environment=folders | environment, cwd=tmp_path
         )
@@ -85,16 +91,30 @@ def test_ctrl_c_keeps_the_console_and_the_results(console: Open) -> None:
     terminal.wait_for("before-42")
 
 
-def test_suspend_and_come_back(console: Open, tmp_path: Path) -> None:
+def test_suspend_and_come_back_from_under_a_script(folders: dict[str, str], tmp_path: Path) -> None:
+    """As `make demo` does it: what stands between the console and the shell has to stop with it."""
+    with Tmux(["/bin/bash", "--norc", "-i"], environment=folders, cwd=tmp_path) as shell:
+        shell.wait_for("bash-")
+        shell.line(f"sh -c '{shlex.join(COMMAND)}; echo ended with $?'")
+        shell.wait_for("Enter run", 30)
+        for turn in range(2):
+            shell.key("C-z")
+            shell.wait_for("Stopped")
+            shell.line("stty -a | grep -o ' *[-]*icanon'; fg")
+            shell.wait_for("Enter run")
+            shell.line(f"echo back-$((1+{turn}))")
+            shell.wait_for(f"back-{1 + turn}")
+        shell.line(":quit")
+        shell.wait_for("ended with 0")
+        assert re.search(r"^ *icanon", shell.screen(), re.MULTILINE)
+
+
+def test_without_a_shell_it_is_not_suspended(console: Open) -> None:
     terminal = console()
-    process = process_of(terminal)
     terminal.key("C-z")
-    terminal.wait_for(lambda _screen: process.status() == psutil.STATUS_STOPPED)
-    terminal.wait_for(lambda screen: "Enter run" not in screen)
-    os.kill(process.pid, signal.SIGCONT)
-    terminal.wait_for("Enter run")
-    terminal.line("echo back-$((1+1))")
-    terminal.wait_for("back-2")
+    terminal.wait_for("There is no shell to go back to")
+    terminal.line("echo on-$((1+1))")
+    terminal.wait_for("on-2")
 
 
 def test_a_pager_gets_the_terminal_and_gives_it_back(console: Open, tmp_path: Path) -> None:
