@@ -11,7 +11,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 EXAMPLES = """\
 examples:
@@ -94,6 +95,16 @@ class _Parser(argparse.ArgumentParser):
         # Words of the command line may be names that others made.
         self.exit(2, f"{self.prog}: {sanitize_text(message)}\ntry: {self.prog} --help\n")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As its base, but a command's unknown option is an error of that command, not of the whole program."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            from .settings.settings import nearest
+
+            options = [name for name in self._option_string_actions if name.startswith("--")]
+            self.error(f"unknown option {unknown[0]!r}{nearest(unknown[0].partition('=')[0], options)}")
+        return found, unknown
+
 
 def make_parser(only: str = "") -> argparse.ArgumentParser:
     """The parser of the whole command line; the manual page and the shell completions are made from it, too.
@@ -137,7 +148,7 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         usage="clusterdeck run -w NODES [OPTIONS] COMMAND...",
         epilog=RUN_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        allow_abbrev=True,  # clush takes them, and lines of scripts are to stay as they are
     )
     add_run_arguments(run)
     run.set_defaults(handler=_run, parser=run)
@@ -196,18 +207,23 @@ def _console(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     # What is imported stays for good: looking for garbage in it only takes time.
     gc.disable()
-    from .batch.read import UsageError, read_arguments
-    from .batch.runner import run_batch
+    from .batch.read import UsageError, apply_options, read_flags, read_request, read_targets, wants_prompt
     from .settings.config import load_settings
 
+    notices: list[str] = []
+    conf = Path(arguments.conf) if arguments.conf else None
+    settings = load_settings(read_flags(arguments), notices=notices, mode=arguments.mode, clush_conf=conf)
     try:
-        request, flags = read_arguments(arguments)
+        if wants_prompt(arguments):
+            from .start import start_prompt
+
+            gc.enable()
+            return start_prompt(read_targets(arguments), apply_options(arguments, settings))
+        request = read_request(arguments, settings)
     except UsageError as error:
         arguments.parser.error(str(error))
-    if arguments.groupsconf:
-        flags["groups.file"] = arguments.groupsconf
-    notices: list[str] = []
-    settings = load_settings(flags, notices=notices)
+    from .batch.runner import run_batch
+
     gc.enable()
     for notice in notices if request.verbose else ():
         _fail(notice, 0)

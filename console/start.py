@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..engine.text import sanitize_text
 from .exits import ExitCode
@@ -20,6 +20,9 @@ from .session.session import Session
 from .settings import paths
 from .settings.config import load_settings
 from .settings.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from .batch.targets import TargetOptions
 
 
 def read_settings(overrides: Sequence[str], notices: list[str]) -> Settings:
@@ -41,13 +44,13 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
     """
     use_groups_file(settings)
     selection = Selection()
-    problems: list[str] = []
+    problems = _Problems()
     saved = paths.state_dir() / "node_sets.json"
     try:
         selection.load(saved)
     except (OSError, ValueError) as error:
-        problems.append(str(error))
-    with open_records(settings, interactive=interactive, warn=problems.append) as records:
+        problems.note(f"saved node sets are not read: {error}")
+    with open_records(settings, interactive=interactive, warn=problems.note) as records:
 
         def finished(run: Run) -> None:
             records.finished(run)
@@ -71,8 +74,7 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
             session.restore(_earlier_runs(problems))
         version = selection.version
         session.start()
-        for problem in problems:
-            session.tell(Notice("warning", sanitize_text(problem)))
+        problems.tell(session)
         try:
             yield session
         finally:
@@ -82,13 +84,34 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
                 _store(selection, saved)
 
 
-def _earlier_runs(problems: list[str]) -> list[Run]:
+class _Problems:
+    """Warnings for the operator, kept until there is a session that can tell them. Any thread."""
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+        self._session: Session | None = None
+
+    def note(self, text: str) -> None:
+        """Tell it, now or as soon as that is possible."""
+        if self._session is None:
+            self._kept.append(text)
+        else:
+            self._session.tell(Notice("warning", sanitize_text(text)))
+
+    def tell(self, session: Session) -> None:
+        """There is a session now."""
+        self._session = session
+        for text in self._kept:
+            self.note(text)
+
+
+def _earlier_runs(problems: _Problems) -> list[Run]:
     from .records.archive import archived_runs
 
     try:
         return archived_runs()
     except OSError as error:
-        problems.append(f"runs of earlier sessions cannot be read: {error}")
+        problems.note(f"runs of earlier sessions cannot be read: {error}")
         return []
 
 
@@ -134,6 +157,23 @@ def start_repl(nodes: str | None, overrides: Sequence[str]) -> int:
             return run(session)
     except NodeExpressionError as error:
         return _fail(str(error), ExitCode.USAGE)
+
+
+def start_prompt(options: TargetOptions, settings: Settings) -> int:
+    """The prompt on the nodes of a `clusterdeck run` line without a command, as clush has it; its exit code."""
+    from .batch.targets import targets
+    from .repl.app import run
+
+    try:
+        with open_session(settings, "", interactive=True) as session:
+            nodes = targets(options, session.resolve)
+            if len(nodes):
+                session.selection.replace(nodes, str(nodes))
+            return run(session)
+    except NodeExpressionError as error:
+        return _fail(str(error), ExitCode.USAGE)
+    except OSError as error:
+        return _fail(error.strerror or str(error), ExitCode.ERROR)
 
 
 def start_lines(lines: Sequence[str], nodes: str | None, overrides: Sequence[str], *, agree: bool = False) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ... import __version__
+
 EXAMPLES = """\
 examples:
   clusterdeck run -w node[1-9] uname -r              one line per node, as it arrives
@@ -23,6 +25,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     _add_copy(parser.add_argument_group("copies"))
     _add_connection(parser.add_argument_group("connections"))
     _add_course(parser.add_argument_group("course"))
+    parser.add_argument("--version", action="version", version=f"clusterdeck {__version__}")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command, or files to copy")
 
 
@@ -42,6 +45,7 @@ def _add_targets(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument("--pick", type=int, default=0, metavar="N", help="N of the nodes, at random")
     group.add_argument("-s", "--groupsource", dest="source", metavar="SOURCE", help="group source to use")
+    group.add_argument("--topology", metavar="FILE", help=argparse.SUPPRESS)
     group.add_argument("--groupsconf", metavar="FILE", help="another groups.conf")
 
 
@@ -90,6 +94,8 @@ def _add_connection(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-O", "--option", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="any setting"
     )
+    group.add_argument("-m", "--mode", metavar="MODE", help="run mode of clush.conf")
+    group.add_argument("--conf", metavar="FILE", help="another clush.conf")
     group.add_argument("-n", "--nostdin", action="store_true", help="do not read standard input")
     group.add_argument("--remote", choices=("yes", "no"), default="yes", help="no: run on this machine, once per node")
 

@@ -208,13 +208,3 @@ class Both:
         """Tell all."""
         for mode in self._modes:
             mode.finished()
-
-
-class Silent:
-    """Prints nothing (`--outdir` alone decides what is kept)."""
-
-    def shown(self, event: SessionEvent) -> None:
-        """Nothing."""
-
-    def finished(self) -> None:
-        """Nothing."""

@@ -4,55 +4,51 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 from typing import Any
 
 from ..runs.options import RunOptions
-from ..settings.settings import SettingsError, nearest, setting_names
+from ..settings.settings import Settings, SettingsError, nearest, setting_names
 from .request import BatchRequest
 from .targets import TargetOptions
 
-#: Keys of clush.conf, as `-O` may give them, and what they are here; None: known, without a meaning for us.
-CLUSH_KEYS: dict[str, str | None] = {
-    "fanout": "run.fanout",
-    "connect_timeout": "run.connect_timeout",
-    "command_timeout": "run.timeout",
-    "color": "screen.color",
-    "ssh_user": "run.user",
-    "ssh_path": "ssh.path",
-    "ssh_options": "ssh.options",
-    "scp_path": "ssh.scp_path",
-    "scp_options": "ssh.scp_options",
-    "worker": "run.worker",
-    "fd_max": None,
-    "history_size": None,
-    "confdir": None,
-    "command_prefix": None,
-    "password_prompt": None,
-    "rsh_path": None,
-    "rsh_options": None,
-    "rcp_path": None,
-    "rcp_options": None,
-}
-_YES = frozenset({"yes", "true", "on", "1"})
-_NO = frozenset({"no", "false", "off", "0"})
+#: What a login without a command is: the user's own shell, which reads the lines that come on standard input.
+LOGIN_SHELL = "exec $SHELL -l"
 
 
 class UsageError(Exception):
     """Options that do not go together; the text says which."""
 
 
-def read_arguments(arguments: argparse.Namespace) -> tuple[BatchRequest, dict[str, Any]]:
-    """The request and the settings given as flags. Raises UsageError and SettingsError."""
-    flags, own = _overrides(arguments.overrides)
+def read_flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the options give, by name, for the topmost layer. Raises SettingsError."""
+    flags: dict[str, Any] = {}
+    if arguments.groupsconf:
+        flags["groups.file"] = arguments.groupsconf
+    # As with clush, the loudest of them counts, and -O has the last word.
+    for given, level in (
+        (arguments.quiet, 0),
+        (arguments.verbose, min(3, 1 + arguments.verbose)),
+        (arguments.debug, 3),
+    ):
+        if given:
+            flags["batch.verbosity"] = level
+    if arguments.max_rc:
+        flags["batch.max_rc"] = True
+    return flags | _overrides(arguments.overrides)
+
+
+def read_request(arguments: argparse.Namespace, settings: Settings) -> BatchRequest:
+    """The request, as its options and the settings have it. Raises UsageError."""
     copy = "back" if arguments.rcopy is not None else "out" if arguments.copy is not None else ""
     words = _files(arguments) if copy else _after_dashes(arguments.command)
     _check(arguments, copy, words)
     sources, destination = _copy_places(copy, words, arguments.dest)
-    verbosity = own.get("verbosity", 1) + arguments.verbose + 2 * arguments.debug
-    request = BatchRequest(
-        targets=_targets(arguments),
-        command=" ".join(words),
+    batch = settings.batch
+    return BatchRequest(
+        targets=read_targets(arguments),
+        command="" if copy else _command(arguments, " ".join(words), settings),
         sources=sources,
         destination=destination,
         copy=copy,
@@ -64,41 +60,88 @@ def read_arguments(arguments: argparse.Namespace) -> tuple[BatchRequest, dict[st
         regroup=arguments.regroup,
         group_base=arguments.group_base,
         axis=arguments.axis,
-        quiet=arguments.quiet or verbosity <= 0,
-        verbose=max(0, verbosity - 1),
-        max_rc=arguments.max_rc or own.get("maxrc", False),
-        node_count=own.get("node_count", True) and verbosity > 0,
-        code_count=verbosity > 0,
+        quiet=batch.verbosity <= 0,
+        verbose=max(0, batch.verbosity - 1),
+        max_rc=batch.max_rc,
+        node_count=batch.node_count and batch.verbosity > 0,
         color=arguments.color,
         out_folder=arguments.out_folder,
         err_folder=arguments.err_folder,
         stdin=not arguments.nostdin,
+        password_prompt=batch.password_prompt and not copy,
         json=arguments.json,
         json_lines=arguments.json_lines,
         raw=arguments.raw,
-        progress=sys.stderr is not None and sys.stderr.isatty() and (arguments.progress or not arguments.quiet),
+        progress=sys.stderr is not None and sys.stderr.isatty() and (arguments.progress or batch.verbosity > 0),
         confirmed=arguments.confirm,
         dry_run=arguments.dry_run,
     )
-    return request, flags
+
+
+def wants_prompt(arguments: argparse.Namespace) -> bool:
+    """Whether the line only names nodes and a terminal is there: clush opens its prompt then, and so do we."""
+    return (
+        not (arguments.copy is not None or arguments.rcopy is not None or arguments.nostdin or arguments.dry_run)
+        and not " ".join(_after_dashes(arguments.command)).strip()
+        and sys.stdin is not None
+        and sys.stdin.isatty()
+        and sys.stdout.isatty()
+    )
+
+
+def apply_options(arguments: argparse.Namespace, settings: Settings) -> Settings:
+    """The settings with what the options say about every run, for a prompt; the same object."""
+    given = {
+        "run.fanout": arguments.fanout or None,
+        "run.timeout": _seconds(arguments.timeout),
+        "run.connect_timeout": _seconds(arguments.connect_timeout),
+        "run.worker": arguments.worker,
+        "run.user": arguments.user,
+        "run.sudo": arguments.sudo or None,
+        "ssh.options": arguments.ssh_options,
+        "screen.color": arguments.color,
+    }
+    for name, value in given.items():
+        if value is not None:
+            settings.set(name, value, "flag")
+    return settings
+
+
+def _command(arguments: argparse.Namespace, words: str, settings: Settings) -> str:
+    """What the nodes get. Raises UsageError where there is nothing to run."""
+    prefix = settings.batch.command_prefix
+    if not words.strip():
+        worker = arguments.worker or settings.run.worker
+        if arguments.nostdin or not _lines_come() or arguments.remote == "no" or worker == "exec":
+            raise UsageError("no command to run (for a prompt: clusterdeck repl -w NODES)")
+        words = LOGIN_SHELL
+    return f"{prefix} {words}" if prefix else words
+
+
+def _lines_come() -> bool:
+    """Whether standard input is a pipe, a file or a socket: somebody has put something there on purpose."""
+    return sys.stdin is not None and not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode)
 
 
 def _check(arguments: argparse.Namespace, copy: str, words: list[str]) -> None:
     """Raise UsageError for what does not go together."""
+    if arguments.topology:
+        raise UsageError("--topology: there are no gateways here; for a tree of them use clush")
+    if arguments.copy is not None and arguments.rcopy is not None:
+        raise UsageError("--copy and --rcopy do not go together")
     if copy and not words:
         raise UsageError("--[r]copy option requires at least one argument")
-    if not copy and not " ".join(words).strip():
-        raise UsageError("no command to run (for a prompt: clusterdeck repl -w NODES)")
     if arguments.diff and arguments.line_mode:
         raise UsageError("--diff and -L do not go together")
     if arguments.json and arguments.json_lines:
         raise UsageError("--json and --jsonl do not go together")
-    for name in ("pick", "retries"):
-        if getattr(arguments, name) < 0:
+    for name in ("pick", "retries", "fanout"):
+        if (getattr(arguments, name) or 0) < 0:
             raise UsageError(f"--{name} must not be negative")
 
 
-def _targets(arguments: argparse.Namespace) -> TargetOptions:
+def read_targets(arguments: argparse.Namespace) -> TargetOptions:
+    """What the options say about nodes."""
     return TargetOptions(
         arguments.nodes,
         arguments.exclude,
@@ -114,9 +157,9 @@ def _targets(arguments: argparse.Namespace) -> TargetOptions:
 def _run_options(arguments: argparse.Namespace, copy: str) -> RunOptions:
     ssh = arguments.ssh_options
     return RunOptions(
-        fanout=arguments.fanout,
-        timeout=arguments.timeout,
-        connect_timeout=arguments.connect_timeout,
+        fanout=arguments.fanout or None,
+        timeout=_seconds(arguments.timeout),
+        connect_timeout=_seconds(arguments.connect_timeout),
         worker=arguments.worker,
         user=arguments.user,
         stderr=not arguments.gather_all,
@@ -129,6 +172,11 @@ def _run_options(arguments: argparse.Namespace, copy: str) -> RunOptions:
         flat=copy == "back",
         infos=(("ssh_options", ssh), ("scp_options", ssh)) if ssh else (),
     )
+
+
+def _seconds(given: float | None) -> float | None:
+    """A negative limit is none, as with clush."""
+    return None if given is None else max(0.0, given)
 
 
 def _after_dashes(words: list[str]) -> list[str]:
@@ -157,29 +205,24 @@ def _copy_places(copy: str, words: list[str], dest: str | None) -> tuple[tuple[s
     return tuple(words), os.path.dirname(first)
 
 
-def _overrides(pairs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`-O KEY=VALUE` as settings, and those of clush's keys that are options here (maxrc, node_count, verbosity)."""
+def _overrides(pairs: list[str]) -> dict[str, Any]:
+    """`-O KEY=VALUE`: the names of our settings, and those of clush.conf."""
     flags: dict[str, Any] = {}
-    own: dict[str, Any] = {}
+    if not pairs:
+        return flags
+    from ..settings.clush_conf import KEYS
+
     for pair in pairs:
         key, sign, value = pair.partition("=")
         key = key.strip()
         if not sign or not key:
             raise SettingsError(f"-O {pair!r} gives no value: write KEY=VALUE")
-        if key in ("maxrc", "node_count"):
-            if value.lower() not in _YES | _NO:
-                raise SettingsError(f"-O {pair!r}: write yes or no")
-            own[key] = value.lower() in _YES
-        elif key == "verbosity":
-            if not value.isdigit():
-                raise SettingsError(f"-O {pair!r}: a number is needed")
-            own[key] = int(value)
-        elif key in CLUSH_KEYS:
-            name = CLUSH_KEYS[key]
+        if key in KEYS:
+            name = KEYS[key]
             if name is not None:
                 flags[name] = value
         elif key in setting_names() or "." not in key:
             flags[key] = value
         else:
             raise SettingsError(f"-O {pair!r}: unknown setting{nearest(key, setting_names())}")
-    return flags, own
+    return flags

@@ -10,7 +10,10 @@ from .targets import TargetOptions
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """One batch command. copy: "out", "back" or "" (a command). confirmed: how many nodes the operator agreed to."""
+    """One batch command. copy: "out", "back" or "" (a command). confirmed: how many nodes the operator agreed to.
+
+    password_prompt: a password is asked for before anything runs, and given to the commands or to SSH.
+    """
 
     targets: TargetOptions
     command: str = ""
@@ -29,11 +32,11 @@ class BatchRequest:
     verbose: int = 0
     max_rc: bool = False
     node_count: bool = True
-    code_count: bool = True
     color: str | None = None
     out_folder: str | None = None
     err_folder: str | None = None
     stdin: bool = True
+    password_prompt: bool = False
     json: bool = False
     json_lines: bool = False
     raw: bool = False

@@ -7,27 +7,28 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ClusterShell.NodeSet import NodeSet, NodeSetException
-from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
+from ClusterShell.NodeSet import NodeSet
 
 from ...engine.states import FailureKind, NodeState
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
-from ..runs.events import STDERR, STDOUT, NodesChanged, Notice, SessionEvent
+from ..runs.events import STDERR, STDOUT, NodesChanged, Notice, QuestionAsked, SessionEvent
 from ..runs.runs import Run
 from ..session.group_files import use_groups_file
 from ..session.node_expressions import NodeExpressionError
 from ..session.session import RefusedError, Session
 from ..session.waves import plan_waves, spread
 from ..settings.settings import Settings
-from .modes import Both, ByNode, Diff, Gathered, LineGathered, Live, Names, OutputMode
+from .mode_choice import make_mode
+from .modes import OutputMode
 from .request import BatchRequest
+from .secrets import SecretDesk, ask_password, has_terminal
 from .targets import targets
 from .writer import Writer, use_color
 
@@ -53,10 +54,14 @@ class BatchRunner:
         self._host_keys: dict[str, list[str]] = {}
         self._progress_due = 0.0
         self._failed = False
+        self._secrets = SecretDesk()
+        self._unanswered = False
+        self._reasons: dict[str, list[str]] = {}
 
     def execute(self) -> int:
         """Run it. Raises NodeExpressionError, RefusedError, ValueError and OSError for what cannot be run."""
         nodes = targets(self._request.targets, self._session.resolve)
+        self._warn_of_files()
         if not len(nodes):
             self._writer.narrate("no node to run on: use -w NODES, -g GROUP, -a or --hostfile")
             return ExitCode.USAGE
@@ -65,7 +70,8 @@ class BatchRunner:
             return ExitCode.OK
         self._check_protected(nodes)
         self._check_copy()
-        run = self._submit(nodes)
+        first = self._ask_password()
+        run = self._submit(nodes, first)
         self._feed_stdin(run)
         try:
             printers = self._printers(run)
@@ -87,6 +93,16 @@ class BatchRunner:
         return code if code != ExitCode.OK else self._exit_code(run)
 
     # -- start
+
+    def _warn_of_files(self) -> None:
+        """`-w node[1-3]` without quotes is a file's name where one is called `node1`: the shell wrote that instead."""
+        if self._request.quiet:
+            return
+        options = self._request.targets
+        for letter, expressions in (("w", options.nodes), ("x", options.exclude)):
+            for text in expressions:
+                if "[" not in text and "," not in text and os.path.exists(text):
+                    self._writer.narrate(f"-{letter} {text}: a file has that name; did the shell expand it? (quote it)")
 
     def _show_plan(self, nodes: NodeSet) -> None:
         request = self._request
@@ -115,14 +131,28 @@ class BatchRunner:
         elif request.copy == "back" and request.destination and not os.path.isdir(request.destination):
             raise NotADirectoryError(20, f'directory "{request.destination}" not found')
 
-    def _submit(self, nodes: NodeSet) -> Run:
+    def _ask_password(self) -> bytes | None:
+        """The password of a run mode that has one, as the first line of the commands' input; None where SSH gets it."""
+        request, settings = self._request, self._settings
+        if not request.password_prompt:
+            return None
+        if not has_terminal():
+            raise RefusedError("the run mode asks for a password, and there is no terminal to ask on")
+        password = ask_password("Password")
+        if not settings.batch.command_prefix and (request.options.worker or settings.run.worker) == "paramiko":
+            # The mode wraps ssh (`sshpass ssh`), which this worker does not call: it logs in itself.
+            self._secrets = SecretDesk(password)
+            return None
+        return (password or "").encode() + b"\n"
+
+    def _submit(self, nodes: NodeSet, first_input: bytes | None) -> Run:
         request, session = self._request, self._session
         if request.copy == "out":
             return session.copy(list(request.sources), request.destination, nodes, request.options)
         if request.copy == "back":
-            return session.rcopy(request.sources[0], request.destination, nodes, request.options)
+            return session.rcopy(list(request.sources), request.destination, nodes, request.options)
         reads = request.stdin and sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
-        return session.shell(request.command, nodes, replace(request.options, open_stdin=reads))
+        return session.shell(request.command, nodes, replace(request.options, open_stdin=reads, stdin=first_input))
 
     def _feed_stdin(self, run: Run) -> None:
         """What our standard input says goes to every node; nothing from a terminal."""
@@ -170,12 +200,16 @@ class BatchRunner:
             case NodesChanged(changes=changes):
                 for change in changes:
                     name = run.names[change.node]
+                    if change.failure is not None and ": sudo: " in change.failure.reason:
+                        self._unanswered = True
                     if change.failure is not None and change.failure.kind in _HOST_KEYS:
                         self._host_keys.setdefault(change.failure.kind.value, []).append(name)
                     if change.state is NodeState.FAILED and self._tells_at_once():
                         self._tell_code(name, 1, change.rc)
                     if change.failure is not None and change.state is not NodeState.TIMEOUT:
                         self._tell_reason(name, change.failure.reason)
+            case QuestionAsked(question=number):
+                self._session.answer(number, self._secrets.answer(event))
             case Notice(level=level, text=text) if level != "info" or self._request.verbose:
                 self._failed = self._failed or level == "error"
                 self._writer.narrate(text)
@@ -228,8 +262,15 @@ class BatchRunner:
                 numbers = run.numbers(state)
                 if numbers:
                     self._writer.narrate(f"{run.fold(numbers)}: {words}")
+        for reason, names in self._reasons.items():
+            self._writer.narrate(f"{NodeSet.fromlist(names)}: {reason}")
         for kind, names in self._host_keys.items():
             self._writer.narrate(f"{NodeSet.fromlist(names)}: {kind} (refused)")
+        if self._unanswered and not self._session.asks:
+            self._writer.narrate(
+                "sudo asks for a password there: start this from a terminal, where it is asked for once, "
+                "or let sudo ask for none (NOPASSWD)"
+            )
         for number, name in enumerate(run.names):
             lines, size = run.output.lost(number)
             if size:
@@ -247,11 +288,15 @@ class BatchRunner:
                 self._writer.text(f"{sanitize_text(line)}\n")
 
     def _tell_reason(self, name: str, reason: str) -> None:
-        self._writer.narrate(reason if reason.startswith(name) else f"{name}: {reason}")
+        """At once where it is about this node; what holds for any node is told for all of them at the end."""
+        if reason.startswith(name):
+            self._writer.narrate(reason)
+        else:
+            self._reasons.setdefault(reason, []).append(name)
 
     def _tell_code(self, names: str, count: int, rc: int | None) -> None:
         if rc is not None and not (self._request.quiet and self._request.max_rc):
-            shown = f"{names} ({count})" if count > 1 and self._request.code_count else names
+            shown = f"{names} ({count})" if count > 1 and self._settings.batch.verbosity > 0 else names
             self._writer.narrate(f"{shown}: exited with exit code {rc}")
 
     def _exit_code(self, run: Run) -> int:
@@ -269,70 +314,6 @@ class BatchRunner:
         return ExitCode.NODES_FAILED if without else min(run.max_rc() or 0, 255)
 
 
-def make_mode(request: BatchRequest, run: Run, writer: Writer, session: Session) -> OutputMode:
-    """The mode that the options ask for."""
-    if request.json or request.json_lines:
-        from .json_modes import JsonDocument, JsonLines
-
-        return JsonDocument(run, writer) if request.json else JsonLines(run, writer)
-    names = Names(run, _regroup(request, run, writer, session), count=request.node_count)
-    if request.diff:
-        return Diff(run, writer, names)
-    if request.line_mode:
-        return LineGathered(run, writer, names) if request.gather else ByNode(run, writer)
-    if not request.gather:
-        return Live(run, writer)
-    gathered = Gathered(run, writer, names)
-    return Both((Live(run, writer), Quietly(gathered))) if request.verbose else gathered
-
-
-class Quietly:
-    """A mode whose live part another one already prints."""
-
-    def __init__(self, mode: OutputMode) -> None:
-        self._mode = mode
-
-    def shown(self, event: SessionEvent) -> None:
-        """Nothing."""
-
-    def finished(self) -> None:
-        """The mode's end."""
-        self._mode.finished()
-
-
-def _regroup(
-    request: BatchRequest, run: Run, writer: Writer, session: Session
-) -> Callable[[Sequence[int]], str] | None:
-    if not request.regroup and request.axis is None:
-        return None
-    source = request.targets.source
-
-    def fold(numbers: Sequence[int]) -> str:
-        nodes = NodeSet.fromlist([run.names[number] for number in numbers], resolver=session.resolver)
-        if request.axis is not None:
-            nodes.fold_axis = _axes(request.axis)
-        try:
-            return str(nodes.regroup(source, noprefix=request.group_base) if request.regroup else nodes)
-        except (NodeSetException, GroupResolverError, GroupSourceError) as error:
-            # The answers count for more than how their nodes are written.
-            writer.narrate(f"nodes are not folded into groups: {error}")
-            return run.fold(numbers)
-
-    return fold
-
-
-def _axes(text: str) -> Any:
-    """`1`, `1-2`, `1,3` or `-1` as ClusterShell takes them. Raises ValueError."""
-    from ClusterShell.RangeSet import RangeSet, RangeSetException
-
-    try:
-        if text.startswith("-"):
-            return [int(text)]
-        return [axis - 1 for axis in RangeSet(text).intiter()]
-    except (ValueError, RangeSetException):
-        raise ValueError(f"cannot read --axis {text!r}: use 1, 1-2, 1,3 or -1") from None
-
-
 @contextmanager
 def termination_as_exception() -> Iterator[None]:
     """SIGTERM and SIGHUP end the run as Ctrl-C does, with their own exit code; main thread only."""
@@ -346,6 +327,12 @@ def termination_as_exception() -> Iterator[None]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+def may_ask(request: BatchRequest, settings: Settings) -> bool:
+    """Whether a password may be needed that an operator who is there would be asked for."""
+    by_section = any(dict(section.values).get("sudo") for section in settings.nodes)
+    return request.options.sudo or settings.run.sudo or by_section or request.password_prompt
 
 
 def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: BinaryIO) -> int:
@@ -365,7 +352,8 @@ def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: Bin
     with termination_as_exception():
         try:
             with open_records(settings, interactive=False) as records:
-                session = Session(settings, on_submit=records.submitted, on_finish=records.finished, asks=False)
+                asks = may_ask(request, settings) and has_terminal()
+                session = Session(settings, on_submit=records.submitted, on_finish=records.finished, asks=asks)
                 try:
                     return BatchRunner(request, settings, writer, session).execute()
                 finally:

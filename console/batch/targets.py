@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ClusterShell.NodeSet import NodeSet
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
-from ..session.node_expressions import NodeExpressionError
+from ..session.node_expressions import NodeExpressionError, check_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,30 @@ def targets(options: TargetOptions, resolve: Callable[[str], NodeSet]) -> NodeSe
             found.update(of(word))
     if options.all_nodes:
         found.update(resolve(f"@{prefix}*"))
-    for group in options.groups:
+    for group in _names(options.groups):
         found.update(resolve(f"@{_qualified(group, prefix)}"))
     for expression in options.exclude:
         found.difference_update(of(expression))
-    for group in options.exclude_groups:
+    for group in _names(options.exclude_groups):
         found.difference_update(resolve(f"@{_qualified(group, prefix)}"))
     if options.pick > 0 and len(found) > options.pick:
         import random
 
         found = NodeSet.fromlist(random.sample(list(found), options.pick))
     return found
+
+
+def _names(groups: Sequence[str]) -> list[str]:
+    """The groups' names, which are written as node sets are: `web,db`, `rack[1-4]`. Raises NodeExpressionError."""
+    return [name for group in groups for name in _words(group)]
+
+
+def _words(group: str) -> Iterator[str]:
+    check_size(group)
+    try:
+        yield from NodeSet(group, resolver=RESOLVER_NOGROUP)
+    except NodeSetException as error:
+        raise NodeExpressionError(f"-g {group}: {error}") from None
 
 
 def _qualified(group: str, prefix: str) -> str:

@@ -63,7 +63,7 @@ def rcopy(context: Context, command: Command) -> Outcome:
     except OSError as error:
         message = sanitize_text(f"cannot make the folder {dest}: {error.strerror or error}")
         raise CommandError(message, "name another one", argument="dest") from error
-    return begun(context, context.session.rcopy(source, dest, nodes, options), background=command.has("background"))
+    return begun(context, context.session.rcopy([source], dest, nodes, options), background=command.has("background"))
 
 
 SPECS = (

@@ -23,7 +23,6 @@ from ..interpreter.targets import (
 )
 from ..language.language import LanguageError, parse
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind
-from ..runs.options import RunOptions
 from ..runs.runs import Run
 
 #: Words of `:retry` and the states they stand for.
@@ -99,30 +98,33 @@ def retry(context: Context, command: Command) -> Outcome:
         return context.tell(f"#{run.id}: no node to retry ({', '.join(words)})")
     if command.has("dry_run"):
         return preview(context, "retry", f"{nodes} ({len(nodes)})", run.line)
-    check(context, "retry on", nodes, run.command if run.kind in ("shell", "timer") else "")
-    return begun(context, context.session.retry(run.id, states), background=command.has("background"))
+    return _repeated(context, run, nodes, command, "retry on", retry=True)
 
 
 def again(context: Context, command: Command) -> Outcome:
     """`:again [RUN]`: the same command on the same nodes."""
-    if context.dry_run:
-        return context.tell(f"would run {'the last run' if not command.has('run') else command.get('run')} again")
-    run = find_run(context, command.number("run"))
     expression = command.nodes("nodes")
-    nodes: NodeSet = run.nodes.copy() if expression is None else resolve(context, expression, "nodes")
-    options: RunOptions = run.options
+    if context.dry_run:
+        which = command.get("run") or "(the last run)"
+        return preview(context, "again", foreseen(context, command) if expression else "(those of the run)", which)
+    run = find_run(context, command.number("run"))
     if run.kind == "local":
-        return begun(context, context.session.local(run.command.removeprefix("!")))
+        return begun(context, context.session.repeat(run, run.nodes))
+    nodes = run.nodes.copy() if expression is None else resolve(context, expression, "nodes")
     if not nodes:
         raise CommandError("no node to run on", "give nodes with -w", code=ExitCode.REFUSED)
-    if run.kind == "copy":
-        check(context, "copy to", nodes)
-        return begun(context, context.session.copy(list(run.sources), run.destination, nodes, options))
-    if run.kind == "rcopy":
-        check(context, "copy from", nodes)
-        return begun(context, context.session.rcopy(run.sources[0], run.destination, nodes, options))
-    check(context, "run on", nodes, run.command)
-    return begun(context, context.session.shell(run.command, nodes, options))
+    return _repeated(context, run, nodes, command, _ACTIONS.get(run.kind, "run on"))
+
+
+#: What the safety rail calls it.
+_ACTIONS = {"copy": "copy to", "rcopy": "copy from"}
+
+
+def _repeated(
+    context: Context, run: Run, nodes: NodeSet, command: Command, action: str, *, retry: bool = False
+) -> Outcome:
+    check(context, action, nodes, run.command if run.kind in ("shell", "timer") else "")
+    return begun(context, context.session.repeat(run, nodes, retry=retry), background=command.has("background"))
 
 
 def edit(context: Context, command: Command) -> Outcome:

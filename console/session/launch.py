@@ -142,7 +142,7 @@ class Launcher:
 
     def _apply(self, options: RunOptions, ssh_config: str | None = None) -> None:
         """Engine settings of all runs, and those of this one that the kept connections are dialled with."""
-        run, ssh = self._settings.run, self._settings.ssh
+        run, ssh, rsh = self._settings.run, self._settings.ssh, self._settings.rsh
         user = run.user or None
         infos: dict[str, Any] = {
             "fanout": run.fanout,
@@ -154,6 +154,10 @@ class Launcher:
             "ssh_path": ssh.path or None,
             "scp_path": ssh.scp_path or None,
             "scp_options": ssh.scp_options or None,
+            "rsh_path": rsh.path or None,
+            "rsh_options": rsh.options or None,
+            "rcp_path": rsh.rcp_path or None,
+            "rcp_options": rsh.rcp_options or None,
         }
         infos |= self._connection_infos()
         if ssh_config is not None:

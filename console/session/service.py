@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from ClusterShell.NodeSet import NodeSet
 
-from ...engine.states import NodeState
 from ...engine.task import Task
 from ..runs.events import Notice
 from ..runs.options import RunOptions
@@ -54,9 +53,9 @@ class Service(Protocol):
 
     def copy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run: ...
 
-    def rcopy(self, source: str, dest: str, nodes: NodeSet, options: RunOptions) -> Run: ...
+    def rcopy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run: ...
 
-    def retry(self, run: int | Run, states: Sequence[NodeState]) -> Run: ...
+    def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False) -> Run: ...
 
     def abort(self, run: int | None = None, nodes: NodeSet | None = None) -> list[int]: ...
 

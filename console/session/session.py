@@ -115,6 +115,11 @@ class Session:
         return ended
 
     @property
+    def asks(self) -> bool:
+        """Whether an operator is there to be asked."""
+        return self._desk is not None
+
+    @property
     def selection(self) -> Selection:
         """What bare lines run on."""
         if self._selection is None:
@@ -181,26 +186,20 @@ class Session:
         line = f":copy {' '.join(sources)} {dest}".rstrip()
         return self._submit(RunSpec("copy", line, options, tuple(sources), dest), line, nodes)
 
-    def rcopy(self, source: str, dest: str, nodes: NodeSet, options: RunOptions) -> Run:
-        """Copy a file or a directory of every node to below `dest`. Raises RefusedError."""
-        line = f":rcopy {source} {dest}".rstrip()
-        return self._submit(RunSpec("rcopy", line, options, (source,), dest), line, nodes)
+    def rcopy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
+        """Copy files or directories of every node to below `dest`. Raises RefusedError."""
+        line = f":rcopy {' '.join(sources)} {dest}".rstrip()
+        return self._submit(RunSpec("rcopy", line, options, tuple(sources), dest), line, nodes)
 
-    def retry(self, run: int | Run, states: Sequence[NodeState]) -> Run:
-        """Run again what a run did, on its nodes in these states. Raises RefusedError."""
-        old = run if isinstance(run, Run) else self.runs.get(run)
-        if old is None:
-            raise RefusedError(f"there is no run {run}")
-        if old.restored:
-            raise RefusedError(f"run {old.id} is of an earlier session: type its line again")
-        with self.runs.lock:
-            nodes = old.node_set(*states)
-        if not len(nodes) or old.kind == "local":
-            words = " or ".join(state.word for state in states)
-            raise RefusedError(f"run {old.id} has no nodes to try again: none is {words}")
+    def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False) -> Run:
+        """Do what a run did once more, on these nodes. retry: it counts as another attempt. Raises RefusedError."""
+        if old.unrepeatable:
+            raise RefusedError(f"run {old.id} cannot be repeated, {old.unrepeatable}: type the line again")
+        if old.kind == "local":
+            return self.local(old.command.removeprefix("!"), old.options)
         spec = RunSpec("shell" if old.kind == "timer" else old.kind, old.command, old.options)
         spec = replace(spec, sources=old.sources, destination=old.destination)
-        return self._submit(spec, old.command, nodes, retry_of=old.id)
+        return self._submit(spec, old.command, nodes, retry_of=old.id if retry else None)
 
     def abort(self, run: int | None = None, nodes: NodeSet | None = None) -> list[int]:
         """Stop a run (None: all), or only these of its nodes; returns the ids of the runs that were still running."""

@@ -1,12 +1,14 @@
-"""Where settings come from: flag > environment > project > user > system > default.
+"""Where settings come from: flag > run mode > environment > project > user > system > clush.conf > default.
 
 | layer       | source                                                              |
 |-------------|---------------------------------------------------------------------|
 | flag        | options of the command line                                         |
+| run mode    | `-m MODE` of the command line: a `[mode:...]` section of clush.conf |
 | environment | `CLUSTERDECK_<SECTION>_<KEY>`, such as CLUSTERDECK_RUN_FANOUT       |
 | project     | `.clusterdeck.toml` of the current folder, only once it is trusted  |
 | user        | `config.toml` in the user's configuration folder                    |
 | system      | `/etc/clusterdeck/config.toml`                                      |
+| clush.conf  | ClusterShell's `clush.conf`; see clush_conf.py                      |
 
 A file is read only if root or the user owns it and nobody else may write to it or to a folder above it.
 """
@@ -29,7 +31,7 @@ __all__ = ["PROJECT_FILE", "Settings", "SettingsError", "load_settings", "templa
 PROJECT_FILE = ".clusterdeck.toml"
 _PREFIX = "CLUSTERDECK_"
 #: Variables with our prefix that are not settings.
-_NOT_SETTINGS = frozenset({"CONFIG_DIR", "STATE_DIR", "CACHE_DIR", "SYSTEM_CONFIG", "DEBUG"})
+_NOT_SETTINGS = frozenset({"CONFIG_DIR", "STATE_DIR", "CACHE_DIR", "SYSTEM_CONFIG", "CLUSH_CONF", "DEBUG"})
 
 
 def load_settings(
@@ -37,13 +39,23 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     project: Path | None = None,
     notices: list[str] | None = None,
+    mode: str | None = None,
+    clush_conf: Path | None = None,
 ) -> Settings:
     """All layers put together. Raises SettingsError naming file, key and the nearest known key, or OSError.
 
     flags: setting name -> value. environment: os.environ by default. project: the folder whose PROJECT_FILE counts
-    (current folder by default). notices: gets a line where a project file is there but not trusted.
+    (current folder by default). notices: gets a line where a project file is there but not trusted. mode: a run mode
+    of clush.conf. clush_conf: this file instead of those in the usual places.
     """
     settings = Settings()
+    files = paths.clush_conf_files() if clush_conf is None else [clush_conf]
+    conf = None
+    if mode is not None or any(file.exists() for file in files):
+        from .clush_conf import read_clush_conf  # few have one
+
+        conf = read_clush_conf(files)
+        conf.apply(settings)
     for file in (paths.system_config_file(), paths.user_config_file()):
         _apply_file(settings, file)
     candidate = (project or Path.cwd()) / PROJECT_FILE
@@ -53,6 +65,8 @@ def load_settings(
         elif notices is not None:
             notices.append(f"{candidate} is not used: it is not trusted (clusterdeck config trust)")
     _apply_environment(settings, os.environ if environment is None else environment)
+    if conf is not None and mode is not None:
+        conf.apply_mode(settings, mode)
     for name, value in (flags or {}).items():
         settings.set(name, value, "flag")
     return settings

@@ -79,8 +79,12 @@ def private_file(path: Path, flags: int) -> int:
 def read_private(path: Path) -> str:
     """A text of the state folder, read with the same care. Raises OSError, and ValueError for what is no text."""
     descriptor = os.open(path, os.O_RDONLY | _CAREFULLY)
-    with os.fdopen(descriptor, encoding="utf-8") as stream:
+    try:
         _check_ours(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, encoding="utf-8") as stream:
         return stream.read()
 
 
@@ -100,6 +104,18 @@ def user_config_file() -> Path:
 def system_config_file() -> Path:
     """The site's `config.toml`."""
     return Path(os.environ.get("CLUSTERDECK_SYSTEM_CONFIG", "/etc/clusterdeck/config.toml"))
+
+
+def clush_conf_files() -> list[Path]:
+    """Where clush.conf may be, in clush's order; CLUSTERDECK_CLUSH_CONF names the only one (empty: none)."""
+    only = os.environ.get("CLUSTERDECK_CLUSH_CONF")
+    if only is not None:
+        return [Path(only)] if only else []
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    folders = [Path("/etc/clustershell"), Path.home() / ".local/etc/clustershell", Path(base) / "clustershell"]
+    if "CLUSTERSHELL_CFGDIR" in os.environ:
+        folders.append(Path(os.environ["CLUSTERSHELL_CFGDIR"]))
+    return [folder / "clush.conf" for folder in folders]
 
 
 def audit_file() -> Path:

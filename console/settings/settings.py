@@ -55,6 +55,29 @@ class SshSettings:
 
 
 @dataclass(eq=False, repr=False)
+class RshSettings:
+    """The words for the programs of the worker rsh."""
+
+    path: str = _setting("", "the rsh program; empty = rsh")
+    options: str = _setting("", "options for the rsh program")
+    rcp_path: str = _setting("", "the rcp program; empty = rcp")
+    rcp_options: str = _setting("", "options for the rcp program; empty = those of rsh")
+
+
+@dataclass(eq=False, repr=False)
+class BatchSettings:
+    """What `clusterdeck run` prints and how it ends, where its options do not say."""
+
+    verbosity: int = _setting(1, "0 = quiet (-q), 1, 2 = more (-v), 3 = most (-d)", low=0)
+    max_rc: bool = _setting(False, "exit with the largest return code of the nodes (-S)")
+    node_count: bool = _setting(True, "the number of nodes beside their names, where answers are gathered")
+    command_prefix: str = _setting("", "words before every command, such as `nice -n 19`")
+    password_prompt: bool = _setting(
+        False, "ask for a password and give it to every command as its first line of input"
+    )
+
+
+@dataclass(eq=False, repr=False)
 class LimitSettings:
     """What outputs may cost."""
 
@@ -153,6 +176,8 @@ class Settings:
 
     run: RunSettings = field(default_factory=RunSettings)
     ssh: SshSettings = field(default_factory=SshSettings)
+    rsh: RshSettings = field(default_factory=RshSettings)
+    batch: BatchSettings = field(default_factory=BatchSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
     records: RecordSettings = field(default_factory=RecordSettings)
@@ -188,6 +213,8 @@ class Settings:
 _SECTIONS: dict[str, type] = {
     "run": RunSettings,
     "ssh": SshSettings,
+    "rsh": RshSettings,
+    "batch": BatchSettings,
     "limits": LimitSettings,
     "safety": SafetySettings,
     "records": RecordSettings,

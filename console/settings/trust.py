@@ -37,10 +37,11 @@ def read_trusted(file: Path) -> str:
     """The text of a trusted file. Raises TrustError, or OSError where it cannot be read."""
     check_trusted(file)
     descriptor = os.open(file.resolve(strict=True), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise TrustError(f"{file} is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise TrustError(f"{file} is not a regular file")
         # The file that was checked might have been swapped since: what counts is what was opened.
         if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
             raise TrustError(f"{file} is not trusted: it changed while it was being checked")

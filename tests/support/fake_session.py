@@ -121,19 +121,16 @@ class FakeSession:
         run.sources, run.destination = tuple(sources), dest
         return run
 
-    def rcopy(self, source: str, dest: str, nodes: NodeSet, options: RunOptions) -> Run:
-        self.calls.append(("rcopy", source, dest, str(nodes), options))
-        run = self._run("rcopy", f":rcopy {source} {dest}", "", nodes, options)
-        run.sources, run.destination = (source,), dest
+    def rcopy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
+        self.calls.append(("rcopy", " ".join(sources), dest, str(nodes), options))
+        run = self._run("rcopy", f":rcopy {' '.join(sources)} {dest}", "", nodes, options)
+        run.sources, run.destination = tuple(sources), dest
         return run
 
-    def retry(self, run: int | Run, states: Sequence[NodeState]) -> Run:
-        old = run if isinstance(run, Run) else self.runs.get(run)
-        assert old is not None
-        nodes = old.node_set(*states)
-        if not nodes:
-            raise RefusedError("no nodes to try again")
-        self.calls.append(("retry", old.id, str(nodes)))
+    def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False) -> Run:
+        if old.unrepeatable:
+            raise RefusedError(f"run {old.id} cannot be repeated, {old.unrepeatable}")
+        self.calls.append(("retry" if retry else "again", old.id, str(nodes)))
         return self._run(old.kind, old.command, old.command, nodes, old.options)
 
     def abort(self, run: int | None = None, nodes: NodeSet | None = None) -> list[int]:
