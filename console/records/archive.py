@@ -26,6 +26,7 @@ from ..runs.options import RunOptions
 from ..runs.output import OutputLimits
 from ..runs.runs import Run
 from ..settings import paths
+from .recipe import read_recipe, write_recipe
 
 #: Bytes of one node that are written; the rest is counted.
 _NODE_LIMIT = 8 * 1024 * 1024
@@ -115,6 +116,7 @@ def write_run(run: Run, folder: Path) -> Path:
             "seconds": (run.ended or run.started) - run.started,
             "counts": {state.word: run.count(state) for state in NodeState if run.count(state)},
             "results": results,
+            "again": write_recipe(run),
         }
         with os.fdopen(paths.private_file(temporary / "run.json", os.O_WRONLY), "w") as text:
             json.dump(content, text)
@@ -190,6 +192,7 @@ def restore(place: Path) -> Run:
     number = int(content["run"])
     run = Run(number, str(content["line"]), kind, given, RunOptions(), OutputLimits(), ArchiveFile(place / "output"))
     run.restored = True
+    read_recipe(run, content.get("again"))
     run.created = float(content["created"])
     run.started = time.monotonic() - (time.time() - run.created)
     over = run.started + float(content["seconds"])

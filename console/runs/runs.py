@@ -67,6 +67,8 @@ class Run:
         self.retry_of: int | None = None
         #: The run is of an earlier session, read back from disk.
         self.restored = False
+        #: Why the run cannot be repeated; empty where it can.
+        self.unrepeatable = ""
         self.names: Sequence[str] = list(nodes) if nodes is not None else ["localhost"]
         count = len(self.names)
         self.states = bytearray(count)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from ClusterShell.NodeSet import NodeSet
 
-from ...engine.states import NodeState
 from ...engine.task import Task
 from ..runs.events import (
     CopyProgressed,

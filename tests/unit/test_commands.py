@@ -407,7 +407,18 @@ def test_again(console: Console) -> None:
     console(":again 1 -w db1")
     console(":again 2")
     calls = [call[:3] for call in console.session.calls]
-    assert calls[2:] == [("shell", "uptime", "web[1-4]"), ("shell", "uptime", "db1"), ("local", "ls")]
+    assert calls[2:] == [("again", 1, "web[1-4]"), ("again", 1, "db1"), ("again", 2, "")]
+
+
+def test_what_cannot_be_repeated_says_why(console: Console) -> None:
+    console = Console(_mixed())
+    console("@web uptime")
+    run = console.session.runs.get(1)
+    assert run is not None
+    run.unrepeatable = "its line held something secret, which is not kept"
+    for line in (":again 1", ":retry --run 1"):
+        assert "cannot be repeated, its line held something secret" in console(line, ExitCode.REFUSED)
+    assert len(console.session.calls) == 1
 
 
 def test_diff_of_runs(console: Console) -> None:

@@ -160,6 +160,74 @@ def test_runs_of_earlier_sessions_are_there_and_numbers_go_on(tmp_path: Path) ->
         assert [group.folded for group in old.groups()] == ["n1", "n2"]
 
 
+def test_a_run_of_an_earlier_session_is_repeated_as_it_was(tmp_path: Path) -> None:
+    settings = Settings()
+    settings.set("worker", "exec")
+    options = RunOptions(timeout=7.5, environment=(("WORD", "it's"),), stderr=True)
+    with open_session(settings, "n[1-2]", interactive=True) as session:
+        run = session.shell("echo one\necho $WORD %h\nexit %n", session.selection.current, options)
+        while not run.done.is_set():
+            session.wait_batch(1)
+            session.drain()
+    with open_session(settings, None, interactive=True) as session:
+        old = session.runs.get(1)
+        assert old is not None
+        assert old.options == options
+        again = session.repeat(old, old.bad_nodes(), retry=True)
+        while not again.done.is_set():
+            session.wait_batch(1)
+            session.drain()
+        assert str(again.nodes) == "n2"
+        assert [line.text for line in again.lines(0, 0, 9)] == ["one", "it's n2"]
+
+
+def test_copies_can_be_repeated_too(tmp_path: Path) -> None:
+    run = ended_run(tmp_path, command=":copy a b c")
+    run.kind, run.sources, run.destination = "copy", ("a", "b"), "c"
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    write_run(run, folder)
+    (back,) = archived_runs(folder)
+    assert (back.sources, back.destination, back.unrepeatable) == (("a", "b"), "c", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "reason"),
+    [
+        ("mysql --password=tiger", RunOptions(), "secret"),
+        ("mysql", RunOptions(environment=(("API_TOKEN", "tiger"),)), "secret"),
+        ("mysql", RunOptions(stdin=b"tiger"), "standard input"),
+        ("mysql", RunOptions(open_stdin=True), "standard input"),
+    ],
+)
+def test_what_is_not_kept_cannot_be_repeated(tmp_path: Path, command: str, options: RunOptions, reason: str) -> None:
+    run = ended_run(tmp_path, command=command)
+    run.options = options
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    place = write_run(run, folder)
+    assert all(b"tiger" not in file.read_bytes() for file in place.iterdir())
+    (back,) = archived_runs(folder)
+    assert reason in back.unrepeatable
+
+
+@pytest.mark.parametrize("data", [
+    None, [], {}, {"command": 1}, {"command": "x", "options": []}, {"command": "x", "options": {"nope": 1}},
+    {"command": "x", "options": {"sudo": "yes"}, "sources": [], "destination": ""},
+    {"command": "x", "options": {"environment": [1]}, "sources": [], "destination": ""},
+    {"command": "x", "options": {"fanout": []}, "sources": [], "destination": ""},
+])  # fmt: skip
+def test_a_record_that_says_nonsense_is_shown_but_never_repeated(tmp_path: Path, data: object) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    place = write_run(ended_run(tmp_path), folder)
+    content = json.loads((place / "run.json").read_text())
+    (place / "run.json").write_text(json.dumps({**content, "again": data}))
+    (back,) = archived_runs(folder)
+    assert back.unrepeatable
+    assert back.options == RunOptions()
+
+
 def test_broken_runs_are_left_out(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     folder.mkdir()

@@ -187,11 +187,13 @@ def test_retries_give_up(session: Session, pump: Pump) -> None:
 def test_retry_is_a_new_run_on_those_nodes(session: Session, pump: Pump) -> None:
     run = session.shell("exit %n", NodeSet("n[1-3]"), RunOptions())
     pump(run.done.is_set)
-    again = session.retry(run.id, [NodeState.FAILED])
+    again = session.repeat(run, run.node_set(NodeState.FAILED), retry=True)
     assert (str(again.nodes), again.command, again.retry_of) == ("n[2-3]", run.command, run.id)
     pump(again.done.is_set)
-    with pytest.raises(RefusedError, match="no nodes"):
-        session.retry(run, [NodeState.TIMEOUT])
+    assert session.repeat(run, run.nodes).retry_of is None
+    run.unrepeatable = "for a reason"
+    with pytest.raises(RefusedError, match="for a reason"):
+        session.repeat(run, run.nodes)
 
 
 def test_local_commands(session: Session, pump: Pump) -> None:
