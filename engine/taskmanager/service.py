@@ -36,6 +36,7 @@ class Service:
         self.hungry: OrderedDict[Peer, None] = OrderedDict()
         self.waiting: dict[Peer, list[calls.Pending]] = {}
         self.holders: dict[str, Peer] = {}
+        self.stopping = False
         self._peers: set[Peer] = set()
 
     def peer(self, send: Callable[[bytes], None], close: Callable[[], None], label: str = "") -> Peer:
@@ -90,7 +91,8 @@ class Service:
             holder.cancelled(task_id)
 
     def stop(self) -> None:
-        """Ask all workers to leave after the task at hand."""
+        """Ask all workers to leave after the task at hand, also those that come later."""
+        self.stopping = True
         for peer in list(self._peers):
             peer.stop()
 
@@ -117,7 +119,7 @@ class Peer:
         self._leases: dict[str, _Lease] = {}
         self._credits = 0
         self._open = True
-        self._stopping = False
+        self._stopping = service.stopping
         self.role = ""
         self.since = time.monotonic()
         self.tags: tuple[str, ...] | None = None

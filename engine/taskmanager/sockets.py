@@ -79,7 +79,7 @@ class SocketServer:
             self._thread.join()
 
     def stop_workers(self) -> None:
-        """Ask all workers to leave after the task at hand; from any thread."""
+        """Ask all workers to leave after the task at hand, also those that come later; from any thread."""
         self._reactor.call_soon_threadsafe(self._service.stop)
 
     def _changed(self, event: Event) -> None:

@@ -270,6 +270,20 @@ def test_end_of_a_connection_gives_back_what_was_not_begun(manager: TaskManager)
     assert manager.processes() == []
 
 
+def test_workers_that_come_after_the_stop_are_asked_to_leave_too(manager: TaskManager) -> None:
+    service = Service(manager)
+    early = Wire(service)
+    early.peer.feed(hello())
+    service.stop()
+    late = Wire(service)
+    late.peer.feed(hello())
+    manager.add_task_request("t", 0)
+    service.serve()
+    for wire in (early, late):
+        assert [each["kind"] for each in wire.frames()] == ["welcome", "stop"]
+    assert manager.number_of_tasks() == ({"t": 1}, {}, {})
+
+
 def _once() -> Any:
     from clusterdeck.engine.taskmanager.tasks import TaskOptions
 
