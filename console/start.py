@@ -42,6 +42,10 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
 
     nodes: what is selected at the start (None: as the settings say). Raises NodeExpressionError.
     """
+    if interactive:
+        from .privacy import no_core_dumps
+
+        no_core_dumps()
     use_groups_file(settings)
     selection = Selection()
     problems = _Problems()

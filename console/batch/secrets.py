@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ...engine.text import clean_text_line
+from ..privacy import no_core_dumps
 from ..runs.events import QuestionAsked
 
 _TERMINAL = "/dev/tty"
@@ -23,6 +24,7 @@ def ask_password(prompt: str) -> str | None:
     """What was typed, None for nothing or the end of input. Only where `has_terminal` says so."""
     import getpass
 
+    no_core_dumps()
     try:
         return getpass.getpass(f"{clean_text_line(prompt)}: ") or None
     except EOFError:
