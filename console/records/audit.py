@@ -21,7 +21,7 @@ from ..runs.digest import blake2b
 from ..runs.runs import Run
 from ..settings import paths
 
-_TAIL = 256 * 1024
+_PIECE = 64 * 1024
 
 
 class AuditError(OSError):
@@ -101,22 +101,28 @@ class AuditLog:
         descriptor = paths.private_file(self._file, os.O_RDWR | os.O_APPEND)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            line = json.dumps({**record, "chain": _last_digest(descriptor)}, ensure_ascii=True) + "\n"
-            data = line.encode()
+            size = os.fstat(descriptor).st_size
+            last, ended = _last_line(descriptor, size)
+            chain = blake2b(last, digest_size=32).hexdigest() if size else ""
+            line = json.dumps({**record, "chain": chain}, ensure_ascii=True) + "\n"
+            data = line.encode() if ended else b"\n" + line.encode()
             if os.write(descriptor, data) != len(data):
+                # Half a line would take the next one with it.
+                os.ftruncate(descriptor, size)
                 raise OSError(28, "no space left on the device")
         finally:
             os.close(descriptor)
 
 
-def _last_digest(descriptor: int) -> str:
-    """BLAKE2b of the file's last line; "" for an empty file."""
-    size = os.fstat(descriptor).st_size
-    if size == 0:
-        return ""
-    tail = os.pread(descriptor, _TAIL, max(0, size - _TAIL))
-    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
-    return blake2b(last, digest_size=32).hexdigest()
+def _last_line(descriptor: int, size: int) -> tuple[bytes, bool]:
+    """The last line of a file of `size` bytes, without its end, and whether it has one."""
+    tail = b""
+    # A line may name a hundred thousand nodes, so it may be longer than one piece.
+    while b"\n" not in tail[:-1] and len(tail) < size:
+        start = max(0, size - len(tail) - _PIECE)
+        tail = os.pread(descriptor, size - len(tail) - start, start) + tail
+    ended = not tail or tail.endswith(b"\n")
+    return tail.removesuffix(b"\n").rpartition(b"\n")[2], ended
 
 
 def verify_chain(file: Path) -> int | None:
