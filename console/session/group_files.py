@@ -30,7 +30,7 @@ from ClusterShell.NodeUtils import (
 )
 
 from ..settings.settings import Settings
-from ..settings.trust import MAX_BYTES, TrustError, check_trusted
+from ..settings.trust import TrustError, read_trusted
 
 #: Seconds that a group program may take.
 PROGRAM_TIMEOUT = 60.0
@@ -79,14 +79,14 @@ class TrustedGroups(GroupResolverConfig):  # type: ignore[misc]
         try:
             for name in names:
                 if os.path.exists(name):
-                    check_trusted(Path(name))
+                    _read_trusted(Path(name))
             super()._late_init()
-        except (TrustError, OSError, configparser.Error, UnicodeDecodeError) as error:
+        except (TrustError, OSError, configparser.Error) as error:
             raise GroupResolverConfigError(str(error)) from error
 
     def _parse_config(self, cfg_dirname: str) -> None:
         for file in _parts(self.config, cfg_dirname):
-            check_trusted(file)
+            _read_trusted(file)
         super()._parse_config(cfg_dirname)
 
     def _sources_from_yaml(self, filepath: str) -> None:
@@ -107,10 +107,16 @@ def _parts(config: configparser.ConfigParser, folder: str) -> Iterator[Path]:
             yield from Path(Template(name).safe_substitute(CFGDIR=folder)).glob(f"*.{suffix}")
 
 
+def _read_trusted(file: Path) -> str:
+    """Its text; "" for a file that we may not read, which ClusterShell passes over, too. Raises TrustError, OSError."""
+    try:
+        return read_trusted(file)
+    except PermissionError:
+        return ""
+
+
 def _check_yaml(file: Path) -> None:
-    if file.stat().st_size > MAX_BYTES:
-        raise TrustError(f"{file} is not read: it is larger than {MAX_BYTES} bytes")
-    text = file.read_text()
+    text = _read_trusted(file)
     if "*" not in text or "&" not in text:
         return
     import yaml  # type: ignore[import-untyped]

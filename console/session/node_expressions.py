@@ -188,7 +188,7 @@ def parse_nodes(expression: str, resolver: Any) -> NodeSet:
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, RecursionError):
+    if isinstance(error, RecursionError) or "maximum recursion depth" in str(error):
         return "groups that contain each other"
     if type(error).__name__ == "GroupResolverSourceError":
         return f"unknown group source {sanitize_text(str(error))!r}"
