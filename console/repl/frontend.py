@@ -9,13 +9,15 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...engine.text import clean_text_line
 from ..frontend import Answer, Confirmation, Document, Question
 from .printer import Paint, Shown, document_lines
-from .questions import Asker
-from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from .questions import Asker
+    from .terminal import Terminal
 
 
 class Sink(Protocol):

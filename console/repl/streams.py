@@ -7,12 +7,19 @@ import re
 import threading
 from collections.abc import Callable
 from io import TextIOWrapper
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from .printer import Shown
-from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from .terminal import Terminal
 
 _OWN_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
+
+def on_terminal(stream: TextIO | None) -> bool:
+    """Whether a standard stream is there and a terminal."""
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 class TerminalSink:

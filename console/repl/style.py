@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import BaseStyle, Style
 
@@ -68,16 +65,3 @@ def prompt_style(*, color: bool) -> BaseStyle:
 def color_depth(*, color: bool) -> ColorDepth:
     """Sixteen colours, or only bold and underline."""
     return ColorDepth.DEPTH_4_BIT if color else ColorDepth.DEPTH_1_BIT
-
-
-def wants_color(setting: str, *, terminal: bool, environment: Mapping[str, str] | None = None) -> bool:
-    """Whether to use colours: NO_COLOR over the setting over what the terminal can do.
-
-    setting: `auto`, `always` or `never`.
-    """
-    variables = os.environ if environment is None else environment
-    if variables.get("NO_COLOR"):
-        return False
-    if setting != "auto":
-        return setting == "always"
-    return terminal and variables.get("TERM", "") not in ("", "dumb")

@@ -89,6 +89,10 @@ def test_a_played_macro_imports_no_screen(tmp_path: Path, environment: dict[str,
     assert not _after_command(tmp_path, environment, "play", "look") & _SCREEN
 
 
+def test_lines_from_a_pipe_need_no_prompt(tmp_path: Path, environment: dict[str, str]) -> None:
+    assert not _after_command(tmp_path, environment, "repl") & _SCREEN
+
+
 def test_the_plain_prompt_imports_no_textual(tmp_path: Path, environment: dict[str, str]) -> None:
     target = tmp_path / "modules.json"
     argv = [sys.executable, "-c", _RUN_AND_TELL, str(target), "repl"]

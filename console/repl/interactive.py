@@ -1,0 +1,131 @@
+"""The REPL of an operator at a terminal: the prompt, and what is asked beside it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TextIO
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.document import Document
+from prompt_toolkit.input import create_input
+from prompt_toolkit.output import create_output
+from prompt_toolkit.utils import is_dumb_terminal
+
+from ..exits import ExitCode
+from ..frontend import Question
+from ..runs.events import QuestionAsked
+from ..session.session import Session
+from ..settings import paths
+from .color import wants_color
+from .frontend import PlainFrontEnd
+from .history import DeckHistory
+from .loop import Repl
+from .printer import Paint
+from .prompt import PromptParts, build_prompt
+from .questions import Asker
+from .streams import TerminalSink, on_terminal
+from .terminal import Ended, Terminal
+
+
+class Interactive(Repl):
+    """An operator at a terminal."""
+
+    def __init__(self, session: Session) -> None:
+        screen = session.settings.screen
+        color = wants_color(screen.color, terminal=True)
+        paint = Paint(color)
+        dumb = is_dumb_terminal()
+        # Answers that go to a file leave the prompt on the terminal that is left.
+        shown = on_terminal(sys.stdout)
+        apart = None if shown else sys.stdout
+        terminal_out = sys.stdout if shown else sys.stderr
+        self.terminal = Terminal(
+            create_input(sys.stdin),
+            None if dumb else create_output(terminal_out),
+            out=lambda text: _write(terminal_out, text),
+        )
+        self.asker = Asker(self.terminal, paint)
+        sink = TerminalSink(self.terminal, apart, color=wants_color(screen.color, terminal=False))
+        super().__init__(session, sink, paint, PlainFrontEnd(sink, paint, self.terminal, self.asker))
+        self._questions: list[QuestionAsked] = []
+        warn = lambda text: self.say(text, "warning")  # noqa: E731
+        history = DeckHistory(paths.history_file(), session.settings.records.history_size, warn)
+        recorder = self.interpreter.recorder
+        self.prompt: PromptSession[str] = build_prompt(
+            PromptParts(
+                session=session,
+                registry=self.registry,
+                history=history,
+                stop_run=self.stopper.stop_run,
+                say=self.say,
+                recording=lambda: recorder.name if recorder.active else "",
+                color=color,
+            ),
+            self.terminal.input,
+            self.terminal.output,
+        )
+
+    def run(self) -> int:
+        """Read and run lines until somebody leaves."""
+        self.pump.start()
+        try:
+            with self.signals():
+                self._loop()
+        finally:
+            self.pump.stop()
+        return self.front_end.code or ExitCode.OK
+
+    def _loop(self) -> None:
+        typed: Document | None = None
+        while self.front_end.code is None:
+            self._answer_questions()
+            self._forget_interrupts()
+            try:
+                line = self.terminal.ask(self.prompt, typed, self._forget_interrupts)
+            except Ended as ended:  # a question came; what was typed stays
+                typed = ended.typed
+                continue
+            except EOFError:
+                line = ":quit"
+            except KeyboardInterrupt:
+                continue
+            typed = None
+            if self.terminal.interrupted_early() or self._interrupts:
+                self.say("interrupted before it began: nothing was run", "warning")
+            elif line.strip():
+                self.execute(line)
+
+    def _forget_interrupts(self) -> None:
+        """What was pressed before the prompt read its first key meant nothing that is typed at it."""
+        self._interrupts = 0
+
+    def asked(self, question: QuestionAsked) -> None:
+        """The pump's thread: whoever has the keyboard asks."""
+        if self.terminal.keyboard.acquire(blocking=False):
+            try:
+                self._ask(question)
+            finally:
+                self.terminal.keyboard.release()
+        else:
+            self._questions.append(question)
+            self.terminal.end_prompt()
+
+    def _answer_questions(self) -> None:
+        while self._questions:
+            self._ask(self._questions.pop(0))
+
+    def _ask(self, question: QuestionAsked) -> None:
+        if not any(open_one.question == question.question for open_one in self.session.questions()):
+            return
+        secret = question.kind == "secret"
+        answer = self.asker.ask(Question(question.title, question.kind, question.rows, question.choices, secret=secret))
+        value: Any = None if answer is None else answer.text if secret or not question.choices else answer.choice
+        self.session.answer(question.question, value)
+
+    def refresh(self) -> None:
+        self.terminal.refresh()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()
