@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .config_file import ConfigError, Criterion, Option, Reader, Section, patterns
-from .config_values import HostConfig, build, expand_tokens
+from .config_values import HostConfig, build, expand_command, expand_tokens
 
 SYSTEM_FILE = "/etc/ssh/ssh_config"
 #: Keywords of which every value counts.
@@ -64,6 +64,8 @@ class SshConfig:
         self.local_user = _local_user()
         self.local_host = socket.gethostname()
         self.files: list[str] = []
+        #: Files that would be read if they were there, and those that were.
+        self.watched: list[str] = []
         self.warnings: list[str] = []
         self._allow_exec = allow_exec
         self._sections: list[Section] = []
@@ -80,6 +82,7 @@ class SshConfig:
     def _read(self, path: str, *, user_file: bool, must_exist: bool) -> None:
         reader = Reader(self.home, user_file=user_file, on_read=self.files.append)
         reader.read(path, must_exist=must_exist)
+        self.watched += dict.fromkeys((path, *self.files))
         self._sections += [section for section in reader.sections if section.options]
 
     def _index(self) -> None:
@@ -93,13 +96,17 @@ class SshConfig:
                 for name in dict.fromkeys(section.literals):
                     self._by_name.setdefault(name, []).append(number)
             self._final |= any(c.kind == "final" for c in section.criteria)
-        self._cache: dict[str, HostConfig] = {}
+        self._cache: dict[tuple[str, str | None, int | None], HostConfig] = {}
 
-    def lookup(self, node: str) -> HostConfig:
-        """The configuration of one node; kept, so a second look costs nothing."""
-        found = self._cache.get(node)
+    def lookup(self, node: str, user: str | None = None, port: int | None = None) -> HostConfig:
+        """The configuration of one node; kept, so a second look costs nothing. user and port: as `ssh -l -p`.
+
+        Raises ConfigError.
+        """
+        key = (node, user, port)
+        found = self._cache.get(key)
         if found is None:
-            found = self._cache[node] = build(self._look(node), self)
+            found = self._cache[key] = build(self._look(*key), self)
         return found
 
     def explain(self, node: str) -> list[tuple[str, str, str]]:
@@ -111,8 +118,11 @@ class SshConfig:
         rows += [(key, value, "default") for key, value in self.lookup(node).as_pairs() if key not in known]
         return sorted(rows)
 
-    def _look(self, node: str) -> _Looked:
+    def _look(self, node: str, user: str | None = None, port: int | None = None) -> _Looked:
         looked = _Looked(node)
+        for key, value in (("user", user), ("port", port)):
+            if value is not None:
+                looked.take(Option(key, str(value), (str(value),), "command line"))
         numbers: Iterable[int] = self._always
         named = self._by_name.get(node)
         if named:
@@ -162,6 +172,7 @@ class SshConfig:
             self.warnings.append(text)
 
     def _run(self, command: str, looked: _Looked) -> bool:
+        """Run the program of `Match exec`. Raises ConfigError where a name would be more than a word to the shell."""
         if not self._allow_exec:
             self._warn("Match exec is switched off and never holds")
             return False
@@ -177,8 +188,8 @@ class SshConfig:
             "L": self.local_host.partition(".")[0],
             "i": str(os.getuid()),
         }
+        text = expand_command(command, tokens)
         try:
-            text = expand_tokens(command, tokens)
             done = subprocess.run(
                 ["/bin/sh", "-c", text],
                 stdin=subprocess.DEVNULL,

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 DEFAULT_IDENTITIES = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
 DEFAULT_GLOBAL_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 DEFAULT_USER_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+#: Login names that are used at all: no blanks, nothing that a shell acts on, no option.
+_USER = re.compile(r"[\w.@+][\w.@+%:=,/\\-]{0,255}\$?\Z")
+#: What a token that was not written by the operator may bring into a shell line (ProxyCommand, Match exec).
+_SHELL_WORD = re.compile(r"[\w.:@+%=,/][\w.:@+%=,/-]*\Z")
+_FOREIGN_TOKENS = "hnrk"
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -107,6 +112,8 @@ def build(looked: Looked, config: SshConfig) -> HostConfig:
     if not 0 < port < 65536:
         raise ConfigError(f"{take.where('port')}: port {port} is out of range")
     user = looked.value("user", config.local_user)
+    if not _USER.match(user):
+        raise ConfigError(f"{take.where('user')}: user name {user!a} is refused")
     tokens = _tokens(looked.node, hostname, port, user, take.text("hostkeyalias"), config)
 
     def paths(words: Sequence[str]) -> tuple[str, ...]:
@@ -233,6 +240,18 @@ def expand_tokens(text: str, tokens: Mapping[str, str]) -> str:
     return re.sub(r"%(.)", value, text, flags=re.DOTALL)
 
 
+def expand_command(text: str, tokens: Mapping[str, str]) -> str:
+    """As `expand_tokens`, for a line that a shell will read: names of hosts and users have to be plain words.
+
+    Raises ConfigError.
+    """
+    used = set(re.findall(r"%(.)", text, flags=re.DOTALL))
+    for letter in _FOREIGN_TOKENS:
+        if letter in used and not _SHELL_WORD.match(tokens.get(letter, "-")):
+            raise ConfigError(f"%{letter} is {tokens.get(letter, '')!a}, which is refused in a shell line ({text!a})")
+    return expand_tokens(text, tokens)
+
+
 def _expand_variables(text: str) -> str:
     def value(match: re.Match[str]) -> str:
         found = os.environ.get(match.group(1))
@@ -292,7 +311,7 @@ def _proxy(looked: Looked, tokens: Mapping[str, str]) -> tuple[tuple[Jump, ...],
     if jump is not None and jump.value.lower() != "none":
         return tuple(parse_jump(word, jump.where) for word in jump.value.split(",")), None
     if command is not None and command.value.strip().lower() != "none":
-        return (), expand_tokens(command.value, tokens)
+        return (), expand_command(command.value, tokens)
     return (), None
 
 

@@ -57,6 +57,9 @@ class Connection:
             )
         except KexError as error:
             raise SshError(FailureKind.CONFIGURATION, f"{label}: {error}") from error
+        #: The server's version while the handshake has not begun.
+        self._version = ""
+        self._turn = False
         self._next_channel = 0
         self._touched: dict[int, Channel] = {}
         self._stalled: dict[int, Channel] = {}
@@ -75,11 +78,6 @@ class Connection:
     # -- what others ask
 
     @property
-    def is_ready(self) -> bool:
-        """Whether channels can be opened."""
-        return self.phase is Phase.READY
-
-    @property
     def backlog(self) -> int:
         """Bytes that wait for the network."""
         return self._stream.backlog
@@ -93,11 +91,6 @@ class Connection:
     def signature_algorithms(self) -> list[str]:
         """Signature algorithms that the server takes; empty when it did not say."""
         return self._kex.signature_algorithms
-
-    @property
-    def description(self) -> str:
-        """Cipher and host key type in use."""
-        return self._kex.description
 
     def send(self, payload: bytes) -> None:
         """Send one message; while keys are being renewed it waits."""
@@ -157,10 +150,10 @@ class Connection:
         """End the connection for a reason that its listener has to hear."""
         self._end(failure, told=True)
 
-    def fail_late(self, seconds: float) -> None:
-        """The deadline passed in the present phase."""
+    def late_failure(self, seconds: float) -> Failure:
+        """What it means that a deadline passes in the present phase."""
         reason = f"{self.label}: no answer within {seconds:g} s in the phase: {self.phase.value}"
-        self.fail(Failure(KINDS[self.phase], reason))
+        return Failure(KINDS[self.phase], reason)
 
     # -- channels tell
 
@@ -212,13 +205,32 @@ class Connection:
             reason = f"{self.label}: connection ended during {self.phase.value} ({words})"
         self.fail(Failure(KINDS[self.phase], reason))
 
+    def proceed(self) -> None:
+        """Begin the handshake; called once after `on_version`."""
+        self._turn = True
+        if self._version:
+            self._stream.resume()
+            self._process()
+
     def _on_data(self, data: bytes) -> None:
         self.last_received = time.monotonic()
+        self._codec.feed(data)
+        self._process()
+
+    def _process(self) -> None:
         codec = self._codec
-        codec.feed(data)
         try:
-            if self.phase is Phase.BANNER and not self._read_version():
-                return
+            if self.phase is Phase.BANNER:
+                if not self._read_version():
+                    return
+                self.listener.on_version()
+            if self._version:
+                if not self._turn:
+                    # What the server says already stays in the kernel.
+                    self._stream.pause()
+                    return
+                version, self._version = self._version, ""
+                self._kex.begin(version)
             while self.phase is not Phase.CLOSED:
                 sequence = codec.in_sequence
                 payload = codec.next_payload()
@@ -255,7 +267,7 @@ class Connection:
         if not version.startswith(("SSH-2.0-", "SSH-1.99-")):
             raise SshError(FailureKind.BANNER, f"{self.label}: the server speaks {quote(line)}, not SSH 2.0")
         self.phase = Phase.KEX
-        self._kex.begin(version)
+        self._version = version
         return True
 
     def _dispatch(self, payload: bytes, sequence: int) -> None:

@@ -1,7 +1,7 @@
-"""From a host's configuration to a stream of bytes: names to addresses, TCP, ProxyCommand, a channel of a jump host.
+"""From a host's configuration to a stream of bytes: names to addresses, TCP, a channel of a jump host.
 
-Each way is a small object with `cancel`, which calls `done(stream, address)` or `failed(failure)` once, in the
-reactor's thread. Deadlines are the caller's.
+Each way (proxy_command.py is the third) is a small object with `cancel`, which calls `done(stream, address)` or
+`failed(failure)` once, in the reactor's thread. Deadlines are the caller's.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import socket
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +20,7 @@ from .background import Background
 from .channel import Channel, ChannelUser
 from .config_values import HostConfig
 from .connection import Connection
-from .failures import connect_failure, descriptors
+from .failures import connect_failure
 from .stream import SocketStream, Stream, ignore_closed, ignore_data
 
 Done = Callable[[Stream, str], None]
@@ -156,80 +154,6 @@ def _numeric(host: str, port: int, family: int) -> tuple[Any, ...] | None:
 def _shown(address: tuple[Any, ...]) -> str:
     host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
     return f"{host}:{address[1]}"
-
-
-class _CommandStream(SocketStream):
-    """A ProxyCommand's standard input and output; the program ends with the stream."""
-
-    __slots__ = ("_program",)
-
-    def __init__(self, reactor: Reactor, sock: socket.socket, program: subprocess.Popen[bytes]) -> None:
-        super().__init__(reactor, sock)
-        self._program = program
-
-    def _shut(self) -> None:
-        super()._shut()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._program.pid, signal.SIGTERM)
-        self._reap(10)
-
-    def _reap(self, tries: int) -> None:
-        if self._program.poll() is None:
-            if tries <= 0:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._program.pid, signal.SIGKILL)
-                self._program.wait()
-                return
-            try:
-                self._program.wait(0.02)
-            except subprocess.TimeoutExpired:
-                self._reap(tries - 1)
-
-
-class CommandDial:
-    """Start a ProxyCommand (a local shell line of the operator's own configuration)."""
-
-    def __init__(self, reactor: Reactor, config: HostConfig, done: Done, failed: Failed) -> None:
-        self._over = False
-        self._reactor = reactor
-        self._config = config
-        self._done = done
-        self._failed = failed
-        reactor.call_soon(self._start)
-
-    def cancel(self) -> None:
-        """Stop before the program was started."""
-        self._over = True
-
-    def _start(self) -> None:
-        if self._over:
-            return
-        self._over = True
-        node = self._config.node
-        if any(not (c.isalnum() or c in "._:-%") for c in self._config.hostname) or self._config.hostname[0] == "-":
-            reason = f"{node}: HostName {self._config.hostname!a} is refused in a ProxyCommand"
-            self._failed(Failure(FailureKind.CONFIGURATION, reason))
-            return
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError:
-            self._failed(descriptors(node))
-            return
-        with theirs:
-            try:
-                program = subprocess.Popen(
-                    ["/bin/sh", "-c", f"exec {self._config.proxy_command}"],
-                    stdin=theirs.fileno(),
-                    stdout=theirs.fileno(),
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                ours.close()
-                reason = f"{node}: ProxyCommand cannot be started: {error.strerror}"
-                self._failed(Failure(FailureKind.CONFIGURATION, reason))
-                return
-        self._done(_CommandStream(self._reactor, ours, program), "ProxyCommand")
 
 
 class ChannelStream(ChannelUser):

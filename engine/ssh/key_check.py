@@ -12,10 +12,11 @@ from .questions import UnknownKey
 from .vault import Need
 
 if TYPE_CHECKING:
+    from .attempt import Attempt
     from .peer import Peer
 
 
-def check_host_key(peer: Peer, kind: str, key: bytes, address: str) -> None:
+def check_host_key(peer: Peer, attempt: Attempt, kind: str, key: bytes, address: str) -> None:
     """Refuse by raising; unknown keys hold the node back. Nothing secret was sent before this returns."""
     config = peer.config
     known = peer.pool.known_hosts(config)
@@ -44,7 +45,7 @@ def check_host_key(peer: Peer, kind: str, key: bytes, address: str) -> None:
     note = f" ({judgement.note})" if judgement.note else ""
     reason = f"{peer.label}: host key {kind} {shown} is not known{note}: accept it, or add it to known_hosts"
     need = Need("host-key", name)
-    peer.need = need
+    attempt.need = need
     held = HeldBackError(need, reason)
     held.failure = Failure(FailureKind.HOST_KEY_UNKNOWN, reason)
     raise held

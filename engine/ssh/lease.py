@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 
 class Lease:
-    """A wish for a connection to a peer; one of the callbacks is called once, unless `cancel` came first."""
+    """A wish for a connection to a peer; one of the callbacks is called once, unless `cancel` came first.
 
-    __slots__ = ("_failed", "_ready", "dialing", "over", "peer", "since")
+    limit: seconds that an attempt may take for this wish; dialing: called when connecting begins.
+    """
+
+    __slots__ = ("_failed", "_ready", "dialing", "limit", "over", "peer", "since")
 
     def __init__(
         self,
@@ -24,8 +27,10 @@ class Lease:
         ready: Callable[[Connection], None],
         failed: Callable[[Failure], None],
         dialing: Callable[[], None] | None,
+        limit: float,
     ) -> None:
         self.peer = peer
+        self.limit = limit
         self.dialing = dialing
         self.since = time.monotonic()
         self.over = False

@@ -1,7 +1,7 @@
 """One node of a pool: its configuration, its connection or the attempt to make one, and who waits for it.
 
-Steps of an attempt: [jump host's connection] -> queue for the connecting window -> TCP or channel or ProxyCommand ->
-handshake -> ready. One deadline covers everything behind the queue.
+A wish for a connection begins an attempt (attempt.py), after the jump host's own connection where there is one. What
+follows a failure is decided here: hold the node back, try again, or tell those who wait.
 """
 
 from __future__ import annotations
@@ -15,25 +15,21 @@ from typing import TYPE_CHECKING
 from ..reactor import Deadline
 from ..states import Failure, FailureKind
 from .agent_forward import AgentBridges
-from .auth import Authenticator, Login
+from .attempt import Attempt
 from .config_values import HostConfig
 from .connection import Connection
-from .dial import ChannelStream, CommandDial, TcpDial
-from .failures import SshError
-from .key_check import check_host_key
 from .keys import Plan, agent_path
 from .lease import Lease
-from .phases import Algorithms, Listener
 from .questions import UnknownKey
-from .stream import Stream
 from .vault import Need
 
 if TYPE_CHECKING:
     from .command import Command
     from .pool import Pool
 
-#: A handshake that takes longer than this lends its place in the window to another.
-LEND_AFTER = 1.0
+#: Seconds that an attempt may take where nobody says otherwise, and where "no limit" (0) was said.
+DEFAULT_CONNECT_TIMEOUT = 10.0
+_NO_LIMIT = 86400.0
 #: Attempts when a server drops connections before its version (MaxStartups).
 _DROPS = 5
 
@@ -61,6 +57,8 @@ class Peer:
         self.last_used = time.monotonic()
         self.unknown_key: UnknownKey | None = None
         self.need: Need | None = None
+        #: Seconds that the run which asked last gives an attempt; None: as the configuration says, 0: no limit.
+        self.timeout: float | None = None
         #: Whether commands on the node may use the agent.
         self.forwards_agent = False
         #: Sessions that the server admits at once, once it refused one; None: not known.
@@ -70,12 +68,9 @@ class Peer:
         self.running: set[Command] = set()
         self._leases: list[Lease] = []
         self._via_lease: Lease | None = None
-        self._dial: TcpDial | CommandDial | ChannelStream | None = None
-        self._authenticator: Authenticator | None = None
-        self._deadline: Deadline | None = None
-        self._lending: Deadline | None = None
+        self._attempt: Attempt | None = None
         self._retry: Deadline | None = None
-        self._has_slot = False
+        #: When the attempt began that the next one repeats; 0: the next one is the first.
         self._started = 0.0
         self._drops = 0
         self._tries = 0
@@ -91,16 +86,24 @@ class Peer:
         ready: Callable[[Connection], None],
         failed: Callable[[Failure], None],
         dialing: Callable[[], None] | None = None,
+        limit: float | None = None,
     ) -> Lease:
-        """Wish for a connection; `ready` may be called before this returns. dialing: connecting has begun."""
-        lease = Lease(self, ready, failed, dialing)
+        """Wish for a connection; `ready` may be called before this returns. limit: seconds, for this wish.
+
+        dialing: called when connecting begins.
+        """
+        lease = Lease(self, ready, failed, dialing, limit or self._limit())
         self.last_used = lease.since
         if self.connection is not None:
             lease.give(self.connection)
             return lease
         self._leases.append(lease)
-        if self.state is PeerState.DIALING and dialing is not None:
-            dialing()
+        if self.state is PeerState.DIALING:
+            if self._attempt is not None and self._attempt.is_timed:
+                self._attempt.watch_time()
+            if dialing is not None:
+                lease.dialing = None
+                dialing()
         if self.state is PeerState.IDLE:
             self._drops = self._tries = 0
             self.begin()
@@ -129,7 +132,8 @@ class Peer:
         self._started = 0.0
         if self.via is not None:
             self.state = PeerState.WAITING
-            self._via_lease = self.via.lease(lambda _connection: self._queue(), self._jump_failed)
+            limit = self.longest_limit()
+            self._via_lease = self.via.lease(lambda _connection: self._queue(), self._jump_failed, limit=limit)
         else:
             self._queue()
 
@@ -139,7 +143,9 @@ class Peer:
             self.pool.plan(self.config, self._planned)
             return
         self.state = PeerState.QUEUED
-        self.pool.enqueue(self)
+        self.pool.begins()
+        self._tries += 1
+        self._attempt = Attempt(self, self._plan, self._started)
 
     def _planned(self, plan: Plan) -> None:
         self._plan = plan
@@ -147,146 +153,81 @@ class Peer:
             self._queue()
 
     def _jump_failed(self, failure: Failure) -> None:
-        self._fail(Failure(failure.kind, f"{self.label}: its jump host failed: {failure.reason}"))
+        self.attempt_failed(Failure(failure.kind, f"{self.label}: its jump host failed: {failure.reason}"))
 
-    def dial(self) -> None:
-        """The window has a place for us."""
+    def host_key_algorithms(self) -> tuple[str, ...]:
+        """Types of host keys to ask for, the known ones first."""
+        config = self.config
+        if config.host_key_algorithms is not None:
+            return config.host_key_algorithms
+        return self.pool.known_hosts(config).algorithms(config.hostname, config.port, config.host_key_alias)
+
+    # -- what an attempt asks and tells
+
+    def _limit(self) -> float:
+        """Seconds for a wish that is made now."""
+        timeout = self.config.connect_timeout if self.timeout is None else self.timeout
+        if timeout is None:
+            return DEFAULT_CONNECT_TIMEOUT
+        return timeout or _NO_LIMIT
+
+    def longest_limit(self) -> float:
+        """Seconds of the most patient wish."""
+        return max((lease.limit for lease in self._leases), default=self._limit())
+
+    def deadlines(self, started: float) -> list[float]:
+        """When the time of each wish is over, for an attempt that began at `started`; never empty."""
+        return [max(started, lease.since) + lease.limit for lease in self._leases] or [started + self._limit()]
+
+    def refuse_late(self, started: float, now: float, failure: Callable[[float], Failure]) -> None:
+        """The wishes whose time is over end; the others stay."""
+        late = [lease for lease in self._leases if max(started, lease.since) + lease.limit <= now]
+        self._leases = [lease for lease in self._leases if lease not in late]
+        for lease in late:
+            lease.refuse(failure(lease.limit))
+
+    def attempt_begins(self) -> None:
+        """The queue is behind it."""
         self.state = PeerState.DIALING
-        self._has_slot = True
-        self._tries += 1
-        reactor = self.pool.reactor
         for lease in list(self._leases):
             told, lease.dialing = lease.dialing, None
             if told is not None:
                 told()
-        if not self._leases:
-            return
-        timeout = self.pool.connect_timeout(self.config)
-        now = time.monotonic()
-        if not self._started:
-            self._started = now
-        self._deadline = reactor.call_at(self._started + timeout, self._late)
-        self._lending = reactor.call_later(LEND_AFTER, self._lend)
-        if self.via is not None:
-            connection = self.via.connection
-            if connection is None:
-                self.begin()
-                return
-            self._dial = ChannelStream(connection, self.config, self._carried, self._fail)
-        elif self.config.proxy_command is not None:
-            self._dial = CommandDial(reactor, self.config, self._carried, self._fail)
-        else:
-            share = max(0.5, timeout / 2)
-            self._dial = TcpDial(reactor, self.pool.resolver, self.config, share, self._carried, self._fail)
 
-    def _lend(self) -> None:
-        if self._has_slot:
-            self._has_slot = False
-            self.pool.place_free()
-
-    def _late(self) -> None:
-        timeout = self.pool.connect_timeout(self.config)
-        connection = self.connection_under_way
-        if connection is not None:
-            connection.fail_late(timeout)
-        else:
-            reason = f"{self.label}: no connection within {timeout:g} s: is it up, and the port not filtered?"
-            self._fail(Failure(FailureKind.CONNECT_TIMEOUT, reason))
-
-    def _carried(self, stream: Stream, address: str) -> None:
-        config = self.config
-        self._dial = None
-        assert self._plan is not None
-        login = Login(config.user, config.node, self.label, self.wanted_since, config.methods)
-        lucky = self.pool.lucky(config)
-        self._authenticator = Authenticator(login, self._plan, self.pool.vault, self.pool.signers, lucky)
-        try:
-            connection = Connection(
-                self.pool.reactor,
-                stream,
-                self.label,
-                lambda kind, key: check_host_key(self, kind, key, address),
-                self._authenticator,
-                Listener(self._connected, self._fail, self._lost, self._channel_closed),
-                Algorithms(self._host_key_algorithms(), config.ciphers, config.kex, config.macs),
-            )
-        except SshError as error:
-            stream.close()
-            self._fail(error.failure)
-            return
-        self.connection_under_way = connection
-        connection.start()
-
-    connection_under_way: Connection | None = None
-
-    def _host_key_algorithms(self) -> tuple[str, ...]:
-        config = self.config
-        known = self.pool.known_hosts(config).algorithms(config.hostname, config.port, config.host_key_alias)
-        if config.host_key_algorithms is None:
-            return known
-        return config.host_key_algorithms
-
-    # -- ends of an attempt
-
-    def _stop(self) -> None:
-        """Give up what is under way, without a word."""
-        for deadline in (self._deadline, self._lending, self._retry):
-            if deadline is not None:
-                deadline.cancel()
-        self._deadline = self._lending = self._retry = None
-        via_lease, self._via_lease = self._via_lease, None
-        if via_lease is not None:
-            via_lease.cancel()
-        dial, self._dial = self._dial, None
-        if dial is not None:
-            dial.cancel()
-        connection, self.connection_under_way = self.connection_under_way, None
-        if connection is not None:
-            connection.close()
-        self._give_slot_back()
-
-    def _give_slot_back(self) -> None:
-        had, self._has_slot = self._has_slot, False
-        if had:
-            self.pool.place_free()
-
-    def _connected(self) -> None:
-        connection, self.connection_under_way = self.connection_under_way, None
-        if connection is None:
-            return
+    def attempt_connected(self, connection: Connection) -> None:
+        """The connection stands."""
         self._stop()
         self.state = PeerState.READY
         self.connection = connection
+        connection.listener.on_lost = self._lost
+        connection.listener.on_channel_closed = self._channel_closed
         agent = agent_path(self.config.identity_agent) if self.config.forward_agent else None
         self.forwards_agent = agent is not None
         if agent is not None:
             AgentBridges(self.pool.reactor, connection, agent)
         self.last_used = time.monotonic()
-        self._drops = 0
         self.pool.connected(self)
         leases, self._leases = self._leases, []
         for lease in leases:
             lease.give(connection)
 
-    def _fail(self, failure: Failure) -> None:
-        authenticator, self._authenticator = self._authenticator, None
-        need = self.need or (authenticator.need if authenticator is not None else None)
-        self.connection_under_way = None
-        self._dial = None
-        started = self._started
+    def attempt_failed(self, failure: Failure) -> None:
+        """No connection: wait for a human, try again, or tell those who wait."""
+        attempt = self._attempt
+        need = attempt.need if attempt is not None else None
+        started = attempt.started if attempt is not None else 0.0
         self._stop()
         if need is not None and self._leases:
             self.state = PeerState.HELD
             self.need = need
             self.pool.hold(self, need, failure)
             return
-        if self._again(failure, started):
-            return
-        self.refuse(failure)
+        if not self._again(failure, started):
+            self.refuse(failure)
 
     def _again(self, failure: Failure, started: float) -> bool:
         """Try once more when the server is only too busy, or ConnectionAttempts says so, while there is time."""
-        left = started + self.pool.connect_timeout(self.config) - time.monotonic()
+        left = max(self.deadlines(started)) - time.monotonic()
         dropped = failure.kind is FailureKind.BANNER and "ended before" in failure.reason
         if dropped:
             self.pool.dropped()
@@ -300,13 +241,21 @@ class Peer:
         if not self._leases or not allowed or delay >= left:
             return False
         self.state = PeerState.WAITING
-
-        def retry() -> None:
-            self._started = started
-            self._queue()
-
-        self._retry = self.pool.reactor.call_later(delay, retry)
+        self._started = started
+        self._retry = self.pool.reactor.call_later(delay, self._queue)
         return True
+
+    def _stop(self) -> None:
+        """Give up what is under way, without a word."""
+        retry, self._retry = self._retry, None
+        if retry is not None:
+            retry.cancel()
+        via_lease, self._via_lease = self._via_lease, None
+        if via_lease is not None:
+            via_lease.cancel()
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.stop()
 
     def refuse(self, failure: Failure) -> None:
         """Tell everybody who waits that there will be no connection."""
@@ -316,9 +265,8 @@ class Peer:
         for lease in leases:
             lease.refuse(failure)
 
-    def _lost(self, failure: Failure) -> None:
+    def _lost(self, _failure: Failure) -> None:
         self._gone()
-        del failure
 
     def _gone(self) -> None:
         self.connection = None

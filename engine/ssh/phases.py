@@ -58,8 +58,9 @@ class Algorithms:
 
 @dataclass(slots=True)
 class Listener:
-    """Who is told; replaced when a connection changes hands."""
+    """Who is told. on_version: the server said its version, the handshake waits for `Connection.proceed`."""
 
+    on_version: Callable[[], None]
     on_ready: Callable[[], None]
     on_failed: Callable[[Failure], None]
     on_lost: Callable[[Failure], None] = field(default=lambda _failure: None)

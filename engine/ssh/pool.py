@@ -1,23 +1,24 @@
 """The connections of one Task: made when first wanted, kept between commands, counted, closed when idle.
 
-Connecting has a window of its own, apart from the fanout of commands: so many handshakes at once, fewer when servers
-drop connections. A handshake that stalls for a second lends its place, so silent nodes hold nobody up.
+Connecting has windows of its own, apart from the fanout of commands: a wide one until the server has said its version,
+which costs next to nothing, and a narrower one for key exchange and login, which is work. A node that is silent waits
+in the wide one. It becomes narrow as well when a server drops connections that did not log in yet.
 """
 
 from __future__ import annotations
 
+import math
 import resource
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 
 from ..reactor import Deadline, Reactor
 from ..states import Failure, FailureKind
 from .background import Background
 from .config import ConfigError, SshConfig
-from .config_values import HostConfig, Jump
+from .config_values import HostConfig
 from .connection import Connection
+from .directory import Directory
 from .holds import Holds
 from .hostkeys import KnownHosts
 from .keys import Plan, agent_path, make_plan
@@ -27,15 +28,12 @@ from .questions import UnknownKey
 from .settings import SshSettings
 from .sudo import SudoDesk
 from .vault import Need, Vault
+from .window import Window
 
-DEFAULT_CONNECT_TIMEOUT = 10.0
-#: What a connect_timeout of 0 means.
-_NO_LIMIT = 86400.0
-#: Handshakes and dials under way, lent places included.
-_MAX_UNDER_WAY = 1024
+#: Connections that may wait for a server's version, as a multiple of the window of handshakes.
+_OPENING = 4
 _SWEEP = 5.0
 _UNANSWERED = 3
-_MAX_JUMPS = 8
 #: So many changed keys, and this share of the nodes dialled, stop a run.
 _ALARM_AT = 3
 _ALARM_SHARE = 0.01
@@ -59,20 +57,19 @@ class Pool:
         self.live: set[Peer] = set()
         self.descriptor_limit = raise_descriptor_limit()
         self._told_limit = False
-        self._config: SshConfig | None = None
-        self._config_for: tuple[object, ...] = ()
-        self._peers: dict[tuple[object, ...], Peer] = {}
-        self._by_node: dict[tuple[str, str | None], tuple[SshConfig, Peer]] = {}
+        self._directories: dict[tuple[object, ...], Directory] = {}
+        self._peers: dict[tuple[HostConfig, Peer | None], Peer] = {}
         self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], KnownHosts] = {}
         self._plans: dict[tuple[object, ...], Plan | list[Callable[[Plan], None]]] = {}
         self._lucky: dict[tuple[str, ...], dict[str, bytes]] = {}
-        self._queue: deque[Peer] = deque()
-        self._places = 0
+        #: Connections until the server's version is there; handshakes and logins.
+        self.opening = Window(reactor, self._most_opening)
+        self.handshakes = Window(reactor, lambda: self.settings.window)
         self._dialled = 0
         self._changed_now = 0
         self._alarm: str | None = None
-        self._under_way = 0
-        self._window_now = float(self.settings.window)
+        #: Lowered when servers drop connections before their version (MaxStartups); infinite: not known to be needed.
+        self._open_limit = math.inf
         self._sweeper: Deadline | None = None
         self._holds = Holds(self)
         self.sudo = SudoDesk(self)
@@ -103,56 +100,36 @@ class Pool:
             return None
         return peer.lease(ready, failed)
 
-    def peer(self, node: str, user: str | None = None) -> Peer:
-        """The peer for a node name. Raises ConfigError."""
-        wanted = user or self.settings.user
-        known = self._by_node.get((node, wanted))
-        parsed = self.config
-        if known is not None and known[0] is parsed:
-            return known[1]
-        config = parsed.lookup(node)
-        if wanted and wanted != config.user:
-            config = replace(config, user=wanted)
-        peer = self._peer(config, 0)
-        self._by_node[node, wanted] = (parsed, peer)
+    def peer(self, node: str, user: str | None = None, settings: SshSettings | None = None) -> Peer:
+        """The peer for a node name; settings: of the run that wants it, else the pool's. Raises ConfigError."""
+        wanted = settings or self.settings
+        peer = self._directory(wanted).peer(node, user or wanted.user)
+        peer.timeout = wanted.connect_timeout
         return peer
+
+    def shared_peer(self, config: HostConfig, via: Peer | None) -> Peer:
+        """The peer for a configuration, whichever settings led to it. via: the jump host's peer."""
+        peer = self._peers.get((config, via))
+        if peer is None:
+            peer = self._peers[config, via] = Peer(self, config, via)
+        return peer
+
+    def _directory(self, settings: SshSettings) -> Directory:
+        key = Directory.key(settings)
+        found = self._directories.get(key)
+        if found is None or found.stale:
+            found = self._directories[key] = Directory(self, settings)
+        return found
 
     @property
     def config(self) -> SshConfig:
-        """The parsed configuration; read anew when the settings name another. Raises ConfigError."""
-        settings = self.settings
-        wanted = (settings.config_file, settings.allow_exec, tuple(settings.overrides.items()))
-        if self._config is None or wanted != self._config_for:
-            self._config = SshConfig(settings.config_file, overrides=settings.overrides, allow_exec=settings.allow_exec)
-            self._config_for = wanted
-        return self._config
+        """The parsed configuration of the pool's settings. Raises ConfigError."""
+        return self._directory(self.settings).config
 
     def forget_config(self) -> None:
         """Read configuration and keys again for new connections."""
-        self._config = None
+        self._directories.clear()
         self._plans.clear()
-
-    def _peer(self, config: HostConfig, depth: int, via: Peer | None = None) -> Peer:
-        if via is None and config.proxy_jump:
-            via = self._jumps(config.proxy_jump, depth)
-        key = (config, via)
-        peer = self._peers.get(key)
-        if peer is None:
-            peer = self._peers[key] = Peer(self, config, via)
-        return peer
-
-    def _jumps(self, jumps: tuple[Jump, ...], depth: int) -> Peer:
-        if depth >= _MAX_JUMPS:
-            raise ConfigError("ProxyJump goes in a circle")
-        peer: Peer | None = None
-        for jump in jumps:
-            config = self.config.lookup(jump.host)
-            config = replace(config, user=jump.user or config.user, port=jump.port or config.port)
-            if peer is not None:
-                config = replace(config, proxy_jump=(), proxy_command=None)
-            peer = self._peer(config, depth + 1, peer)
-        assert peer is not None
-        return peer
 
     def close(self) -> None:
         """Close everything, answer nobody any more."""
@@ -172,20 +149,9 @@ class Pool:
 
     # -- what peers ask
 
-    def connect_timeout(self, config: HostConfig) -> float:
-        """Seconds that an attempt may take."""
-        timeout = self.settings.connect_timeout
-        if timeout is None:
-            timeout = config.connect_timeout
-        if timeout == 0:
-            return _NO_LIMIT
-        return timeout if timeout else DEFAULT_CONNECT_TIMEOUT
-
     def known_hosts(self, config: HostConfig) -> KnownHosts:
         """The files that count for a host, read once."""
         key = (config.user_known_hosts, config.global_known_hosts)
-        if self.settings.known_hosts is not None:
-            key = (tuple(self.settings.known_hosts), ())
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = KnownHosts(*key)
@@ -233,8 +199,7 @@ class Pool:
 
     def host_key_policy(self, config: HostConfig) -> str:
         """ "ask", "accept-new" or "refuse"."""
-        policy = self.settings.host_keys or config.strict_host_keys
-        return {"no": "accept-new", "yes": "refuse", "off": "accept-new"}.get(policy, policy)
+        return {"no": "accept-new", "yes": "refuse"}.get(config.strict_host_keys, config.strict_host_keys)
 
     def hold(self, peer: Peer, need: Need, failure: Failure) -> None:
         """A peer needs an answer before it can be dialled again."""
@@ -248,39 +213,29 @@ class Pool:
         self._holds.settled(need)
         self.sudo.settled(need)
 
-    # -- the window
+    # -- the windows
 
-    def enqueue(self, peer: Peer) -> None:
-        """A peer wants to be dialled."""
-        if not self._queue and not self._places:
+    def _most_opening(self) -> int:
+        return int(min(self._open_limit, self.settings.window * _OPENING))
+
+    def begins(self) -> None:
+        """A peer is about to queue."""
+        if self.opening.idle and self.handshakes.idle:
             # Nothing was under way: this is another run, with counts of its own.
             self._dialled = self._changed_now = 0
             self._alarm = None
-        self._queue.append(peer)
-        self.fill()
 
-    def place_free(self) -> None:
-        """A place in the window came back, or was lent."""
-        self._places -= 1
-        self.reactor.call_soon(self.fill)
+    def dials(self) -> None:
+        """A peer is dialled."""
+        self._dialled += 1
+        if self.live_count + self.opening.under_way + self.handshakes.under_way > self.descriptor_limit - _RESERVE:
+            self._tell_limit()
 
-    def fill(self) -> None:
-        """Dial while the window has places."""
-        if self._closed:
-            return
-        window = max(1, min(int(self._window_now), self.settings.window))
-        while self._queue and self._places < window:
-            peer = self._queue.popleft()
-            if peer.state is not PeerState.QUEUED:
-                continue
-            if self.live_count + self._places > self.descriptor_limit - _RESERVE:
-                self._tell_limit()
-            if self._alarm is not None:
-                peer.refuse(Failure(FailureKind.HOST_KEY_CHANGED, f"{peer.label}: not connected: {self._alarm}"))
-                continue
-            self._places += 1
-            self._dialled += 1
-            peer.dial()
+    def alarm(self, peer: Peer) -> Failure | None:
+        """Why no more nodes are connected to, if that is so."""
+        if self._alarm is None:
+            return None
+        return Failure(FailureKind.HOST_KEY_CHANGED, f"{peer.label}: not connected: {self._alarm}")
 
     def key_changed(self, node: str) -> None:
         """A node showed another key than the known one. Many at once are no accident: stop connecting to more."""
@@ -289,11 +244,10 @@ class Pool:
         if self._alarm is None and self._changed_now >= max(_ALARM_AT, self._dialled * _ALARM_SHARE):
             self._alarm = f"the keys of {self._changed_now} of {self._dialled} nodes have changed, so no more are tried"
             self.settings.notice(f"host keys: {self._alarm}")
-            self.reactor.call_soon(self.fill)
 
     def dropped(self) -> None:
         """A server dropped a connection before its version: fewer at once for a while."""
-        self._window_now = max(4.0, self._window_now * 0.7)
+        self._open_limit = max(4.0, min(self._open_limit, self.settings.window) * 0.7)
 
     def _tell_limit(self) -> None:
         if not self._told_limit:
@@ -308,7 +262,7 @@ class Pool:
     def connected(self, peer: Peer) -> None:
         """A connection stands."""
         self.live.add(peer)
-        self._window_now = min(float(self.settings.window), self._window_now + 0.5)
+        self._open_limit += 0.5
         if self._sweeper is None or not self._sweeper.active:
             self._sweeper = self.reactor.call_later(_SWEEP, self._sweep)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from . import wire
-from .sftp import ATTRS, CLOSE, DATA, FX_EOF, HANDLE, NAME, Attributes, SftpClient, SftpError, read_attributes, status
+from .sftp import ATTRS, DATA, FX_EOF, HANDLE, NAME, Attributes, SftpClient, SftpError, read_attributes, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,6 @@ def decode(kind: int, fields: wire.Reader) -> Reply:
             found.append(Name(name, read_attributes(fields)))
         return found
     return None
-
-
-def close_request(handle: bytes) -> Request:
-    """Close a handle."""
-    return Request(CLOSE, wire.string(handle))
 
 
 def is_eof(error: SftpError) -> bool:

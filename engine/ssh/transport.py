@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import paramiko
 from paramiko.message import Message
 from paramiko.ssh_exception import IncompatiblePeer, SSHException
 from paramiko.transport import Transport
@@ -184,11 +183,6 @@ class KeyExchange:
         text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
         return text.split(",") if text else []
 
-    @property
-    def description(self) -> str:
-        """Cipher and host key in use, for `config explain` and tests."""
-        return f"{self._transport.local_cipher}, {self._transport.host_key_type}"
-
     def begin(self, server_version: str) -> None:
         """The server said its version: send our KEXINIT."""
         self._transport.remote_version = server_version
@@ -264,8 +258,3 @@ def _known(wanted: Sequence[str] | None, default: Sequence[str], table: dict[str
     if not names:
         raise KexError(f"none of the algorithms {', '.join(wanted or default)} is known here")
     return names
-
-
-def paramiko_version() -> str:
-    """Version of the paramiko in use."""
-    return paramiko.__version__

@@ -81,6 +81,8 @@ class WorkerParamiko(DistantWorker):
         self._early: list[bytes | None] = []
         self._source: Source | None = None
         self._pool: Pool | None = None
+        #: How its nodes are reached; of the Task's info and of its own (see Worker.infos) once it began.
+        self.settings = SshSettings()
 
     def _check_copy(self) -> None:
         if self.source is None:
@@ -93,7 +95,9 @@ class WorkerParamiko(DistantWorker):
     def pool(self) -> Pool:
         """The connections of this worker's Task; settings are taken over when its first node begins."""
         if self._pool is None:
-            self._pool = pool_of(self._scheduled())
+            task, own = self._scheduled(), self.infos
+            self._pool = pool_of(task)
+            self.settings = settings_from(lambda key: own[key] if key in own else task.info(key))
         return self._pool
 
     def make_clients(self) -> Iterable[EngineClient]:

@@ -37,7 +37,8 @@ class NodeClient(EngineClient):
         """See EngineClient: wish for the connection; True if it stands."""
         try:
             check_node(self.key)
-            self.peer = self.worker.pool().peer(self.key, self.worker.user)
+            pool = self.worker.pool()
+            self.peer = pool.peer(self.key, self.worker.user, self.worker.settings)
         except (NameRefusedError, ConfigError) as error:
             self.unreachable(Failure(FailureKind.CONFIGURATION, f"{self.key}: {error}"))
             return False
