@@ -15,8 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import bench_ssh
-import bench_tui
+from clusterdeck.tests.bench import bench_ssh, bench_tui
 
 #: Seconds after which a run that has not ended is given up.
 _PATIENCE = 180.0
