@@ -68,7 +68,7 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """One node of the pool for a view. state: up, resting, down, draining, gone. retry_in: seconds to the next try."""
+    """One node for a view. state: starting, up, resting, down, draining, gone. retry_in: seconds to the next try."""
 
     name: str
     state: str

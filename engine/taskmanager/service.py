@@ -124,6 +124,13 @@ class Peer:
         self.since = time.monotonic()
         self.tags: tuple[str, ...] | None = None
         self.process_id: int | None = None
+        #: Tasks that it ended well, that failed, and that it had begun when the connection went.
+        self.counts = (0, 0, 0)
+
+    @property
+    def held(self) -> int:
+        """Tasks that it has now; from any thread."""
+        return len(self._leases)
 
     @property
     def introduced(self) -> bool:
@@ -154,6 +161,7 @@ class Peer:
             self._drop(lease)
             with contextlib.suppress(StaleTask, StoreUnavailable):
                 if lease.acknowledged:
+                    self._count(2)
                     self._manager.lose_task(lease.task_id)
                 else:
                     self._manager.return_task(lease.task_id)
@@ -242,8 +250,10 @@ class Peer:
             self._drop(lease)
             try:
                 if kind == "result":
+                    self._count(0)  # first: who gets the result may look at once
                     self._manager.store_result(lease.task_id, frame["value"])
                 elif kind == "exception":
+                    self._count(1)
                     self._manager.store_exception(lease.task_id, Failure(**frame["error"]))
                 else:
                     self._manager.return_task(lease.task_id)
@@ -277,6 +287,11 @@ class Peer:
         self._service.holders[task_id] = self
         self._send(frame)
         return True
+
+    def _count(self, which: int) -> None:
+        counts = list(self.counts)
+        counts[which] += 1
+        self.counts = (counts[0], counts[1], counts[2])
 
     def _drop(self, lease: _Lease) -> None:
         del self._leases[lease.task_id]

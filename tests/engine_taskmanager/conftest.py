@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from clusterdeck.engine.task import Task
 from clusterdeck.engine.taskmanager.manager import TaskManager
+from clusterdeck.tests.support.sshd import Sshd
 
 #: No call of these tests may block for longer, seconds: a hang fails, it does not stall the suite.
 PATIENCE = 10.0
@@ -147,3 +149,27 @@ class Background:
 @pytest.fixture
 def background() -> type[Background]:
     return Background
+
+
+class _Orders:
+    def ev_msg(self, _port: Any, order: Callable[[], None]) -> None:
+        order()
+
+
+@pytest.fixture
+def task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Task]:
+    """A Task with a thread of its own, as the console has one."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    task = Task()
+    task.set_default("stdout_msgtree", False)
+    task.set_default("stderr_msgtree", False)
+    task.port(handler=_Orders())
+    task.resume()
+    yield task
+    task.abort(kill=True)
+
+
+@pytest.fixture
+def ssh_task(task: Task, sshd: Sshd) -> Task:
+    task.set_info("ssh_config", str(sshd.config))
+    return task

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,37 +11,17 @@ from typing import Any
 import psutil
 import pytest
 
-from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.taskmanager.driver import SlotDriver
-from clusterdeck.engine.taskmanager.errors import TaskRaisedException
 from clusterdeck.engine.taskmanager.halt import parse_halt
 from clusterdeck.engine.taskmanager.joblog import read_job_log
 from clusterdeck.engine.taskmanager.jobs import JobEvent, JobState
 from clusterdeck.engine.taskmanager.manager import TaskManager
 from clusterdeck.engine.taskmanager.mapping import MapOptions, MapRun
-from clusterdeck.engine.taskmanager.stdio_peers import StdioPeers
 from clusterdeck.engine.taskmanager.task_runner import TaskRunner
 from clusterdeck.engine.taskmanager.template import TemplateError
+from clusterdeck.tests.engine_taskmanager.nodes import cut
 from clusterdeck.tests.support.sshd import Sshd
-
-
-class _Orders:
-    def ev_msg(self, _port: Any, order: Callable[[], None]) -> None:
-        order()
-
-
-@pytest.fixture
-def task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Task]:
-    """A Task with a thread of its own, as the console has one."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    task = Task()
-    task.set_default("stdout_msgtree", False)
-    task.set_default("stderr_msgtree", False)
-    task.port(handler=_Orders())
-    task.resume()
-    yield task
-    task.abort(kill=True)
 
 
 def make_driver(task: Task, worker: str, nodes: dict[str, int], **options: Any) -> SlotDriver:
@@ -207,12 +185,6 @@ def test_journal_map_goes_on_in_another_console(task: Task, tmp_path: Path) -> N
 # -- over SSH
 
 
-@pytest.fixture
-def ssh_task(task: Task, sshd: Sshd) -> Task:
-    task.set_info("ssh_config", str(sshd.config))
-    return task
-
-
 def test_map_over_ssh(ssh_task: Task) -> None:
     driver = make_driver(ssh_task, "paramiko", {f"node{n}": 2 for n in range(1, 5)})
     run = MapRun(driver, "echo {} on {node}", [str(n) for n in range(40)]).start()
@@ -222,14 +194,6 @@ def test_map_over_ssh(ssh_task: Task) -> None:
     assert {node.name: node.state for node in driver.nodes()} == {f"node{n}": "up" for n in range(1, 5)}
     assert sum(node.done for node in driver.nodes()) == 40
     assert driver.close()
-
-
-def cut(server: Sshd) -> None:
-    """Cut every connection; the commands live on, as they do when a network goes."""
-    for process in server.sessions():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if process.name().startswith("sshd"):
-                process.kill()
 
 
 def test_a_result_is_adopted_after_the_connection_was_cut(
@@ -268,67 +232,6 @@ def test_unreachable_node_and_a_good_one(make_sshd: Callable[..., Sshd], task: T
     states = {node.name: (node.state, node.done) for node in driver.nodes()}
     assert states == {"gone1": ("down", 0), "node1": ("up", 20)}
     assert driver.close()
-
-
-MODULE = """
-import sys
-def do_square(number):
-    print("this must not get onto the wire")
-    return number * number
-def do_break():
-    raise ValueError("no")
-"""
-
-
-def test_python_workers_over_ssh(ssh_task: Task, tmp_path: Path) -> None:
-    module = tmp_path / "tasks_of_mine.py"
-    module.write_text(MODULE)
-    ends: list[tuple[str, NodeState, bytes]] = []
-    over = threading.Semaphore(0)
-
-    def ended(node: str, end: Any, errors: bytes) -> None:
-        ends.append((node, end.state, errors))
-        over.release()
-
-    manager = TaskManager()
-    peers = StdioPeers(manager, ssh_task, worker="paramiko", on_end=ended)
-    program = f"{sys.executable} -m clusterdeck"
-    peers.start(["node1", "node2"], [str(module)], slots=2, program=program)
-    ids = manager.add_task_requests("square", [[n] for n in range(50)])
-    found = dict(manager.get_result_with_tag("square", timeout=30) for _ in ids)
-    assert found == {task_id: n * n for n, task_id in enumerate(ids)}
-    manager.add_task_request("break", None)
-    with pytest.raises(TaskRaisedException, match="ValueError: no"):
-        manager.get_result_with_tag("break", timeout=30)
-    peers.stop()
-    for _ in range(2):
-        assert over.acquire(timeout=20)
-    assert sorted(node for node, state, _ in ends if state is NodeState.OK) == ["node1", "node2"]
-    assert manager.processes() == []
-    peers.close()
-
-
-def test_python_worker_whose_connection_is_cut_gives_its_task_back(
-    make_sshd: Callable[..., Sshd], task: Task, tmp_path: Path
-) -> None:
-    server = make_sshd()
-    task.set_info("ssh_config", str(server.config))
-    module, gate = tmp_path / "slow.py", tmp_path / "gate"
-    module.write_text(
-        f"import os, time\ndef do_wait():\n    while not os.path.exists({str(gate)!r}): time.sleep(0.05)\n"
-    )
-    manager = TaskManager()
-    peers = StdioPeers(manager, task, worker="paramiko")
-    program = f"{sys.executable} -m clusterdeck"
-    peers.start(["node1"], [str(module)], program=program)
-    manager.add_task_request("wait", None)
-    while manager.number_of_tasks()[1] != {"wait": 1}:
-        time.sleep(0.02)
-    cut(server)
-    task_id, _ = manager.get_task_with_tag("wait", timeout=15)
-    assert task_id == "wait_0"
-    gate.touch()
-    peers.close()
 
 
 def test_jobstates_say_whether_they_are_over() -> None:
