@@ -134,6 +134,15 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def hang_up(pid: int) -> None:
+    """SIGHUP to all that the process started and that stayed in its session's group, as when a terminal closes.
+
+    What was meant to outlive it (nohup, a daemon) does. The process must not have been reaped yet.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGHUP)
+
+
 class Reaper:
     """Waits for the ends of processes on a Reactor; belongs to the reactor's thread."""
 

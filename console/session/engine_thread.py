@@ -42,6 +42,7 @@ class EngineThread:
         self.task = Task()
         self.task.results = _NothingKept()
         self.task.set_info("line_limit", LINE_LIMIT)
+        self.task.set_info("hang_up", True)  # who stops a command means all that it started
         self.task.set_info("ssh_ask", ask)
         self.task.set_info("ssh_notice", self._notice)
         self.task.excepthook = self._died

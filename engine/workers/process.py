@@ -9,7 +9,7 @@ from typing import Any
 
 from ..client import ClientState, ClientWorker
 from ..fdclient import FdClient, closer
-from ..spawn import kill, spawn
+from ..spawn import hang_up, kill, spawn
 from ..states import Failure, FailureKind, NodeEnd, NodeState
 
 #: The system lacks something that a process which ends gives back.
@@ -89,7 +89,10 @@ class ProcessClient(FdClient):
         return NodeEnd(NodeState.FAILED if rc else NodeState.OK, rc)
 
     def kill(self, timed_out: bool) -> None:
-        """SIGKILL to the process (not to its children). One that had ended already keeps its return code."""
+        """SIGKILL to the process; to its children nothing, or SIGHUP where the Task's "hang_up" says so.
+
+        One that had ended already keeps its return code.
+        """
         end = self.killed(timed_out)
         pid, self.pid = self.pid, None
         if pid is not None:
@@ -98,6 +101,8 @@ class ProcessClient(FdClient):
                 end = self.ended(rc)
             else:
                 kill(pid)
+                if self.loop.info("hang_up"):
+                    hang_up(pid)
                 self.loop.reaper.adopt(pid)
         self.close_streams()
         self.finish(end)

@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from clusterdeck.engine import errors
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.workers.exec import ExecWorker
 from clusterdeck.tests.engine.conftest import Recorder
+from clusterdeck.tests.support.leaks import wait_gone
 
 
 def run(task: Task, nodes: Any, **kwargs: Any) -> ExecWorker:
@@ -134,6 +136,19 @@ def test_kill_hits_the_direct_child_only(task: Task, tmp_path: Path) -> None:
     while not mark.exists() and time.monotonic() < deadline:
         time.sleep(0.02)  # nothing but the file tells
     assert mark.read_text() == "alive\n"
+
+
+def test_what_a_killed_command_started_is_hung_up_where_that_is_asked_for(task: Task, tmp_path: Path) -> None:
+    """All but what was meant to outlive it."""
+    pids = tmp_path / "pids"
+    task.set_info("hang_up", True)
+    task.run(f"sleep 60 & echo $! > {pids}; (trap '' HUP; exec sleep 60) & echo $! >> {pids}; sleep 60", timeout=0.3)
+    plain, stubborn = (psutil.Process(int(line)) for line in pids.read_text().split())
+    try:
+        assert wait_gone([plain], 20) == []
+        assert stubborn.is_running()
+    finally:
+        stubborn.kill()
 
 
 def test_output_kept_open_by_a_background_child_delays_the_end(task: Task) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from clusterdeck.tests.support.leaks import wait_gone
 from clusterdeck.tests.support.tmux import Tmux
 
 Open = Callable[..., Tmux]
@@ -66,8 +67,11 @@ def test_a_signal_leaves_a_sane_terminal(console: Open, number: int) -> None:
     terminal = console()
     terminal.line("sleep 60")
     terminal.wait_for("running 4")
-    process_of(terminal).send_signal(number)
+    console_process = process_of(terminal)
+    commands = console_process.children(recursive=True)
+    console_process.send_signal(number)
     sane(terminal, 128 + number)
+    assert wait_gone(commands, 10) == []
 
 
 def test_quit_by_key_and_by_word(console: Open) -> None:
