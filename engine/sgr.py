@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .text import clean_text_line
+from .text import sanitize_text
 
 #: A palette colour 0..255, or (red, green, blue) of 0..255 each, or None for the terminal's own.
 Colour = int | tuple[int, int, int] | None
 
+_TAB = 8
 _SGR = re.compile("(?:\x1b\\[|\x9b)([0-9;:]{0,64})m")
 
 
@@ -60,28 +61,32 @@ class Span:
 
 
 def styled_line(data: bytes) -> list[Span]:
-    """The spans of one line of node output (bytes without a line end); their texts joined are `clean_line(data)`,
-    but for tab stops."""
+    """The spans of one line of node output (bytes without a line end); their texts joined are `clean_line(data)`."""
     text = data.decode("utf-8", "replace")
     spans: list[Span] = []
     style = PLAIN
-    start = 0
+    start = column = 0
     for match in _SGR.finditer(text):
-        _append(spans, text[start : match.start()], style)
+        column = _append(spans, text[start : match.start()], style, column)
         style = _apply(style, match.group(1))
         start = match.end()
-    _append(spans, text[start:], style)
+    _append(spans, text[start:], style, column)
     return spans
 
 
-def _append(spans: list[Span], text: str, style: TextStyle) -> None:
-    clean = clean_text_line(text)
+def _append(spans: list[Span], text: str, style: TextStyle, column: int) -> int:
+    """Add a piece of the line that begins in `column`; returns the column after it."""
+    clean = sanitize_text(text).replace("\n", "\N{SYMBOL FOR NEWLINE}")
     if not clean:
-        return
+        return column
+    if "\t" in clean:
+        before = column % _TAB
+        clean = (" " * before + clean).expandtabs(_TAB)[before:]
     if spans and spans[-1].style == style:
         spans[-1] = Span(spans[-1].text + clean, style)
     else:
         spans.append(Span(clean, style))
+    return column + len(clean)
 
 
 def _apply(style: TextStyle, parameters: str) -> TextStyle:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..engine.states import NodeState
+from .cells import width_of
+from .reasons import short_kind, without_name
 from .views import OutputLine, RunView
 
 #: "State" of a node that has no part in the shown run.
@@ -22,12 +24,22 @@ STATE_ORDER = (
     NodeState.ABORTED,
     NodeState.OK,
 )
-_RANK = bytearray(256)
-for _rank, _state in enumerate(STATE_ORDER):
-    _RANK[_state] = _rank
-_RANK[IDLE] = len(STATE_ORDER)
+_REST = len(STATE_ORDER)
 
-ORDERS = ("state", "name", "time", "given")
+
+def _ranks(states: Iterable[NodeState]) -> bytes:
+    """A table from states to places; what is not among `states` comes last."""
+    table = bytearray([_REST]) * 256
+    for state in states:
+        table[state] = STATE_ORDER.index(state)
+    return bytes(table)
+
+
+#: "trouble" lifts what ended badly to the top and leaves everything else where it is.
+ORDERS = ("trouble", "state", "name", "time", "given")
+_RANKS = {"state": _ranks(STATE_ORDER), "trouble": _ranks(state for state in STATE_ORDER if state.bad)}
+#: Orders that change while a run goes on.
+LIVE_ORDERS = ("trouble", "state", "time")
 
 
 class Board:
@@ -44,7 +56,7 @@ class Board:
         self._extra = bytes([IDLE]) * (len(self.names) - self.size)
         chosen = set(selected)
         self.selected = bytearray(name in chosen for name in self.names)
-        self.name_width = max((len(name) for name in self.names), default=0)
+        self.name_width = name_width(self.names)
 
     @property
     def index(self) -> dict[str, int]:
@@ -71,11 +83,19 @@ class Board:
         """Return code of a node in the run, None outside."""
         return self.run.rc(node) if self.run is not None and node < self.size else None
 
+    def kind(self, node: int) -> str:
+        """The kind of failure, in a word for a narrow column; empty where there is none."""
+        return short_kind(self.run.failure_kind(node)) if self.run is not None and node < self.size else ""
+
     def reason(self, node: int) -> str:
         """Why the node failed; empty where there is nothing to say."""
         if self.run is None or node >= self.size:
             return ""
-        return self.run.reason(node).removeprefix(f"{self.names[node]}: ")
+        return without_name(self.run.reason(node), self.names[node])
+
+    def progress(self, node: int) -> tuple[int, int]:
+        """Bytes done and bytes in all of a copy; (0, 0) otherwise."""
+        return self.run.progress(node) if self.run is not None and node < self.size else (0, 0)
 
     def elapsed(self, node: int, now: float) -> float | None:
         """Seconds the node ran in the run."""
@@ -94,10 +114,19 @@ class Board:
         return self.run.lines(node, start, stop) if self.run is not None and node < self.size else []
 
 
+def name_width(names: Sequence[str], least: int = 10) -> int:
+    """Cells for a column of names: the longest, but a few long ones do not take the room of all others."""
+    widths = sorted(map(width_of, names))
+    if not widths:
+        return 0
+    most, longest = widths[len(widths) * 95 // 100], widths[-1]
+    return longest if longest <= max(most, least) + 4 else max(most, least)
+
+
 def ordered(board: Board, nodes: Sequence[int], order: str, now: float) -> Sequence[int]:
     """`nodes` in one of ORDERS; stable, so that equal ones stay in the run's order."""
-    if order == "state":
-        ranks = board.states.translate(bytes(_RANK))
+    if order in _RANKS:
+        ranks = board.states.translate(_RANKS[order])
         return sorted(nodes, key=ranks.__getitem__)
     if order == "name":
         return sorted(nodes, key=lambda node: _natural(board.names[node]))

@@ -15,6 +15,8 @@ from ..engine.text import sanitize_text
 
 #: Marks a text that was cut.
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+#: Fills bars.
+BAR = "\N{LOWER SEVEN EIGHTHS BLOCK}"
 #: The signs that we draw ourselves, for terminals and fonts that have only ASCII.
 _ASCII = str.maketrans("\u2500\u2501\u2502\u2026\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588", "-=|~.:-=+*#@")
 _signs: dict[int, int] | None = None
@@ -48,12 +50,22 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return " " * (width - size) + text if right else text + " " * (width - size)
 
 
+def fit_name(text: str, width: int) -> str:
+    """A name in exactly `width` cells; what is cut is its middle, because names differ at their ends."""
+    if width_of(text) <= width or width < 5 or not text.isascii():
+        return fit(text, width)
+    tail = (width - 1) * 3 // 5
+    return text[: width - 1 - tail] + ELLIPSIS + text[len(text) - tail :]
+
+
 def clock(seconds: float | None) -> str:
-    """Seconds as people read them: `0.3s`, `41s`, `2:05`, `1:02:05`; empty for None."""
+    """Seconds as people read them, in at most six cells up to 99 minutes: `40ms`, `1.3s`, `41s`, `2:05`, `1:02:05`."""
     if seconds is None:
         return ""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f}s"
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds) * 1000:.0f}ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
     whole = int(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -105,6 +117,10 @@ class Row:
     def column(self, text: str, width: int, style: Style | None = None, *, right: bool = False) -> Row:
         """Put `text` in a column of exactly `width` cells."""
         return self.add(fit(safe(text), min(width, self._left), right=right), style)
+
+    def name(self, text: str, width: int, style: Style | None = None) -> Row:
+        """Put a name in a column of exactly `width` cells; a long one keeps its end."""
+        return self.add(fit_name(safe(text), min(width, self._left)), style)
 
     def strip(self, fill: Style | None = None) -> Strip:
         """The row as Textual wants it, padded to its width."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,24 +10,37 @@ from textual.binding import BindingType
 
 from ..engine.states import NodeState
 from .actions import bindings
+from .board import name_width
 from .cells import Row, clock, safe
 from .line_view import LineView
 from .look import Look
 from .messages import CommandRequested, NodeChosen, NodesSelected, SearchOpened
+from .reasons import heading, told
 from .views import RunView
 
+#: Rows of a reason that are no node's.
+HEADING, MORE = -1, -2
 #: Seconds between two sortings while a run goes on.
 REFRESH_INTERVAL = 0.25
+#: A reason of more nodes than this is folded: the next reason must be in sight, too.
+UNFOLDED = 8
+_FOLDED = 5
+_NAME_LIMIT = 24
 _BAD = (NodeState.FAILED, NodeState.TIMEOUT, NodeState.UNREACHABLE, NodeState.LOST, NodeState.ABORTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Nodes that failed for the same reason. text: `rc 2`, or the reason; without node names in it."""
+    """Nodes that failed for the same reason. text: `rc 2`, or the kind of failure; without node names in it."""
 
     state: NodeState
     text: str
     nodes: tuple[int, ...]
+
+    @property
+    def key(self) -> tuple[NodeState, str]:
+        """What stays the same when more nodes fail for this reason."""
+        return self.state, self.text
 
 
 def reasons_of(run: RunView, wanted: frozenset[int] | None = None) -> list[Reason]:
@@ -38,26 +51,15 @@ def reasons_of(run: RunView, wanted: frozenset[int] | None = None) -> list[Reaso
             continue
         state = NodeState(value)
         rc = run.rc(number)
-        text = (
-            f"rc {rc}" if state is NodeState.FAILED and rc is not None else _kind(run.reason(number), run.names[number])
-        )
+        coded = state is NodeState.FAILED and rc is not None
+        text = f"rc {rc}" if coded else heading(run.failure_kind(number), run.reason(number), run.names[number])
         found.setdefault((state, text), []).append(number)
     reasons = [Reason(state, text, tuple(nodes)) for (state, text), nodes in found.items()]
     return sorted(reasons, key=lambda reason: (_BAD.index(reason.state), -len(reason.nodes), reason.text))
 
 
-def _kind(reason: str, name: str) -> str:
-    """The reason without what is only true for one node, so that equal reasons meet."""
-    return safe(reason).replace(name, "node")
-
-
-def without_name(reason: str, name: str) -> str:
-    """A reason without the node's name in front, for places where the name stands anyway."""
-    return reason.removeprefix(f"{name}: ")
-
-
 class FailuresView(LineView):
-    """One block per reason: heading, then its nodes with their last words."""
+    """One block per reason: heading, then its nodes with their last words; many nodes are folded."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("row.open", "failures.retry", "failures.exclude", "failures.select", "failures.abort", "row.search"),
@@ -70,7 +72,11 @@ class FailuresView(LineView):
         super().__init__(id=id)
         self.run: RunView | None = None
         self._wanted: frozenset[int] | None = None
+        #: (reason, node); HEADING and MORE stand for rows that are not a node's.
         self._rows_list: list[tuple[Reason, int]] = []
+        self._opened: set[tuple[NodeState, str]] = set()
+        self._folded: dict[Reason, str] = {}
+        self._name_width = 0
         self._reasons: list[Reason] = []
         self._seen = -1
         self._at = 0.0
@@ -80,6 +86,8 @@ class FailuresView(LineView):
         if run is not self.run:
             self.run = run
             self.cursor_row = 0
+            self._opened.clear()
+            self._name_width = min(_NAME_LIMIT, name_width(run.names)) if run is not None else 0
             self._collect()
 
     def set_filter(self, nodes: Sequence[int] | None) -> None:
@@ -96,9 +104,14 @@ class FailuresView(LineView):
     def _collect(self) -> None:
         self._reasons = reasons_of(self.run, self._wanted) if self.run is not None else []
         self._seen = self.run.version if self.run is not None else -1
-        #: (reason, node); node -1 is the heading.
-        self._rows_list = [(reason, node) for reason in self._reasons for node in (-1, *reason.nodes)]
+        self._folded.clear()
+        self._rows_list = [(reason, node) for reason in self._reasons for node in self._rows_of(reason)]
         self.update_rows()
+
+    def _rows_of(self, reason: Reason) -> Sequence[int]:
+        if len(reason.nodes) <= UNFOLDED or reason.key in self._opened:
+            return (HEADING, *reason.nodes)
+        return (HEADING, *reason.nodes[:_FOLDED], MORE)
 
     def row_count(self) -> int:
         return len(self._rows_list)
@@ -116,14 +129,25 @@ class FailuresView(LineView):
         if run is None:
             return
         style = look.state(reason.state)
-        if node < 0:
+        if node == HEADING:
             line.add(f"{reason.state.symbol} {reason.state.word} ", style)
-            line.add(reason.text, look.text).add(f" ({len(reason.nodes)}) ", look["accent"])
+            line.add(f"{reason.text} " if reason.text else "", look.text)
+            line.add(f"({len(reason.nodes)}) ", look["accent"])
+            line.add(f"{self._fold(reason, run)} ", look["title"])
             line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
-            return
-        line.add("  ").column(run.names[node], min(24, max(12, len(run.names[node]))), look["title"]).add(" ")
-        line.column(clock(run.elapsed(node, run.ended or run.started)), 6, look.quiet, right=True).add("  ")
-        line.add(self._last_words(run, node), look["stderr"])
+        elif node == MORE:
+            more = len(reason.nodes) - _FOLDED
+            line.add(f"  \N{HORIZONTAL ELLIPSIS} {more} more nodes, Enter lists them", look.quiet)
+        else:
+            line.add("  ").name(run.names[node], self._name_width, look["title"]).add(" ")
+            line.column(clock(run.elapsed(node, run.ended or run.started)), 6, look.quiet, right=True).add("  ")
+            line.add(self._last_words(run, node), look["stderr"])
+
+    def _fold(self, reason: Reason, run: RunView) -> str:
+        folded = self._folded.get(reason)
+        if folded is None:
+            folded = self._folded[reason] = run.fold(reason.nodes)
+        return folded
 
     def _last_words(self, run: RunView, node: int) -> str:
         """The newest line on stderr, else the reason, else the newest line at all."""
@@ -131,14 +155,28 @@ class FailuresView(LineView):
         for output in reversed(run.lines(node, max(0, count - 5), count)):
             if output.stream == "stderr":
                 return output.text
-        return run.last_line(node) or without_name(run.reason(node), run.names[node])
+        reason = told(run.failure_kind(node), run.reason(node), run.names[node])
+        if run.states[node] in (NodeState.UNREACHABLE, NodeState.LOST):
+            return reason or run.last_line(node)
+        return run.last_line(node) or reason
 
     def row_text(self, row: int) -> str:
-        reason, node = self._rows_list[row]
+        return self._told(*self._rows_list[row])
+
+    def all_text(self) -> Iterator[str]:
+        """Every reason with all of its nodes, folded or not."""
+        for reason in self._reasons:
+            for node in (HEADING, *reason.nodes):
+                yield self._told(reason, node)
+
+    def _told(self, reason: Reason, node: int) -> str:
         if self.run is None:
             return ""
-        if node < 0:
-            return f"{reason.state.word} {reason.text} ({len(reason.nodes)}): {self.run.fold(reason.nodes)}"
+        if node == HEADING:
+            words = " ".join(filter(None, (reason.state.word, reason.text)))
+            return f"{words} ({len(reason.nodes)}): {self._fold(reason, self.run)}"
+        if node == MORE:
+            return f"{len(reason.nodes) - _FOLDED} more nodes"
         return f"{self.run.names[node]}: {safe(self._last_words(self.run, node))}"
 
     # -- keys
@@ -152,7 +190,14 @@ class FailuresView(LineView):
 
     def activate(self, row: int) -> None:
         reason, node = self._rows_list[row]
-        self.post_message(NodeChosen(node if node >= 0 else reason.nodes[0]))
+        if node >= 0:
+            self.post_message(NodeChosen(node))
+        elif len(reason.nodes) > UNFOLDED:
+            self._opened ^= {reason.key}
+            self._collect()
+            self.move_cursor(self._rows_list.index((reason, HEADING)))
+        else:
+            self.post_message(NodeChosen(reason.nodes[0]))
 
     def action_retry(self) -> None:
         """Run again on what stands in this view: all of it, or the filtered part."""

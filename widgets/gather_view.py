@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -11,10 +12,12 @@ from textual.binding import BindingType
 from ..engine.states import NodeState
 from .actions import bindings
 from .answers import AnswerRows, Place, blocks_of
-from .cells import Row, safe
+from .cells import Row, fit, safe, width_of
 from .line_view import LineView
 from .look import Look
-from .messages import NodeChosen, NodesSelected, SearchOpened
+from .messages import NodeChosen, NodesSelected, SearchOpened, ViewChosen
+from .painted import painted
+from .since import Since
 from .views import RunView
 
 #: Seconds between two regroupings while a run goes on.
@@ -29,7 +32,7 @@ class GatherView(LineView):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("row.open", "gather.outliers", "gather.members", "gather.select", "row.search", "row.match"),
-        *bindings("row.match-back", "row.left", "row.right"),
+        *bindings("row.match-back", "row.left", "row.right", "row.colours"),
     ]
     TITLE_WORD = "gathered"
     HELP_TEXT = "Nodes that answered the same stand together. Enter unfolds an answer, m lists its nodes."
@@ -46,6 +49,9 @@ class GatherView(LineView):
         self._grouped_at = 0.0
         self._cost = 0.0
         self._shift = 0
+        self._silent: list[int] = []
+        self._mixtures: dict[int, Counter[int]] = {}
+        self._since: Since | None = None
 
     # -- the model
 
@@ -62,6 +68,13 @@ class GatherView(LineView):
         """Count only these node numbers (None: all)."""
         self._wanted = frozenset(nodes) if nodes is not None else None
         self._regroup()
+
+    def set_since(self, since: Since | None) -> None:
+        """Mark what is different from the round before (None: nothing to compare with)."""
+        if since is not self._since:
+            self._since = since
+            self._mixtures.clear()
+            self.refresh()
 
     def tick(self, now: float) -> None:
         """Group anew if output came, not more often than can be read."""
@@ -84,10 +97,23 @@ class GatherView(LineView):
                 run.groups(), self._wanted, run.fold, self._opened, self._with_members, outliers=self.outliers
             )
             self._answers = AnswerRows(blocks)
+            self._silent = self._without_answer(run)
+        self._mixtures.clear()
         self.update_rows()
 
+    def _without_answer(self, run: RunView) -> list[int]:
+        """Nodes that said nothing, where others did."""
+        if not self._answers.blocks:
+            return []
+        spoke = bytearray(len(run.names))
+        for block in self._answers.blocks:
+            for node in block.members:
+                spoke[node] = 1
+        wanted = self._wanted
+        return [node for node, said in enumerate(spoke) if not said and (wanted is None or node in wanted)]
+
     def row_count(self) -> int:
-        return self._answers.total
+        return self._answers.total + (1 if self._silent else 0)
 
     def empty_text(self) -> list[str]:
         if self.run is None:
@@ -97,42 +123,69 @@ class GatherView(LineView):
     # -- painting
 
     def paint(self, row: int, line: Row, look: Look) -> None:
-        place = self._answers.place(row)
         run = self.run
         if run is None:
             return
+        if row >= self._answers.total:
+            self._paint_silent(run, line, look)
+            return
+        place = self._answers.place(row)
         if place.kind == "heading":
             self._paint_heading(place, run, line, look)
         elif place.kind == "member":
             node = place.block.members[place.number]
-            line.add("    ").add(_symbol(run, node), look.state(run.states[node])).add(
-                f" {run.names[node]}", look["title"]
-            )
+            changed = self._since is not None and node in self._since.nodes
+            line.add("    ").add(NodeState(run.states[node]).symbol, look.state(run.states[node]))
+            line.add(f" {run.names[node]}", look["changed" if changed else "title"])
+            line.add("  changed" if changed else "", look["changed"])
         elif place.kind == "line":
             output = place.block.group.lines(place.number, place.number + 1)
             if output:
-                style = look["stderr"] if output[0].stream == "stderr" else look.text
-                hit = look["current-match"] if row == self.cursor_row else look["match"]
                 line.add("  ")
-                for piece in self.search.pieces(safe(output[0].text)[self._shift :], style, hit):
+                first = place.block.members[0]
+                new = self._since is not None and self._since.is_new(first, output[0].text)
+                hit = look["current-match"] if row == self.cursor_row else look["match"]
+                for piece in painted(output[0], look, self.search, hit, self._shift, line.left, changed=new):
                     line.add(piece.text, piece.style)
         elif place.kind == "more":
             line.add(f"  \N{HORIZONTAL ELLIPSIS} {place.number} more lines, Enter unfolds them", look.quiet)
 
     def _paint_heading(self, place: Place, run: RunView, line: Row, look: Look) -> None:
+        """Symbol of most members, node set, count, other states among them, changes, share."""
         members = place.block.members
-        state = run.states[members[0]]
-        count = f"({len(members)})"
-        share = f" {len(members) * 100 // max(1, len(run.names))}% "
-        line.add(_symbol(run, members[0]), look.state(state)).add(" ")
-        room = max(8, line.left - len(count) - len(share) - 4)
+        mixture = self._mixture(members, run)
+        (state, _count), *others = mixture.most_common()
+        notes = [(f"({len(members)}) ", look["accent"])]
+        notes += [(f"{NodeState(other).symbol}{count} ", look.state(other)) for other, count in others]
+        changed = sum(1 for node in members if node in self._since.nodes) if self._since is not None else 0
+        notes += [(f"{changed} changed ", look["changed"])] if changed else []
+        share = f" {told_share(len(members), len(run.names))}"
+        line.add(NodeState(state).symbol, look.state(state)).add(" ")
+        room = max(8, line.left - sum(len(text) for text, _ in notes) - len(share) - 4)
         folded = safe(place.block.folded)
-        line.add(folded if len(folded) <= room else folded[: room - 1] + "\N{HORIZONTAL ELLIPSIS}", look["title"])
-        line.add(f" {count} ", look["accent"])
+        line.add(fit(folded, min(room, width_of(folded))), look["title"]).add(" ")
+        for text, style in notes:
+            line.add(text, style)
         line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * max(0, line.left - len(share)), look["rule"])
         line.add(share, look.quiet)
 
+    def _mixture(self, members: Sequence[int], run: RunView) -> Counter[int]:
+        """The members' states, counted once per grouping: a group may have ten thousand."""
+        mixture = self._mixtures.get(members[0])
+        if mixture is None:
+            mixture = self._mixtures[members[0]] = Counter(map(run.states.__getitem__, members))
+        return mixture
+
+    def _paint_silent(self, run: RunView, line: Row, look: Look) -> None:
+        """Who is missing in the answers above, and why."""
+        line.add("  no output ", look.quiet).add(f"({len(self._silent)}) ", look["accent"])
+        mixture = Counter(map(run.states.__getitem__, self._silent))
+        for state, count in sorted(mixture.items(), reverse=True):
+            line.add(f" {NodeState(state).symbol} {NodeState(state).word} {count} ", look.state(state))
+
     def row_text(self, row: int) -> str:
+        if row >= self._answers.total:
+            return f"no output ({len(self._silent)}): {self.run.fold(self._silent) if self.run is not None else ''}"
         place = self._answers.place(row)
         if place.kind == "heading":
             return f"{safe(place.block.folded)} ({len(place.block.members)})"
@@ -160,6 +213,9 @@ class GatherView(LineView):
         return len(self._answers.blocks)
 
     def activate(self, row: int) -> None:
+        if row >= self._answers.total:
+            self.post_message(ViewChosen("failures"))
+            return
         place = self._answers.place(row)
         if place.kind == "member":
             self.post_message(NodeChosen(place.block.members[place.number]))
@@ -167,7 +223,7 @@ class GatherView(LineView):
             self._toggle(self._opened, row)
 
     def action_members(self) -> None:
-        if self._answers.total:
+        if self.cursor_row < self._answers.total:
             self._toggle(self._with_members, self.cursor_row)
 
     def _toggle(self, which: set[int], row: int) -> None:
@@ -182,8 +238,9 @@ class GatherView(LineView):
         self.move_cursor(0)
 
     def action_select(self) -> None:
-        if self._answers.total and self.run is not None:
-            members = self._answers.place(self.cursor_row).block.members
+        if self._rows and self.run is not None:
+            inside = self.cursor_row < self._answers.total
+            members = self._answers.place(self.cursor_row).block.members if inside else self._silent
             self.post_message(NodesSelected([self.run.names[node] for node in members]))
 
     def action_search(self) -> None:
@@ -194,5 +251,7 @@ class GatherView(LineView):
         self.refresh()
 
 
-def _symbol(run: RunView, node: int) -> str:
-    return NodeState(run.states[node]).symbol
+def told_share(part: int, whole: int) -> str:
+    """A share of the nodes in four characters: ` 75%`, ` <1%`."""
+    percent = part * 100 / max(1, whole)
+    return " <1%" if 0 < percent < 1 else f"{int(percent):3}%"

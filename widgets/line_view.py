@@ -24,7 +24,8 @@ from textual.widget import Widget
 from .actions import bindings
 from .cells import Row, safe
 from .look import Look, LookCache
-from .messages import PagerRequested, TextCopied
+from .messages import PagerRequested, TextCopied, Told
+from .node_colours import node_colours, use_node_colours
 from .search import Search
 
 #: More than this is not put on a clipboard: terminals drop or choke on longer OSC 52 sequences.
@@ -82,6 +83,11 @@ class LineView(ScrollView, can_focus=True):
         """The styles of the theme in use."""
         return self._looks.get(self.app)
 
+    @property
+    def row_width(self) -> int:
+        """Cells of a row: what the scrollbar leaves."""
+        return self.scrollable_content_region.width
+
     def update_rows(self) -> None:
         """Take note of the number of rows and repaint; cheap enough for every tick."""
         rows = self.row_count()
@@ -106,7 +112,7 @@ class LineView(ScrollView, can_focus=True):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Paint the visible rows; see the module's text for why this and not `render_line`."""
-        size = self.size
+        width = self.row_width
         look = self.look
         filters = [
             line_filter
@@ -115,10 +121,10 @@ class LineView(ScrollView, can_focus=True):
         ]
         top = self.scroll_offset.y
         strips: list[Strip] = []
-        empty = None if self._rows else self._empty_rows(size.width)
+        empty = None if self._rows else self._empty_rows(width)
         for y in range(crop.y, crop.bottom):
             row = top + y
-            line = Row(size.width, look.text)
+            line = Row(width, look.text)
             if row < self._rows:
                 strip = self._painted(row, line, look)
             else:
@@ -126,7 +132,7 @@ class LineView(ScrollView, can_focus=True):
                     text, first = empty[y]
                     line.add(text, look.text if first else look.quiet)
                 strip = line.strip()
-            if crop.x or crop.width != size.width:
+            if crop.x or crop.width != width:
                 strip = strip.crop_extend(crop.x, crop.right, look.text)
             for line_filter in filters:
                 strip = strip.apply_filter(line_filter, look.background)
@@ -253,6 +259,12 @@ class LineView(ScrollView, can_focus=True):
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()
+
+    def action_colours(self) -> None:
+        """For views of output: with or without the nodes' own colours, everywhere."""
+        use_node_colours(not node_colours())
+        self.screen.refresh()
+        self.post_message(Told(f"The nodes' own colours are {'shown' if node_colours() else 'left out'}."))
 
     def action_copy_row(self) -> None:
         if self._rows:

@@ -8,7 +8,7 @@ every theme of Textual works too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -32,6 +32,7 @@ ROLES: dict[str, str] = {
     "stderr": "error",
     "key": "accent",
     "warn": "warning",
+    "changed": "secondary",
     "added": "success",
     "removed": "error",
     "bar": "success",
@@ -53,7 +54,7 @@ ROLES: dict[str, str] = {
 
 #: Roles that Textual's variables cannot give: what they are when a theme says nothing.
 _DEFAULT_STYLES = {"title": "bold", "cursor": "reverse", "idle-cursor": "underline", "current-match": "reverse bold",
-                   "match": "reverse", "key": "bold"}  # fmt: skip
+                   "match": "reverse", "key": "bold", "changed": "bold"}  # fmt: skip
 _ATTRIBUTES = {"bold", "dim", "italic", "underline", "reverse"}
 
 
@@ -64,6 +65,14 @@ class Look:
     styles: Mapping[str, Style]
     states: tuple[Style, ...]
     background: Color
+    #: Styles made for nodes' own colours, by what was asked for (node_colours.py).
+    node_styles: dict[Any, Style] = field(default_factory=dict)
+
+    @property
+    def colourless(self) -> bool:
+        """Whether the theme tells failures from the rest without any colour."""
+        colour = self.styles["failed"].color
+        return colour is None or colour.is_default
 
     def __getitem__(self, role: str) -> Style:
         return self.styles[role]

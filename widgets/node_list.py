@@ -6,22 +6,28 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 
 from ..engine.states import NodeState
 from .actions import bindings
-from .board import IDLE, ORDERS, Board, ordered
-from .cells import Row, clock, safe, width_of
+from .board import IDLE, LIVE_ORDERS, ORDERS, Board, ordered
+from .cells import Row, clock, quantity, safe
 from .line_view import LineView
 from .look import Look
 from .messages import CommandRequested, NodeChosen, NodesSelected, TextCopied
+from .since import Since
 
 #: Seconds between two sortings while a run goes on: rows that jump at every tick cannot be read.
 RESORT_INTERVAL = 0.5
 _SHORT = {NodeState.CONNECTING: "connect", NodeState.UNREACHABLE: "unreach"}
 _WORDS = {state: _SHORT.get(state, state.word) for state in NodeState}
+#: What such a node said last is not why it ended: the reason is told in its place.
+_REASON_FIRST = (NodeState.UNREACHABLE, NodeState.LOST, NodeState.ABORTED)
+#: Cells of the columns behind the name, and what a row needs for all but name and text.
+_WORD, _TIME, _FIXED = 9, 6, 20
+#: A name gets no more than this where the text behind it needs the room.
+_NAME_LIMIT = 28
 
 
 class NodeList(LineView):
@@ -37,15 +43,19 @@ class NodeList(LineView):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
         self.board = Board(None, ())
-        self.order = "given"
+        self.order = ORDERS[0]
         self.marks: set[str] = set()
         self.by_group: Mapping[str, Sequence[str]] | None = None
         self.groups: Mapping[str, Sequence[str]] = {}
+        #: Nodes of a timer's round that answered otherwise than in the round before.
+        self.changed: frozenset[int] = frozenset()
         self._filter: Sequence[int] | None = None
         self._visible: Sequence[int] = ()
         self._headings: list[tuple[str, int]] = []
         self._seen = -1
         self._sorted_at = 0.0
+        #: States changed since the last sorting, which was too short ago for another one.
+        self._late = False
         self._painted_second = 0
         self.clock = time.monotonic
 
@@ -63,6 +73,13 @@ class NodeList(LineView):
         name = self.cursor_name
         self._filter = nodes
         self._arrange(name)
+
+    def set_since(self, since: Since | None) -> None:
+        """Mark the nodes that answered otherwise than in the round before (None: nothing to compare with)."""
+        changed = since.nodes if since is not None else frozenset()
+        if changed != self.changed:
+            self.changed = changed
+            self.refresh()
 
     @property
     def cursor_node(self) -> int | None:
@@ -86,16 +103,17 @@ class NodeList(LineView):
         """Called by the screen's pump: repaint if a state changed, or once a second while something runs."""
         version = self.board.version
         if version != self._seen:
-            if self.order in ("state", "time") and now - self._sorted_at >= RESORT_INTERVAL:
+            if self.order in LIVE_ORDERS and now - self._sorted_at >= RESORT_INTERVAL:
                 self._arrange(self.cursor_name)
+            else:
+                self._late = self.order in LIVE_ORDERS
             self._seen = version
             self.refresh()
+        elif self._late and now - self._sorted_at >= RESORT_INTERVAL:
+            self._arrange(self.cursor_name)
         elif self.board.run is not None and self.board.run.ended is None and int(now) != self._painted_second:
             self._painted_second = int(now)
             self.refresh()
-        elif self._sorted_at and self.order == "state" and now - self._sorted_at >= RESORT_INTERVAL:
-            self._sorted_at = 0.0
-            self._arrange(self.cursor_name)
 
     def _arrange(self, keep: str | None) -> None:
         board = self.board
@@ -104,6 +122,7 @@ class NodeList(LineView):
         self._headings = []
         self._visible = self._grouped(nodes, now) if self.by_group else ordered(board, nodes, self.order, now)
         self._sorted_at = now
+        self._late = False
         self._seen = board.version
         if keep is not None and keep != self.cursor_name and keep in board.index:
             node = board.index[keep]
@@ -155,33 +174,46 @@ class NodeList(LineView):
         style = look.state(state) if state != IDLE else look.quiet
         line.add("*" if name in self.marks else " ", look["mark"])
         line.add(NodeState(state).symbol if state != IDLE else " ", style).add(" ")
-        width = min(board.name_width, max(8, line.left - 16)) if line.left < 60 else min(board.name_width, 28)
-        line.column(name, width, look.text if board.selected[node] else look.quiet).add(" ")
+        plain = look["changed"] if node in self.changed else look.text if board.selected[node] else look.quiet
+        line.name(name, self._name_cells(line.left), plain).add(" ")
         if state == IDLE:
             return
-        line.column(self._word(node, state), 8, style)
-        line.column(clock(board.elapsed(node, self.clock())), 6, look.quiet, right=True).add(" ")
+        line.column(self._word(node, state), _WORD, style)
+        line.column(clock(board.elapsed(node, self.clock())), _TIME, look.quiet, right=True).add(" ")
         if line.left > 3:
-            reason = board.reason(node)
-            text = board.last_line(node) or reason
-            line.add(text, look.quiet)
+            line.add(self._text(node, state), look["changed"] if node in self.changed else look.quiet)
+
+    def _name_cells(self, free: int) -> int:
+        """Cells of the name's column where so many are free for it and all behind it."""
+        return max(8, min(self.board.name_width, _NAME_LIMIT, free - _FIXED))
+
+    def _text(self, node: int, state: int) -> str:
+        """What stands behind the columns: the reason, how far a copy is, or the last line of output."""
+        board = self.board
+        done, total = board.progress(node)
+        if total and state == NodeState.RUNNING:
+            return f"{done * 100 // total:3}% {quantity(done)}"
+        reason = board.reason(node)
+        if state in _REASON_FIRST and reason:
+            return reason
+        return board.last_line(node) or reason
 
     def _word(self, node: int, state: int) -> str:
         if state == NodeState.FAILED:
             rc = self.board.rc(node)
             return f"rc {rc}" if rc is not None else "failed"
+        if state == NodeState.UNREACHABLE and (kind := self.board.kind(node)):
+            return kind
         return _WORDS[NodeState(state)]
-
-    def row_style(self, row: int, look: Look) -> Style | None:
-        return super().row_style(row, look)
 
     def row_text(self, row: int) -> str:
         node = self._visible[row]
         if node < 0:
-            return f"{self._headings[-1 - node][0]}"
+            return self._headings[-1 - node][0]
         state = self.board.state(node)
         word = self._word(node, state) if state != IDLE else ""
-        parts = (self.board.names[node], word, safe(self.board.last_line(node) or self.board.reason(node)))
+        text = self._text(node, state) if state != IDLE else ""
+        parts = (self.board.names[node], word, safe(text), "changed" if node in self.changed else "")
         return "  ".join(part for part in parts if part)
 
     # -- keys
@@ -192,9 +224,7 @@ class NodeList(LineView):
             self.post_message(NodeChosen(node))
 
     def action_sort(self) -> None:
-        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
-        self._arrange(self.cursor_name)
-        self.border_subtitle_changed()
+        self.set_order(ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)])
 
     def action_mark(self) -> None:
         self._mark(self.cursor_name)
@@ -240,15 +270,15 @@ class NodeList(LineView):
         if event.ctrl:
             self._mark(self.cursor_name)
 
-    def border_subtitle_changed(self) -> None:
-        """Say the order in the frame around the list."""
-        if self.parent is not None and hasattr(self.parent, "border_subtitle"):
-            self.parent.border_subtitle = "" if self.order == "given" else f"by {self.order}"
+    def set_order(self, order: str) -> None:
+        """Put the rows into one of ORDERS; the cursor stays on its node."""
+        self.order = order
+        self._arrange(self.cursor_name)
 
     @property
-    def wanted_width(self) -> int:
-        """Cells that a row needs without its last line."""
-        return max(22, min(40, self.board.name_width + 20 + width_of("* ")))
+    def told_order(self) -> str:
+        """The order in words, for the caption."""
+        return {"trouble": "trouble first", "given": ""}.get(self.order, f"by {self.order}")
 
 
 def fold_names(names: Sequence[str]) -> str:

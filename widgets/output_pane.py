@@ -12,10 +12,13 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from .actions import bindings
+from .board import name_width
 from .cells import Row, safe
 from .line_view import CLIPBOARD_LINES, LineView
 from .look import Look
 from .messages import Held, SearchOpened, TextCopied
+from .painted import painted
+from .since import Since
 from .sources import LineSource
 from .views import OutputLine
 
@@ -28,7 +31,7 @@ class OutputPane(LineView):
     """The lines of one source. Scrolling up stops following; End (or f) follows again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("pane.follow", "row.search", "row.match", "row.match-back", "row.left", "row.right"),
+        *bindings("pane.follow", "row.search", "row.match", "row.match-back", "row.left", "row.right", "row.colours"),
     ]
     TITLE_WORD = "output"
     HELP_TEXT = "Live output. Looking back holds it; End or f follows again. y copies a line, Y all of it."
@@ -43,18 +46,25 @@ class OutputPane(LineView):
         self._window: list[tuple[str, OutputLine]] = []
         self._window_start = 0
         self._name_width = 0
+        self._since: Since | None = None
 
     # -- the model
 
     def show(self, source: LineSource | None) -> None:
         """Show other lines, from the newest on."""
         self.source = source
-        names = source.run.names if source is not None else ()
-        self._name_width = min(24, max((len(name) for name in names), default=0))
+        names = source.run.names if source is not None and source.node is None else ()
+        self._name_width = min(24, name_width(names))
         self.following = True
         self._shift = 0
         self._seen = (-1, -1)
         self.tick()
+
+    def set_since(self, since: Since | None) -> None:
+        """Mark what is different from the round before (None: nothing to compare with)."""
+        if since is not self._since:
+            self._since = since
+            self.refresh()
 
     @property
     def waiting(self) -> int:
@@ -115,15 +125,17 @@ class OutputPane(LineView):
         if entry is None:
             return
         name, output = entry
+        node = self.source.node if self.source is not None else None
+        changed = new = False
+        if self._since is not None:
+            number = self._since.number(name) if node is None else node
+            changed = number in self._since.nodes
+            new = changed and self._since.is_new(number, output.text)
         if name:
-            line.column(name, self._name_width, look["title"]).add(" \N{BOX DRAWINGS LIGHT VERTICAL} ", look["rule"])
-        style = look["stderr"] if output.stream == "stderr" else look.text
-        text = safe(output.text)[self._shift :]
-        if not self.search:
-            line.add(text, style)
-            return
+            line.name(name, self._name_width, look["changed" if changed else "title"])
+            line.add(" \N{BOX DRAWINGS LIGHT VERTICAL} ", look["rule"])
         hit = look["current-match"] if row == self.cursor_row else look["match"]
-        for piece in self.search.pieces(text, style, hit):
+        for piece in painted(output, look, self.search, hit, self._shift, line.left, changed=new):
             line.add(piece.text, piece.style)
 
     def row_style(self, row: int, look: Look) -> Style | None:

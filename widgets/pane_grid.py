@@ -14,6 +14,7 @@ from ..engine.states import NodeState
 from .actions import bindings
 from .cells import clock
 from .output_pane import OutputPane
+from .since import Since
 from .sources import LineSource, MergedSource, NodeSource
 from .title_line import TitleLine
 from .views import RunView
@@ -38,8 +39,9 @@ class PaneFrame(Vertical):
         yield self.caption
         yield self.pane
 
-    def tick(self, now: float) -> None:
+    def tick(self, now: float, since: Since | None) -> None:
         """Bring pane and caption up to date."""
+        self.pane.set_since(since)
         self.pane.tick()
         source = self.pane.source
         active = self.screen.focused is self.pane
@@ -57,6 +59,10 @@ class PaneFrame(Vertical):
             rc = source.run.rc(source.node)
             word = f"rc {rc}" if rc else NodeState(state).word
             title = f"{title}  {word} {clock(source.run.elapsed(source.node, now))}"
+            if since is not None and source.node in since.nodes:
+                note = ", ".join(filter(None, (f"changed since #{since.before.id}", note)))
+        elif since is not None and since.nodes:
+            note = ", ".join(filter(None, (f"{len(since.nodes)} changed since #{since.before.id}", note)))
         self.caption.show(title, note, state=state, active=active)
 
 
@@ -68,6 +74,8 @@ class PaneGrid(Container):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
         self.run: RunView | None = None
+        #: What is different from the round before, where the run is a timer's.
+        self.since: Since | None = None
         self._filter: Sequence[int] | None = None
         self._chosen: list[int] | None = None
         self._merged: bool | None = None
@@ -87,9 +95,14 @@ class PaneGrid(Container):
         """Show another run."""
         if run is not self.run:
             self.run = run
+            self.since = None
             self._chosen = None
             self._zoomed = None
             self.rearrange()
+
+    def set_since(self, since: Since | None) -> None:
+        """Mark what is different from the round before (None: nothing to compare with)."""
+        self.since = since
 
     def set_filter(self, nodes: Sequence[int] | None) -> None:
         """Show only these node numbers (None: all); panes follow when the typing pauses."""
@@ -170,7 +183,7 @@ class PaneGrid(Container):
             self.rearrange()
         for frame in self._frames:
             if frame.display:
-                frame.tick(now)
+                frame.tick(now, self.since)
 
     # -- keys
 

@@ -89,7 +89,7 @@ class PlotView(LineView):
             numbers.step(time.perf_counter() + SLICE)
             self._stale = True
         drawn = now - self._at >= REFRESH_INTERVAL
-        if (self._stale and (drawn or not numbers.pending)) or self.size.width != self._width:
+        if (self._stale and (drawn or not numbers.pending)) or self.row_width != self._width:
             self._at = now
             self._stale = False
             self._measure()
@@ -106,7 +106,7 @@ class PlotView(LineView):
         wanted = self._wanted
         self._values = dict(found) if wanted is None else {node: found[node] for node in wanted if node in found}
         self._levels = levels(self._values, HEAT_STEPS)
-        self._width = self.size.width
+        self._width = self.row_width
         self._draw()
         self.update_rows()
 

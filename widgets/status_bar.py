@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence
 
 from ..engine.states import NodeState
-from .cells import Row, clock, fit, quantity, safe, width_of
+from .cells import BAR, Row, clock, fit, quantity, safe, width_of
 from .look import Look
 from .runs_view import COUNTED
 from .title_line import PaintedLine
@@ -47,13 +47,14 @@ class StatusBar(PaintedLine):
         line.add(fit(selection, min(room, max(1, width_of(selection)))) if selection else "no nodes", look["accent"])
         line.add(number if count else "", look.text)
         if run:
-            line.add("   ").add(run[: max(0, line.left - len(flags) - 3)], look.text)
+            room = line.left - 3 - (width_of(flags) + 2 if flags else 0)
+            line.add("   ").add(fit(run, min(room, width_of(run))), look.text)
         if flags:
             line.add(" " * max(1, line.left - width_of(flags) - 1)).add(flags, look["warn"])
 
 
 class ProgressLine(PaintedLine):
-    """`[#####>....] 120/128  + ok 115 x failed 5  0:42  eta 0:03  slowest node7`."""
+    """`[#####>....] 120/128  0:42  eta 0:03  + ok 115  x failed 5  slowest node7 40s`: what is cut comes last."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
@@ -94,15 +95,8 @@ class ProgressLine(PaintedLine):
         if alive and line.left > 60:
             self._bar(run, line, look, 12 if line.left < 100 else 24)
         line.add(f" {done}/{total} ", look.text)
-        for state in COUNTED:
-            if count := run.count(state):
-                line.add(f" {state.symbol} ", look.state(state)).add(f"{state.word} {count}", look.state(state)).add(
-                    " "
-                )
         elapsed = (run.ended if run.ended is not None else self.now) - run.started
-        line.add(f" {clock(elapsed)} ", look.text)
-        if not alive:
-            line.add(" ended", look.quiet)
+        line.add(f" {clock(elapsed)} ", look.text).add("" if alive else "ended ", look.quiet)
         copied, size = run.transferred()
         if size:
             rate = f" {quantity(self.rate)}/s" if alive else ""
@@ -110,8 +104,19 @@ class ProgressLine(PaintedLine):
         left = eta(run, self.now)
         if left is not None:
             line.add(f" eta {clock(left)} ", look["accent"])
+        self._counts(run, line, look)
         if alive and self._slowest and line.left > 20:
-            line.add(" slowest " + ", ".join(run.names[node] for node in self._slowest), look.quiet)
+            slow = ", ".join(f"{run.names[node]} {clock(run.elapsed(node, self.now))}" for node in self._slowest)
+            line.add(f" slowest {slow}", look.quiet)
+
+    @staticmethod
+    def _counts(run: RunView, line: Row, look: Look) -> None:
+        """Nodes per state: in words where there is room for all of them, else by symbol."""
+        counts = [(state, run.count(state)) for state in COUNTED if run.count(state)]
+        wordy = [(state, f" {state.symbol} {state.word} {count} ") for state, count in counts]
+        short = [(state, f" {state.symbol}{count}") for state, count in counts]
+        for state, text in wordy if sum(len(text) for _, text in wordy) <= line.left else short:
+            line.add(text, look.state(state))
 
     def _bar(self, run: RunView, line: Row, look: Look, width: int) -> None:
         total = max(1, len(run.names))
@@ -119,7 +124,7 @@ class ProgressLine(PaintedLine):
         bad = sum(run.count(state) for state in NodeState if state.bad)
         bad_cells = min(width - good, max(1 if bad else 0, bad * width // total))
         alive = min(width - good - bad_cells, -(-run.count(NodeState.RUNNING) * width // total))
-        line.add(" [").add("#" * good, look["bar"]).add("x" * bad_cells, look.state(NodeState.FAILED))
+        line.add(" [").add(BAR * good, look["bar"]).add("x" * bad_cells, look.state(NodeState.FAILED))
         line.add(">" * alive, look.state(NodeState.RUNNING))
         line.add("." * (width - good - bad_cells - alive), look.quiet).add("]")
 

@@ -120,7 +120,8 @@ def states(
     at: float | None = None,
 ) -> NodesChanged:
     """The event of nodes coming into a state; at: the moment of the monotonic clock (None: now)."""
-    failure = Failure(FailureKind.CONNECT_TIMEOUT, reason) if reason else None
+    kinds = {NodeState.TIMEOUT: FailureKind.COMMAND_TIMEOUT, NodeState.LOST: FailureKind.CONNECTION_LOST}
+    failure = Failure(kinds.get(state, FailureKind.CONNECT_TIMEOUT), reason) if reason else None
     now = time.monotonic() if at is None else at
     return NodesChanged(run.id, tuple(NodeChange(node, state, now, rc, failure) for node in nodes))
 

@@ -75,6 +75,8 @@ async def test_a_preset_works_on_the_screen() -> None:
     mixed(deck.session)
     async with deck.app.run_test(size=(140, 40)) as pilot:
         await settled(deck, pilot)
+        deck.app.main.nodes.set_order("given")
+        deck.app.main.nodes.move_cursor(0)
         await pilot.press("ctrl+o", "0", "j", "j")
         assert deck.app.main.nodes.cursor_name == "node3"
         await pilot.press("k")

@@ -36,6 +36,8 @@ async def opened(
         mixed(deck.session)
     async with deck.app.run_test(size=size) as pilot:
         await settled(deck, pilot)
+        deck.app.main.nodes.set_order("given")  # rows by number, whatever became of the nodes
+        deck.app.main.nodes.move_cursor(0)
         yield deck, pilot
     deck.session.close()
 
@@ -101,7 +103,7 @@ async def test_node_list_orders_and_keeps_the_cursor_on_its_node() -> None:
         await pilot.press("down", "down")
         name = nodes.cursor_name
         assert name == "node3"
-        await pilot.press("o")
+        await pilot.press("o", "o")
         assert nodes.order == "state"
         assert nodes.cursor_name == name
         listed = [nodes.board.state(node) for node in nodes.listed]
@@ -112,6 +114,17 @@ async def test_node_list_orders_and_keeps_the_cursor_on_its_node() -> None:
         assert [nodes.board.names[node] for node in nodes.listed][:3] == ["node1", "node2", "node3"]
         await pilot.press("o", "o")
         assert nodes.order == "given"
+
+
+async def test_trouble_comes_to_the_top_and_nothing_else_moves() -> None:
+    async with opened() as (deck, pilot):
+        nodes = deck.app.main.nodes
+        await pilot.press("ctrl+o", "0", "o")
+        assert nodes.order == "trouble"
+        names = [nodes.board.names[node] for node in nodes.listed]
+        assert names[:5] == ["node2", "node11", "node19", "node23", "node18"]
+        assert names[5:] == [name for name in nodes.board.names if name not in names[:5]]
+        assert nodes.cursor_name == "node1"
 
 
 async def test_node_list_movement() -> None:

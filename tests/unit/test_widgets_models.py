@@ -38,7 +38,18 @@ def test_a_row_is_never_wider_than_it_may_be(texts: list[str], width: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0.0s"), (9.94, "9.9s"), (41, "41s"), (125, "2:05"), (3725, "1:02:05"), (None, "")]
+    ("seconds", "text"),
+    [
+        (0.04, "40ms"),
+        (0.9994, "999ms"),
+        (0.9996, "1.0s"),
+        (9.94, "9.9s"),
+        (9.96, "9s"),
+        (41, "41s"),
+        (125, "2:05"),
+        (3725, "1:02:05"),
+        (None, ""),
+    ],
 )
 def test_clock(seconds: float | None, text: str) -> None:
     assert clock(seconds) == text
@@ -95,7 +106,7 @@ def test_reasons_meet_though_the_node_is_named_in_them() -> None:
     reasons = reasons_of(run)
     assert [(reason.state, reason.text, reason.nodes) for reason in reasons] == [
         (NodeState.FAILED, "rc 7", (2,)),
-        (NodeState.UNREACHABLE, "node: no route", (0, 1)),
+        (NodeState.UNREACHABLE, "no answer", (0, 1)),
     ]
 
 
