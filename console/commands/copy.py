@@ -37,7 +37,7 @@ def copy(context: Context, command: Command) -> Outcome:
     if context.dry_run:
         return preview(context, "copy", foreseen(context, command), f"{' '.join(sources)} -> {dest}")
     for source in sources:
-        if not Path(source).exists():
+        if not os.path.exists(source):  # Path.exists raises for a name that no file can have
             message = f"there is no {source!a} on this host"
             raise CommandError(message, "nothing was copied", code=ExitCode.USAGE, argument="source")
     nodes = targets(context, command)
