@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ...engine.states import NodeState
+from ..language.redact import redact
 from ..runs.events import (
     STREAM_NAMES,
     NodesChanged,
@@ -41,7 +42,7 @@ class JsonDocument:
 
     def finished(self) -> None:
         """Print the document."""
-        self._writer.text(as_json(self._run))
+        self._writer.text(as_json(self._run, redact))
 
 
 class JsonLines:
@@ -71,7 +72,7 @@ class JsonLines:
                     self._put("retry", node=names[number], attempt=attempt)
             case RunStarted():
                 run = self._run
-                self._put("start", run=run.id, kind=run.kind, command=run.command, nodes=str(run.nodes))
+                self._put("start", run=run.id, kind=run.kind, command=redact(run.command), nodes=str(run.nodes))
             case RunFinished(stopped=stopped):
                 counts = {state.word: self._run.count(state) for state in NodeState if self._run.count(state)}
                 self._put("finish", run=self._run.id, stopped=stopped, counts=counts)

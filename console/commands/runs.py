@@ -12,6 +12,7 @@ from ..exits import ExitCode
 from ..frontend import Document, View
 from ..interpreter.context import CommandError, Context, Outcome
 from ..interpreter.targets import OF_RUN, resolve
+from ..language.redact import redact
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import read_number
 from ..runs import run_files
@@ -146,7 +147,7 @@ def export_run(context: Context, command: Command) -> Outcome:
     run = find_run(context, command.number("run"))
     file = command.get("file")
     with context.session.runs.lock:
-        text = run_files.FORMATS[command.get("format")](run)
+        text = run_files.FORMATS[command.get("format")](run, redact)
     if not file:
         return context.show(Document(f"#{run.id}", documents.bounded(text.splitlines()), data=True))
     if context.dry_run:

@@ -87,11 +87,15 @@ def record(run: Run, number: int) -> dict[str, Any]:
     }
 
 
-def as_json(run: Run) -> str:
+#: What becomes of a run's line before it is written down: secrets are taken out of it.
+Told = Callable[[str], str]
+
+
+def as_json(run: Run, told: Told = str) -> str:
     """The whole run as one JSON object; control characters are escaped."""
     head = {
         "run": run.id,
-        "line": run.command,
+        "line": told(run.command),
         "kind": run.kind,
         "created": run.created,
         "seconds": None if run.ended is None else round(run.ended - run.started, 3),
@@ -101,12 +105,12 @@ def as_json(run: Run) -> str:
     return json.dumps(head, indent=1) + "\n"
 
 
-def as_jsonl(run: Run) -> str:
+def as_jsonl(run: Run, _told: Told = str) -> str:
     """A JSON object per node and line."""
     return "".join(json.dumps(record(run, number)) + "\n" for number in range(len(run.names)))
 
 
-def as_csv(run: Run) -> str:
+def as_csv(run: Run, _told: Told = str) -> str:
     """A row per node. Cells that a spreadsheet would take for a formula get an apostrophe in front."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -122,10 +126,10 @@ def _cell(value: object) -> str:
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t") and not text.lstrip("+-").isdigit() else text
 
 
-def as_markdown(run: Run) -> str:
+def as_markdown(run: Run, told: Told = str) -> str:
     """Gathered answers, to be pasted into a ticket."""
     counts = ", ".join(f"{state.word} {run.count(state)}" for state in NodeState if run.count(state))
-    lines = [f"### #{run.id} {_inline(run.line)}", "", counts, ""]
+    lines = [f"### #{run.id} {_inline(told(run.line))}", "", counts, ""]
     for group in run.groups():
         lines += [f"**{_inline(group.folded)}** ({len(group.members)})", ""]
         body = [
@@ -149,7 +153,7 @@ def _inline(text: str) -> str:
     return f"{marks}{space}{text}{space}{marks}"
 
 
-FORMATS: dict[str, Callable[[Run], str]] = {
+FORMATS: dict[str, Callable[[Run, Told], str]] = {
     "json": as_json,
     "jsonl": as_jsonl,
     "csv": as_csv,
