@@ -124,6 +124,7 @@ class ScreenSettings:
         "both", "what the plain prompt shows of a run: live lines, gathered answers, or both",
         choices=("live", "gathered", "both"),
     )  # fmt: skip
+    node_colors: bool = _setting(True, "show the colours that nodes give their output")
     ascii: bool = _setting(False, "draw with ASCII characters only")
     refresh: float = _setting(30.0, "screen updates per second", low=1)
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib import resources
 from typing import Any, ClassVar, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
@@ -20,6 +20,7 @@ from ...widgets.actions import bindings
 from ...widgets.cells import use_ascii
 from ...widgets.log_view import LogBook
 from ...widgets.messages import PagerRequested, TextCopied, Told
+from ...widgets.node_colours import use_node_colours
 from ...widgets.prompt import PromptHost
 from ...widgets.queue_view import QueueSnapshot
 from ..frontend import Answer, Confirmation, Document, Question
@@ -39,6 +40,7 @@ from .pump import Pump
 from .resolver import ExpressionResolver
 from .screens.dialogs import ConfirmDialog, QuestionDialog
 from .screens.main import MainScreen
+from .screens.too_small import TooSmallScreen, too_small
 from .shelf import Shelf
 from .stopping import Stopping
 from .wardrobe import Wardrobe
@@ -111,6 +113,7 @@ class ClusterdeckApp(App[int]):
     def on_mount(self) -> None:
         screen = self.session.settings.screen
         use_ascii(screen.ascii)
+        use_node_colours(screen.node_colors)
         problems = self.wardrobe.open(screen.theme, colour=not self._colourless)
         if screen.animation == "none" or (screen.animation == "auto" and "SSH_CONNECTION" in os.environ):
             self.animation_level = "none"
@@ -126,6 +129,14 @@ class ClusterdeckApp(App[int]):
         self._groups_errand.maybe(time.monotonic(), 0.0)
         self._collector.start(time.monotonic())
         self._pump.start()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Nothing but the reason while the terminal is too small; everything as it was when it is larger again."""
+        shown = isinstance(self.screen, TooSmallScreen)
+        if too_small(event.size) and not shown:
+            self.push_screen(TooSmallScreen())
+        elif shown and not too_small(event.size):
+            self.pop_screen()
 
     def _bind(self, spec: CommandSpec) -> None:
         """The registry's own default keys; what the screen already uses them for goes first.

@@ -20,6 +20,7 @@ from ...widgets.runs_view import RunsView
 from ...widgets.status_bar import ProgressLine, StatusBar
 from ...widgets.tab_line import Tab, TabLine
 from ...widgets.title_line import TitleLine
+from .rounds import Rounds
 
 if TYPE_CHECKING:
     from .screens.main import MainScreen
@@ -43,6 +44,7 @@ class Painter:
         self._due = 0.0
         self._changed_at = 0.0
         self._log = screen.log_view.book
+        self._rounds = Rounds()
         self.queue = QueueSnapshot()
 
     def touch(self) -> None:
@@ -103,11 +105,10 @@ class Painter:
             nodes.tick(now)
         shown = len(nodes.listed)
         total = len(deck.board.names)
-        order = "" if nodes.order == "given" else f"by {nodes.order}"
         marked = f"{len(nodes.marks)} marked" if nodes.marks else ""
-        note = ", ".join(part for part in (marked, order) if part)
         count = f"{shown} of {total}" if shown != total else str(total)
-        screen.query_one("#side-title", TitleLine).show(f"nodes {count}", note, active=screen.focused is nodes)
+        told = ", ".join(filter(None, (f"nodes {count}", nodes.told_order)))
+        screen.query_one("#side-title", TitleLine).show(told, marked, active=screen.focused is nodes)
 
     def _view(self, now: float) -> None:
         screen, deck = self._screen, self._screen.deck
@@ -119,6 +120,10 @@ class Painter:
             widget.set_rounds([run for run in runs if run.timer == deck.run.timer])
         if hasattr(widget, "set_run"):
             deck.tell(widget)
+        since = self._rounds.since(deck.run, runs, now)
+        screen.nodes.set_since(since)
+        if hasattr(widget, "set_since"):
+            widget.set_since(since)
         if isinstance(widget, RunsView):
             widget.shown = deck.run
             widget.set_runs(runs)

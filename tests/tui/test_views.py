@@ -551,3 +551,65 @@ async def test_q_closes_a_text_and_not_the_console() -> None:
         await pilot.press("ctrl+o", "2", "question_mark", "q")
         assert deck.app.main.view == "gathered"
         assert deck.app.is_running
+
+
+# -- timers
+
+
+async def test_what_changed_since_the_round_before_is_marked() -> None:
+    session = FakeSession("node[1-4]")
+    for number, answer in enumerate(("active", "failed")):
+        run = session.make_run("systemctl is-active nginx")
+        run.timer = 1
+        session.push(*(out(run, node, "unit nginx", answer if node == 2 else "active") for node in range(4)))
+        session.push(states(run, range(4), NodeState.OK, 0), finish(run))
+        assert run.id == number + 1
+    async with opened(session=session, run=False) as (deck, pilot):
+        main = deck.app.main
+        assert main.nodes.changed == {2}
+        assert "changed" in main.nodes.row_text(2)
+        main.open_view("panes")
+        await settled(deck, pilot)
+        assert "changed since #1" in deck.screen_text()
+        changed = main.nodes.look["changed"]
+        marked = {
+            piece.text
+            for strip in deck.strips()
+            for piece in strip
+            if piece.style and piece.style.color == changed.color
+        }
+        assert {"node3", "failed"} <= {text.strip() for text in marked}
+        assert not any("unit nginx" in text or "node2" in text for text in marked)
+        main.open_view("gathered")
+        await settled(deck, pilot)
+        assert "1 changed" in deck.screen_text()
+        deck.app.deck.show_run(session.runs.get(1))
+        await settled(deck, pilot)
+        assert main.nodes.changed == set()
+
+
+# -- colours of nodes
+
+
+async def test_colours_of_nodes_are_shown_and_can_be_left_out() -> None:
+    session = FakeSession("node[1-2]")
+    run = session.make_run("ls --color")
+    session.push(out(run, 0, b"\x1b[31mred\x1b[0m plain", b"next"), finish(run))
+    async with opened(session=session, run=False) as (deck, pilot):
+        main = deck.app.main
+        main.open_view("panes", focus=True)
+        await settled(deck, pilot)
+
+        def style_of(text: str) -> set[str]:
+            pieces = [piece for strip in deck.strips() for piece in strip if piece.text.strip() == text]
+            return {str(piece.style.color) for piece in pieces if piece.style}
+
+        failed, plain = str(main.nodes.look["failed"].color), str(main.nodes.look.text.color)
+        assert style_of("red") == {failed}
+        assert plain in style_of("next")
+        await pilot.press("a")
+        await settled(deck, pilot)
+        assert style_of("red plain") == {plain}
+        await pilot.press("a")
+        await settled(deck, pilot)
+        assert style_of("red") == {failed}
