@@ -162,14 +162,17 @@ class BatchRunner:
         reader.start()
 
     def _read_stdin(self, run: Run, descriptor: int) -> None:
+        taken = threading.Event()
         while not run.done.is_set():
             try:
                 data = os.read(descriptor, 65536)
             except OSError:
                 data = b""
-            self._session.feed(run.id, data or None)
+            taken.clear()
+            self._session.feed(run.id, data or None, taken.set)
             if not data:
                 return
+            taken.wait()  # the nodes are behind, or the run is over
 
     def _printers(self, run: Run) -> list[OutputMode]:
         request = self._request

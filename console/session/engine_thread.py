@@ -15,8 +15,10 @@ from ...engine.task import Task
 from ...engine.text import clean_text_line, sanitize_text
 from ..runs.events import Notice
 from ..runs.runs import Run
+from ..runs.spool import Spool, SpoolBudget
+from ..settings import paths
 from ..settings.settings import Settings
-from .launch import Launcher, RunSpec
+from .launch import Launcher, RunSpec, reads
 from .outbox import EventBatcher, Outbox
 from .run_handler import RunDriver
 
@@ -46,6 +48,7 @@ class EngineThread:
         self.task.set_info("ssh_ask", ask)
         self.task.set_info("ssh_notice", self._notice)
         self.task.excepthook = self._died
+        self._settings = settings
         self._launcher = Launcher(self.task, settings)
         self._port = self.task.port(handler=self)
         self.alive = True
@@ -98,6 +101,7 @@ class EngineThread:
             self._kill_nodes,
             self._over,
             max(1, len(spec.sources)),
+            self._make_spool if reads(spec.options) else None,
         )
         self._drivers[run.id] = driver
         if spec.options.stdin is not None:
@@ -113,11 +117,18 @@ class EngineThread:
             if driver is not None:
                 driver.abort(nodes)
 
-    def feed(self, number: int, data: bytes | None) -> None:
-        """Write to a run's standard input; None ends it."""
+    def feed(self, number: int, data: bytes | None, taken: Callable[[], None] | None = None) -> None:
+        """Write to a run's standard input; None ends it. taken: called when there is room for more, or no use."""
         driver = self._drivers.get(number)
         if driver is not None:
-            driver.feed(data)
+            driver.feed(data, taken)
+        elif taken is not None:
+            taken()
+
+    def _make_spool(self) -> Spool:
+        """A file for input that nodes will read later; counted apart from outputs, whose budget is the pump's."""
+        limit = self._settings.limits.run_spool
+        return Spool(paths.spool_dir, limit, SpoolBudget(limit))
 
     def add_timer(self, driver: TimerDriver) -> None:
         """Arm a timer."""

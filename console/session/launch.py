@@ -69,7 +69,8 @@ def _overrides(ssh: SshSettings) -> dict[str, str]:
     return words
 
 
-def _reads(options: RunOptions) -> bool:
+def reads(options: RunOptions) -> bool:
+    """Whether the commands get any input."""
     return options.open_stdin or options.stdin is not None
 
 
@@ -85,8 +86,11 @@ class Launcher:
         self._apply(spec.options, spec.ssh_config)
         infos = self._own_infos(spec)
         if spec.kind == "local":
-            reads = _reads(spec.options)
-            return [self._task.shell(spec.command, key=names[0], stdin=reads, **self._common(spec, handler, {}))]
+            return [
+                self._task.shell(
+                    spec.command, key=names[0], stdin=reads(spec.options), **self._common(spec, handler, {})
+                )
+            ]
         wanted = frozenset(names)
         workers = []
         for values, members in spec.parts or (({}, tuple(names)),):
@@ -103,7 +107,7 @@ class Launcher:
                 if getattr(client, "rank", None) is not None:
                     client.rank = handler.ranks[client.key]
             self._task.schedule(worker)
-            if spec.kind not in ("copy", "rcopy") and not _reads(spec.options):
+            if spec.kind not in ("copy", "rcopy") and not reads(spec.options):
                 write_or_leave(worker)
         return workers
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from ...engine.errors import EngineClientError
 from ...engine.states import Failure, FailureKind, NodeEnd, NodeState
 from ...engine.text import clean_text_line
-from ...engine.workers.stream import write_or_leave
 from ..runs.events import STDERR, STDOUT, CopyProgressed, NodeChange, NodesRestarted, Notice, RunFinished, RunStarted
 from ..runs.options import RunOptions
+from ..runs.spool import Spool
+from .feeder import Feeder
 from .outbox import EventBatcher, monotonic
 from .waves import plan_waves, stop_threshold
 
@@ -41,6 +41,7 @@ class RunDriver:
         kill_nodes: KillNodes,
         over: Callable[[RunDriver], None],
         ends_per_node: int = 1,
+        spool: Callable[[], Spool] | None = None,
     ) -> None:
         self.number = number
         self._names = names
@@ -57,6 +58,7 @@ class RunDriver:
         self._workers: list[Any] = []
         self._wave: Sequence[int] = ()
         self._attempt = 1
+        self._retries = options.retries
         #: A copy of several sources has a worker for each: a node is over when all have told its end.
         self._expected = ends_per_node
         self._ends: dict[int, list[NodeEnd]] = {}
@@ -64,8 +66,10 @@ class RunDriver:
         self._bad = 0
         self._aborted = False
         self._closed_early: list[Any] | None = None
-        self._fed: list[bytes] = []
-        self._fed_eof = False
+        #: What the commands read, for runs that read anything; spool: where what is read later is kept.
+        self._feeder = None if spool is None else Feeder(spool, self._not_fed, self._not_kept)
+        self._clients: dict[Any, dict[str, tuple[str, Any]]] = {}
+        self._unstarted = 0
         self.finished = False
 
     # -- orders
@@ -117,25 +121,27 @@ class RunDriver:
             self._end_rest(range(len(self._names)), NodeState.LOST, failure)
             self._finish(stopped=False)
 
-    def feed(self, data: bytes | None) -> None:
-        """Bytes for the command's standard input on every node; None ends it."""
-        if data is None:
-            self._fed_eof = True
-        elif self._waves or self._options.retries or not self._workers:
-            # Kept only for those who may still come: what is fed can be large.
-            self._fed.append(data)
-        for worker in self._workers:
-            self._write(worker, data)
+    def feed(self, data: bytes | None, taken: Callable[[], None] | None = None) -> None:
+        """Bytes for the command's standard input on every node; None ends it. taken: there is room for more."""
+        if self._feeder is not None and not self.finished:
+            self._feeder.feed(data, taken)
+        elif taken is not None:
+            taken()
 
-    def _write(self, worker: Any, data: bytes | None) -> None:
-        if data is None:
-            write_or_leave(worker)
-            return
-        try:
-            worker.write(data)
-        except EngineClientError as error:
-            text = f"standard input does not reach the nodes: {clean_text_line(str(error))}"
-            self._batcher.event(Notice("warning", text, self.number))
+    def _not_fed(self, reason: str) -> None:
+        text = f"standard input does not reach the nodes: {clean_text_line(reason)}"
+        self._batcher.event(Notice("warning", text, self.number))
+
+    def _not_kept(self) -> None:
+        """Who has not started would get only a part of the input."""
+        self._retries = 0
+        text = "standard input is too large to be kept (limits.run_spool): nodes that have not started are left out"
+        self._batcher.event(Notice("error", text, self.number))
+        self._abort_nodes([number for number, state in enumerate(self._states) if state < NodeState.RUNNING])
+
+    def _keep_input(self) -> None:
+        if self._feeder is not None:
+            self._feeder.keep(bool(self._unstarted or self._waves or self._attempt <= self._retries))
 
     # -- waves
 
@@ -157,6 +163,8 @@ class RunDriver:
         """Launch on these nodes; True while something runs."""
         names = [self._names[number] for number in numbers]
         self._closed_early = []
+        self._clients.clear()
+        self._unstarted = len(numbers)
         try:
             launched = self._launch(self, names)
             self._workers = [worker for worker in launched if worker not in self._closed_early]
@@ -168,18 +176,13 @@ class RunDriver:
             self._workers = []
         finally:
             self._closed_early = None
-        for worker in self._workers:
-            for data in self._fed:
-                self._write(worker, data)
-            if self._fed_eof:
-                self._write(worker, None)
         return bool(self._workers)
 
     def _wave_over(self) -> None:
         # A worker that died without telling every node's end must not leave nodes running for ever.
         self._end_rest(self._wave, NodeState.LOST, Failure(FailureKind.INTERNAL, "the worker ended without a result"))
         again = [number for number in self._wave if self._states[number] in _RETRIED]
-        if again and not self._aborted and self._attempt <= self._options.retries:
+        if again and not self._aborted and self._attempt <= self._retries:
             self._attempt += 1
             for number in again:
                 self._states[number] = NodeState.PENDING
@@ -199,6 +202,8 @@ class RunDriver:
     def _finish(self, *, stopped: bool) -> None:
         self.finished = True
         self._workers = []
+        if self._feeder is not None:
+            self._feeder.close()
         self._batcher.event(RunFinished(self.number, monotonic(), stopped), now=True)
         self._over(self)
 
@@ -211,9 +216,28 @@ class RunDriver:
         """Connecting has begun."""
         self._enter(node, NodeState.CONNECTING)
 
-    def ev_pickup(self, _worker: Any, node: str) -> None:
+    def ev_pickup(self, worker: Any, node: str) -> None:
         """The command started."""
         self._enter(node, NodeState.RUNNING)
+        if self._feeder is not None and not self.finished:
+            self._unstarted -= 1
+            key, client = self._reader(worker, node)
+            self._feeder.started(key, client)
+            self._keep_input()
+
+    def _reader(self, worker: Any, node: str) -> tuple[str, Any]:
+        """Which command of a worker is a node's, and what it is called: one command may serve several nodes."""
+        if worker not in self._clients:
+            found = self._clients[worker] = {}
+            for client in worker._clients:
+                names = [client.key] if isinstance(client.key, str) else [str(name) for name in client.key]
+                found.update(dict.fromkeys(names, (str(client.key), client)))
+        return self._clients[worker].get(node, (node, worker))
+
+    def ev_written(self, _worker: Any, node: Any, _sname: str, size: int) -> None:
+        """A command took some of its input; node: a set of them where the command is for several."""
+        if self._feeder is not None:
+            self._feeder.written(str(node), size)
 
     def ev_lines(self, _worker: Any, node: str, sname: str, lines: Sequence[bytes]) -> None:
         """Whole lines of output."""
@@ -230,11 +254,15 @@ class RunDriver:
             done, total = (sum(column) for column in zip(*parts.values(), strict=True))
             self._batcher.event(CopyProgressed(self.number, number, done, total))
 
-    def ev_end(self, _worker: Any, node: str, end: NodeEnd) -> None:
+    def ev_end(self, worker: Any, node: str, end: NodeEnd) -> None:
         """A node's command is over."""
         number = self.ranks.get(node)
         if number is None or self.finished or self._is_over(number):
             return
+        if self._feeder is not None:
+            self._unstarted -= self._states[number] < NodeState.RUNNING
+            self._feeder.ended(self._reader(worker, node)[0])
+            self._keep_input()
         ends = self._ends.setdefault(number, [])
         ends.append(end)
         if len(ends) < self._expected:

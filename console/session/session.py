@@ -209,11 +209,14 @@ class Session:
             engine.post(lambda: engine.abort(numbers, names))
         return numbers
 
-    def feed(self, run: int, data: bytes | None) -> None:
-        """Bytes for the standard input of a run's commands; None ends it."""
+    def feed(self, run: int, data: bytes | None, taken: Callable[[], None] | None = None) -> None:
+        """Bytes for the standard input of a run's commands; None ends it.
+
+        taken: called, in any thread, when there is room for more; who feeds much waits for it.
+        """
         engine = self._engine
-        if engine is not None:
-            engine.post(lambda: engine.feed(run, data))
+        if (engine is None or not engine.post(lambda: engine.feed(run, data, taken))) and taken is not None:
+            taken()
 
     def _submit(self, spec: RunSpec, line: str, nodes: NodeSet | None, retry_of: int | None = None) -> Run:
         spec = self._checked(spec, nodes)
