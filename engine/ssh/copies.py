@@ -66,6 +66,7 @@ class _Copy:
         self._client = SftpClient(peer, self._ready, self._broken)
         self._steps: Steps | None = None
         self._tidy: Deadline | None = None
+        self._doomed: set[bytes] = set()
         self._over = False
 
     def begin(self) -> None:
@@ -79,10 +80,16 @@ class _Copy:
         """Give local things back."""
 
     def _broken(self, failure: Failure) -> None:
+        self._stop_steps()
+        self._finish(failure)
+
+    def _stop_steps(self) -> None:
+        """No further step; temporary files are known from here on as those that are to be removed."""
         steps, self._steps = self._steps, None
         if steps is not None:
             steps.stop()
-        self._finish(failure)
+            self._client.forget_requests()
+            self._doomed = self.temporaries()
 
     def _stepped(self, error: Exception | None) -> None:
         self._steps = None
@@ -92,13 +99,17 @@ class _Copy:
         if self._over:
             return
         self._over = True
+        self._end()
+        if failure is None:
+            self.progress.finish()
+        self._done(failure)
+
+    def _end(self) -> None:
         if self._tidy is not None:
             self._tidy.cancel()
         self._clean()
         self._client.end()
-        if failure is None:
-            self.progress.finish()
-        self._done(failure)
+        self.peer.leave_behind(self._doomed)
 
     def temporaries(self) -> set[bytes]:
         """Files on the node that are to be removed when the copy is stopped."""
@@ -106,24 +117,19 @@ class _Copy:
 
     def stop(self) -> bool:
         """Stop. True: `done` is called when temporary files are gone; False: nothing is left, it is not called."""
-        steps, self._steps = self._steps, None
-        doomed = self.temporaries()
-        if steps is not None:
-            steps.stop()
-        if not doomed or self._over or self._client.finished:
+        self._stop_steps()
+        if not self._doomed or self._over or self._client.finished:
             self.drop()
             return False
-        left = len(doomed)
 
-        def removed(_kind: int, _fields: wire.Reader) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
+        def removed(path: bytes) -> None:
+            self._doomed.discard(path)
+            if not self._doomed:
                 self._finish(None)
 
-        for path in doomed:
-            self._client.ask(REMOVE, removed, wire.string(path))
-        words = f"{self.peer.label}: stopped; temporary files (.clusterdeck-*) may be left there"
+        for path in list(self._doomed):
+            self._client.ask(REMOVE, lambda _kind, _fields, path=path: removed(path), wire.string(path))  # type: ignore[misc]
+        words = f"{self.peer.label}: stopped; temporary files (.clusterdeck-*) may be left until the next connection"
         late = Failure(FailureKind.COPY, words)
         self._tidy = self.peer.pool.reactor.call_later(_TIDY, lambda: self._finish(late))
         return True
@@ -131,13 +137,8 @@ class _Copy:
     def drop(self) -> None:
         """Stop at once, without a word."""
         self._over = True
-        if self._tidy is not None:
-            self._tidy.cancel()
-        if self._steps is not None:
-            self._steps.stop()
-            self._steps = None
-        self._clean()
-        self._client.end()
+        self._stop_steps()
+        self._end()
 
 
 class CopyOut(_Copy):

@@ -21,6 +21,7 @@ from .connection import Connection
 from .keys import Plan, agent_path
 from .lease import Lease
 from .questions import UnknownKey
+from .tidy import Tidy
 from .vault import Need
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class Peer:
         self.session_waiters: list[Callable[[], None]] = []
         #: Commands that were started on the connection and have not ended.
         self.running: set[Command] = set()
+        #: Temporary files of copies that were cut off; removed as soon as there is a connection.
+        self.leftovers: set[bytes] = set()
+        self._tidy: Tidy | None = None
         self._leases: list[Lease] = []
         self._via_lease: Lease | None = None
         self._attempt: Attempt | None = None
@@ -210,6 +214,7 @@ class Peer:
         leases, self._leases = self._leases, []
         for lease in leases:
             lease.give(connection)
+        self.leave_behind(set())
 
     def attempt_failed(self, failure: Failure) -> None:
         """No connection: wait for a human, try again, or tell those who wait."""
@@ -297,6 +302,20 @@ class Peer:
         """A number for each command that is started on the connection, rising."""
         self._orders += 1
         return self._orders
+
+    # -- what broken copies leave
+
+    def leave_behind(self, paths: set[bytes]) -> None:
+        """These files on the node are to be removed, now or as soon as there is a connection."""
+        self.leftovers |= paths
+        if self.leftovers and self._tidy is None and self.connection is not None:
+            self._tidy = Tidy(self)
+
+    def tidied(self, *, broken: bool = False) -> None:
+        """The session that removed files is over."""
+        self._tidy = None
+        if not broken:
+            self.leave_behind(set())
 
     # -- sessions (MaxSessions)
 

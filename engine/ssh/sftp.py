@@ -158,6 +158,11 @@ class SftpClient(Session):
         size = 5 + sum(map(len, pieces))
         self.channel.write(b"".join((wire.u32(size), bytes((kind,)), wire.u32(number), *pieces)))
 
+    def forget_requests(self) -> None:
+        """Answers to what was asked so far are heard by nobody, so that work which waits for them goes no further."""
+        self.writers.clear()
+        self._waiting = dict.fromkeys(self._waiting, _unheard)
+
     def end(self) -> None:
         """Close the session in order; `broken` is not called."""
         self._broken = _nothing
@@ -243,6 +248,10 @@ class SftpClient(Session):
 
 def _nothing(_failure: Failure) -> None:
     """Nobody listens any more."""
+
+
+def _unheard(_kind: int, _fields: wire.Reader) -> None:
+    """Nobody waits for the answer any more."""
 
 
 def status(kind: int, fields: wire.Reader) -> SftpError | None:

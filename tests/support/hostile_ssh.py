@@ -413,6 +413,12 @@ class HostileServer:
         """The line that knows this server."""
         return f"[127.0.0.1]:{self.port} {HOST_KEY.get_name()} {HOST_KEY.get_base64()}\n"
 
+    def drop_all(self) -> None:
+        """Cut every connection, and go on listening."""
+        for sock in list(self._open):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def stop(self) -> None:
         """End it and its threads."""
         self.stop_event.set()

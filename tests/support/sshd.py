@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+from clusterdeck.tests.support.leaks import wait_gone
+
 #: How many node names every server's client configuration knows: node1 .. node64.
 NODE_COUNT = 64
 _START_TIMEOUT = 15.0
@@ -97,7 +99,7 @@ class Sshd:
         for process in doomed:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(doomed, timeout=5)
+        wait_gone(doomed, 5)
 
     def stop(self) -> None:
         """End the server, its connections and their commands; may be called twice."""
