@@ -16,7 +16,7 @@ from ..runs.events import (
     RunStarted,
     SessionEvent,
 )
-from ..runs.run_files import as_json
+from ..runs.run_files import json_pieces
 from ..runs.runs import Run
 from .writer import Writer
 
@@ -42,7 +42,8 @@ class JsonDocument:
 
     def finished(self) -> None:
         """Print the document."""
-        self._writer.text(as_json(self._run, redact))
+        for piece in json_pieces(self._run, redact):
+            self._writer.text(piece)
 
 
 class JsonLines:

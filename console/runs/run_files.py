@@ -70,10 +70,10 @@ def write(file: Path, pieces: bytes | Iterator[bytes], *, overwrite: bool = Fals
 
 def record(run: Run, number: int) -> dict[str, Any]:
     """One node's part of a run, as JSON data; the text is what the node sent, undecodable bytes replaced."""
-    streams: dict[str, list[str]] = {"stdout": [], "stderr": []}
-    for start in range(0, run.line_count(number), _CHUNK_LINES):
-        for stream, line in run.output.lines(number, start, start + _CHUNK_LINES):
-            streams[STREAM_NAMES[stream]].append(line.decode("utf-8", "replace"))
+    return {**_facts(run, number), **{name: "".join(_text(run, number, name)) for name in STREAM_NAMES}}
+
+
+def _facts(run: Run, number: int) -> dict[str, Any]:
     elapsed = run.elapsed(number, run.started if run.ended is None else run.ended)
     return {
         "run": run.id,
@@ -82,9 +82,18 @@ def record(run: Run, number: int) -> dict[str, Any]:
         "rc": run.rc(number),
         "reason": run.reason(number) or None,
         "seconds": None if elapsed is None else round(elapsed, 3),
-        "stdout": "\n".join(streams["stdout"]),
-        "stderr": "\n".join(streams["stderr"]),
     }
+
+
+def _text(run: Run, number: int, name: str) -> Iterator[str]:
+    """One stream's text in pieces: lines with their ends between them, as many at a time as fit in memory."""
+    between = ""
+    for start in range(0, run.line_count(number), _CHUNK_LINES):
+        found = run.output.lines(number, start, start + _CHUNK_LINES)
+        lines = [line.decode("utf-8", "replace") for stream, line in found if STREAM_NAMES[stream] == name]
+        if lines:
+            yield between + "\n".join(lines)
+            between = "\n"
 
 
 #: What becomes of a run's line before it is written down: secrets are taken out of it.
@@ -93,6 +102,11 @@ Told = Callable[[str], str]
 
 def as_json(run: Run, told: Told = str) -> str:
     """The whole run as one JSON object; control characters are escaped."""
+    return "".join(json_pieces(run, told))
+
+
+def json_pieces(run: Run, told: Told = str) -> Iterator[str]:
+    """The same piece by piece: the outputs of a thousand nodes need not fit in memory at once."""
     head = {
         "run": run.id,
         "line": told(run.command),
@@ -100,9 +114,18 @@ def as_json(run: Run, told: Told = str) -> str:
         "created": run.created,
         "seconds": None if run.ended is None else round(run.ended - run.started, 3),
         "counts": {state.word: run.count(state) for state in NodeState if run.count(state)},
-        "nodes": [record(run, number) for number in range(len(run.names))],
     }
-    return json.dumps(head, indent=1) + "\n"
+    yield json.dumps(head, indent=1).removesuffix("\n}") + ',\n "nodes": ['
+    for number in range(len(run.names)):
+        facts = json.dumps(_facts(run, number), indent=1).removesuffix("\n}").replace("\n", "\n  ")
+        yield f"{',' if number else ''}\n  {facts}"
+        for name in STREAM_NAMES:
+            yield f',\n   "{name}": "'
+            for piece in _text(run, number, name):
+                yield json.dumps(piece)[1:-1]
+            yield '"'
+        yield "\n  }"
+    yield "\n ]\n}\n"
 
 
 def as_jsonl(run: Run, _told: Told = str) -> str:
