@@ -30,6 +30,8 @@ from .recipe import read_recipe, write_recipe
 
 #: Bytes of one node that are written; the rest is counted.
 _NODE_LIMIT = 8 * 1024 * 1024
+#: A run may have one part in so many of the quota: a giant one must not push all others out.
+_SHARE = 4
 _FORMAT = 1
 #: Bytes of `run.json` files that a session reads at its start, newest first.
 _READ_LIMIT = 4 * 1024 * 1024
@@ -82,7 +84,7 @@ class RunArchive:
     def _work(self) -> None:
         while (run := self._runs.get()) is not None:
             try:
-                write_run(run, self._folder)
+                write_run(run, self._folder, self._quota // _SHARE)
                 trim(self._folder, self._quota)
             except OSError as error:
                 if not self._warned:
@@ -90,8 +92,10 @@ class RunArchive:
                     self._warn(f"runs are not kept on disk: {error.strerror or error}")
 
 
-def write_run(run: Run, folder: Path) -> Path:
+def write_run(run: Run, folder: Path, limit: int = 1 << 62) -> Path:
     """Write one ended run; the folder it is in. Raises OSError; nothing is left behind then.
+
+    limit: bytes of all its nodes' outputs; what is over is counted.
 
     The run's lock is held for a node at a time, as the pump may move the run's output out of memory meanwhile.
     """
@@ -105,7 +109,7 @@ def write_run(run: Run, folder: Path) -> Path:
         with os.fdopen(paths.private_file(temporary / "output", os.O_WRONLY), "wb") as file:
             for number in range(len(run.names)):
                 with run.lock:
-                    results.append(_write_node(run, number, file))
+                    results.append(_write_node(run, number, file, limit))
         content = {
             "format": _FORMAT,
             "run": run.id,
@@ -127,11 +131,11 @@ def write_run(run: Run, folder: Path) -> Path:
     return place
 
 
-def _write_node(run: Run, number: int, file: Any) -> dict[str, Any]:
+def _write_node(run: Run, number: int, file: Any, limit: int) -> dict[str, Any]:
     pieces: list[tuple[int, int, int, int]] = []
     written = 0
     for stream, lines, data in run.output.blocks(number):
-        if written + len(data) > _NODE_LIMIT:
+        if written + len(data) > _NODE_LIMIT or file.tell() + len(data) > limit:
             break
         pieces.append((stream, lines, file.tell(), len(data)))
         file.write(data)
