@@ -194,11 +194,10 @@ def _add_tools(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _console(arguments: argparse.Namespace) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _fail(
-            "the console needs a terminal; without one use: clusterdeck run -w NODES COMMAND, or clusterdeck play FILE",
-            7,
-        )
+    from .tui.terminal import unfit
+
+    if problem := unfit():
+        return _fail(problem, 7)
     from .start import start_console
 
     return start_console(arguments.nodes, arguments.overrides)

@@ -15,6 +15,7 @@ from types import FrameType
 from .democluster.cluster import DemoCluster, DemoClusterError
 from .democluster.plan import DESCRIPTION, MAX_NODES
 from .exits import ExitCode
+from .tui.terminal import unfit
 
 _DEFAULT_NODES = 24
 #: What a user may have set on purpose also for a demo; everything else about files is the demo's own.
@@ -72,6 +73,9 @@ def main(words: Sequence[str], console: Callable[[Sequence[str]], int]) -> int:
         cluster = DemoCluster(options.nodes, faults=not options.healthy)
     except ValueError as error:
         parser.error(str(error))
+    if not (arguments or options.serve_only) and (problem := unfit()):
+        print(f"clusterdeck demo: {problem}", file=sys.stderr)  # noqa: T201
+        return int(ExitCode.NO_TERMINAL)
     try:
         with cluster:
             if options.serve_only:
