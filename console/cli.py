@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -95,8 +96,13 @@ class _Parser(argparse.ArgumentParser):
         # Words of the command line may be names that others made.
         self.exit(2, f"{self.prog}: {sanitize_text(message)}\ntry: {self.prog} --help\n")
 
+    #: What is done to the words before they are read.
+    prepare: Callable[[Sequence[str]], list[str]] | None = None
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As its base, but a command's unknown option is an error of that command, not of the whole program."""
+        if self.prepare is not None:
+            args = self.prepare(args)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             from .settings.settings import nearest
@@ -140,7 +146,7 @@ def _console_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     from .batch.arguments import EXAMPLES as RUN_EXAMPLES
-    from .batch.arguments import add_run_arguments
+    from .batch.arguments import add_run_arguments, join_values
 
     run = commands.add_parser(
         "run",
@@ -151,6 +157,7 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         allow_abbrev=True,  # clush takes them, and lines of scripts are to stay as they are
     )
     add_run_arguments(run)
+    run.prepare = partial(join_values, run)
     run.set_defaults(handler=_run, parser=run)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from ... import __version__
 
@@ -16,6 +17,39 @@ examples:
   clusterdeck run -w @web --batch 1,10%,rest --stop-at 2% --sudo -- systemctl restart nginx
   clusterdeck run -w @web --json uptime | jq .counts
 """
+
+
+def join_values(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
+    """The words with values that begin with a dash joined to their options: `-o -oPort=22` as `-o-oPort=22`.
+
+    argparse would take such a value for an option; for clush it is one. The command's own words stay as they are.
+    """
+    joined: list[str] = []
+    rest = list(words)
+    copying = False
+    while rest and rest[0] != "--" and (copying or rest[0].startswith("-")):
+        word = rest.pop(0)
+        copying = copying or word in ("-c", "--copy", "--rcopy")  # options may follow the files
+        joined.append(word)
+        if rest and _wants_value(parser, word):
+            value = rest.pop(0)
+            if value.startswith("-"):
+                joined[-1] += f"={value}" if word.startswith("--") else value
+            else:
+                joined.append(value)
+    return joined + rest
+
+
+def _wants_value(parser: argparse.ArgumentParser, word: str) -> bool:
+    """Whether the next word is this option's value."""
+    known = parser._option_string_actions
+    if word.startswith("--"):
+        found = {id(action): action for name, action in known.items() if name.startswith(word)}
+        action = known.get(word) or (next(iter(found.values())) if len(found) == 1 else None)
+        return action is not None and action.nargs is None
+    # The first letter that takes a value takes the rest of the word, if there is one.
+    takes = [place for place, letter in enumerate(word) if (a := known.get(f"-{letter}")) and a.nargs is None]
+    return bool(takes) and takes[0] == len(word) - 1
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

@@ -61,7 +61,7 @@ def _regroup(
     def fold(numbers: Sequence[int]) -> str:
         nodes = NodeSet.fromlist([run.names[number] for number in numbers], resolver=session.resolver)
         if request.axis is not None:
-            nodes.fold_axis = _axes(request.axis)
+            nodes.fold_axis = axes(request.axis)
         try:
             return str(nodes.regroup(source, noprefix=request.group_base) if request.regroup else nodes)
         except (NodeSetException, GroupResolverError, GroupSourceError) as error:
@@ -72,7 +72,7 @@ def _regroup(
     return fold
 
 
-def _axes(text: str) -> Any:
+def axes(text: str) -> Any:
     """`1`, `1-2`, `1,3` or `-1` as ClusterShell takes them. Raises ValueError."""
     from ClusterShell.RangeSet import RangeSet, RangeSetException
 

@@ -25,7 +25,7 @@ from ..session.node_expressions import NodeExpressionError
 from ..session.session import RefusedError, Session
 from ..session.waves import plan_waves, spread
 from ..settings.settings import Settings
-from .mode_choice import make_mode
+from .mode_choice import axes, make_mode
 from .modes import OutputMode
 from .request import BatchRequest
 from .secrets import SecretDesk, ask_password, has_terminal
@@ -65,6 +65,8 @@ class BatchRunner:
         if not len(nodes):
             self._writer.narrate("no node to run on: use -w NODES, -g GROUP, -a or --hostfile")
             return ExitCode.USAGE
+        if self._request.axis is not None:
+            axes(self._request.axis)
         if self._request.dry_run:
             self._show_plan(nodes)
             return ExitCode.OK

@@ -113,6 +113,77 @@ LINES: list[tuple[list[str], str, bool]] = [
     (["-w", "n1", "date +%H"], "exact", False),
     (["-s", "nosuch", "-g", "web", "true"], "exact", False),
     (["--diff", "-L", "-w", "n1", "true"], "exact", False),
+    # How options may be written.
+    (["-wn[1-3]", "-xn2", "-wn5", "-b", "echo x"], "exact", True),
+    (["-bw", "n[1-3]", "echo", "x"], "exact", True),
+    (["-w", "n[1-3]", "--fanout=2", "--dshbak", "echo x"], "exact", True),
+    (["-w", "n[1-3]", "--dsh", "echo x"], "exact", True),
+    (["-aLS", "exit 3"], "exact", True),
+    (["-w", "n[1-3]", "echo", "--nosuch", "-b", "x"], "lines", True),
+    (["-w", "n[1-2]", "-u", "0.5", "--command_timeout", "3", "-b", "echo x"], "exact", True),
+    (["-w", "n[1-2]", "-t", "0", "-u", "0", "-f", "0", "-b", "echo x"], "exact", True),
+    (["-w", "n[1-2]", "-u", "-1", "-b", "echo x"], "exact", True),
+    (["-w", "n[1-2]", "--connect_timeout=3", "--user=bob", "--options=-oX", "-b", "echo x"], "exact", True),
+    (["-w", "n[1-2]", "-l", "bob", "-o", "-oX=y", "-b", "echo x"], "exact", True),
+    # Nodes and groups.
+    (["-g", "web,db", "-b", "echo x"], "exact", True),
+    (["-g", "web", "--group", "db", "-b", "echo x"], "exact", True),
+    (["-a", "-g", "web", "-X", "db", "-b", "echo x"], "exact", True),
+    (["-a", "-X", "web,db", "echo x"], "exact", False),
+    (["-g", "db[1-2]", "-b", "echo x"], "exact", False),
+    (["-s", "other", "-a", "-b", "echo x"], "exact", True),
+    (["--groupsource=other", "-w", "n1", "-x", "@all", "-b", "echo x"], "exact", True),
+    (["-w", "n1", "-x", "@nosuch", "-b", "echo x"], "exact", True),
+    (["-w", "n1", "-X", "nosuch", "-b", "echo x"], "exact", True),
+    (["-g", "web", "--groupsconf", "nosuch.conf", "true"], "exact", False),
+    (["--groupsconf", "cfg/groups.conf", "-g", "web", "-b", "echo x"], "exact", True),
+    (["-w", "n[1-3]", "--pick", "3", "-b", "echo x"], "exact", True),
+    (["-w", "n[1-3]", "--pick=0", "-b", "echo x"], "exact", True),
+    (["-w", "n1,n1,n1", "-b", "echo x"], "exact", True),
+    (["-w", "n[01-03]", "-b", "echo x"], "exact", True),
+    (["-w", "n[1-9/2]", "-b", "echo x"], "exact", True),
+    (["-w", "n[1-2]-ib0,r[1-2]n[1-2]", "-b", "echo %h"], "exact", True),
+    (["-w", "", "true"], "exact", False),
+    (["-x", "n1", "true"], "exact", False),
+    # What is printed.
+    (["-w", "n[1-3]", "--quiet", "-b", "echo x; exit 2"], "exact", True),
+    (["-w", "n[1-2]", "-q", "-v", "-b", "echo x"], "lines", True),
+    (["-w", "n[1-2]", "-v", "-L", "echo x"], "lines", True),
+    (["-w", "n[1-2]", "-v", "-bL", "echo x"], "lines", True),
+    (["-w", "n[1-2]", "-v", "-N", "-b", "echo x"], "lines", True),
+    (["-w", "n[1-2]", "-v", "--diff", "echo %h"], "lines", True),
+    (["-w", "n[1-2]", "-q", "--diff", "echo %h"], "exact", True),
+    (["-w", "n[1-2]", "-N", "--diff", "echo %h"], "exact", True),
+    (["-w", "n[1-2]", "-O", "verbosity=2", "-b", "echo x"], "lines", True),
+    (["-w", "n[1-2]", "-P", "-b", "echo x"], "exact", True),
+    (["-w", "n[1-2]", "-P", "echo x"], "lines", True),
+    (["-w", "web[1-3],n1", "-r", "-bL", "echo x"], "exact", True),
+    (["-w", "web[1-3],n1", "-r", "-L", "echo x"], "exact", True),
+    (["-w", "web[1-2],db[1-2]", "--regroup", "--groupbase", "--diff", "echo %n"], "exact", True),
+    (["-w", "n[1-3]", "-bB", "echo x; echo y >&2"], "exact", True),
+    (["-w", "n[1-2]", "--outdir", "o1", "-v", "echo x"], "lines", True),
+    (["-w", "n[1-2]", "--errdir", "e1", "echo x; echo y >&2"], "lines", True),
+    # Return codes.
+    (["-w", "n[1-2]", "--maxrc", "exit 254"], "lines", True),
+    (["-w", "n[1-2]", "-S", "exit 256"], "lines", True),
+    (["-w", "n[1-2]", "-S", "-r", "-b", "exit 2"], "exact", True),
+    # clush.conf and its run modes.
+    (["-w", "n[1-2]", "-m", "pre", "-b", "x"], "exact", True),
+    (["-w", "n[1-2]", "--mode=strict", "-b", "exit 3"], "exact", True),
+    (["-w", "n[1-2]", "--conf", "other.conf", "-b", "echo x; exit 4"], "lines", True),
+    (["-w", "n[1-2]", "--conf", "nosuch.conf", "-b", "echo x"], "exact", True),
+    # Copies.
+    (["-c", "src", "-w", "n[1-2]", "--dest", "copied-%h"], "exact", True),
+    (["-w", "n[1-2]", "-c", "src", "cfg/groups.conf", "--dest=copied-%h"], "exact", True),
+    (["-w", "n[1-2]", "-p", "--copy", "cfg", "--dest=dir-%h"], "exact", True),
+    (["-w", "n[1-2]", "--rcopy", "src", "cfg", "--dest", "home"], "exact", False),
+    (["-w", "n[1-2]", "--rcopy", "src"], "exact", False),
+    # What is wrong.
+    (["-w", "n1", "--worker=nosuch", "true"], "exact", False),
+    (["-w", "n1", "--remote=maybe", "true"], "exact", False),
+    (["-w", "n1", "--color=purple", "true"], "exact", False),
+    (["-w", "n1", "--axis", "x", "-b", "true"], "exact", False),
+    (["-w", "n1", "--nosuch", "true"], "exact", False),
 ]
 
 
@@ -126,6 +197,14 @@ def home(tmp_path: Path) -> Path:
     (tmp_path / "cfg" / "groups.d" / "site.yaml").write_text(
         "mine:\n  web: 'web[1-3]'\n  db: 'db[1-2]'\n  all: '@web,@db'\nother:\n  all: 'o[1-2]'\n"
     )
+    (tmp_path / "cfg" / "clush.conf").write_text(
+        "[Main]\nfanout: 64\nnosuchkey: 1\nconfdir: /nosuchfolder $CFGDIR/clush.conf.d\n"
+    )
+    (tmp_path / "cfg" / "clush.conf.d").mkdir()
+    (tmp_path / "cfg" / "clush.conf.d" / "modes.conf").write_text(
+        "[mode:pre]\ncommand_prefix: echo pre\n[mode:strict]\nfanout: 1\nmaxrc: yes\nnode_count: no\n"
+    )
+    (tmp_path / "other.conf").write_text("[Main]\nmaxrc: yes\nnode_count: no\nverbosity: 2\n")
     (tmp_path / "home").mkdir()
     (tmp_path / "src").write_text("payload\n")
     return tmp_path
