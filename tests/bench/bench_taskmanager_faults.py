@@ -52,18 +52,21 @@ def main() -> int:
     good = True
     with tempfile.TemporaryDirectory(prefix="cdf") as folder:
         place = Path(folder)
-        (place / "redis").mkdir()
-        redis = RedisServer(place / "redis")
+        for name in ("redis", "killed"):
+            (place / name).mkdir()
+        redis, killed = RedisServer(place / "redis"), RedisServer(place / "killed", "always")
         redis.start()
+        killed.start()
         try:
             for point in POINTS:
                 share = -(-options.runs // len(POINTS))
                 good &= several(options, share, f"worker on the wire, {point}", _wire(point, place))
                 good &= several(options, share, f"worker on Redis, {point}", _redis(point, redis))
             good &= several(options, options.kills, "manager with a journal", _journal(place))
-            good &= several(options, options.restarts, "Redis server", _restart(redis), jobs=1)
+            good &= several(options, options.restarts, "Redis server", _restart(killed), jobs=1)
         finally:
             redis.stop()
+            killed.stop()
     return 0 if model(options.steps) and good else 1
 
 

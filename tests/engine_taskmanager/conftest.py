@@ -25,10 +25,15 @@ PATIENCE = 10.0
 
 
 class RedisServer:
-    """A redis-server of our own, on a Unix socket only, that appends every change to a file."""
+    """A redis-server of our own, on a Unix socket only, that appends every change to a file.
 
-    def __init__(self, folder: Path) -> None:
+    fsync: "always" where the server is killed. With "everysec" it answers before it has written while an fsync of the
+    second before is still under way (a busy disk), and what it answered to is then lost with it.
+    """
+
+    def __init__(self, folder: Path, fsync: str = "everysec") -> None:
         self.folder = folder
+        self.fsync = fsync
         self.socket = folder / "s"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -38,7 +43,7 @@ class RedisServer:
 
     def start(self) -> None:
         words = ["redis-server", "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "600"]
-        words += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+        words += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", self.fsync]
         self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         import redis
 
@@ -78,7 +83,7 @@ def redis_server() -> Iterator[RedisServer]:
 def own_redis() -> Iterator[RedisServer]:
     """A server for tests that stop it."""
     with tempfile.TemporaryDirectory(prefix="cdr") as folder:
-        server = RedisServer(Path(folder))
+        server = RedisServer(Path(folder), "always")
         server.start()
         yield server
         server.stop()

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clusterdeck.engine.taskmanager.errors import StaleTask
+from clusterdeck.engine.taskmanager.errors import StaleTask, UnknownProcess
 from clusterdeck.engine.taskmanager.manager import TaskManager
 from clusterdeck.engine.taskmanager.sockets import SocketServer
 from clusterdeck.tests.engine_taskmanager.faulty import POINTS, Stopwatch
@@ -242,6 +242,9 @@ def restart_run(server: Any, chance: random.Random) -> Report:
                 task_id, _, value = timed(mine.get_any_task, pid, timeout=0.3)
                 timed(mine.store_result, task_id, value * 2)
             except (TimeoutError, StaleTask):
+                continue
+            except UnknownProcess:
+                pid = mine.register_process()
                 continue
             with counting:
                 accepted[task_id] += 1

@@ -2,7 +2,8 @@
 
 Every change is one Lua script (redis_scripts.py). A lost connection is made again by itself; the call that was under
 way is repeated under its old number, so nothing happens twice. What survives a crash of the server is the server's
-matter: `appendonly yes` keeps every acknowledged change through kill -9 of the server.
+matter: with `appendonly yes` and `appendfsync always` every acknowledged change does, kill -9 of the server included;
+with `everysec` the last second or two may be lost while the disk is busy.
 """
 
 from __future__ import annotations
