@@ -13,6 +13,7 @@ need sftp openssh-client
 need ssh-keygen openssh-client
 need sshd openssh-server
 need pdsh pdsh
+need sudo sudo
 need tmux tmux
 need redis-server redis-server
 need git git

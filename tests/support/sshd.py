@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -50,13 +50,21 @@ class Sshd:
     """One running server, its client key and a ready client configuration.
 
     folder: an empty folder of the caller's. options: sshd_config keywords over the defaults (`MaxSessions="1"`).
-    prefix: of the node names; `node1`..`node64` all lead to this one server.
+    prefix: of the node names; `node1`..`node64` all lead to this one server. wrapper: a command that runs sshd.
     Attributes: config (for `ssh -F`), known_hosts, key (private), host_key (public), port, user, pid, log_file.
     Use it as a context manager or call `stop()`.
     """
 
-    def __init__(self, folder: Path, options: Mapping[str, str] | None = None, *, prefix: str = "node") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        options: Mapping[str, str] | None = None,
+        *,
+        prefix: str = "node",
+        wrapper: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
+        self._wrapper = tuple(wrapper)
         self.prefix = prefix
         self.user = getpass.getuser()
         self.key = folder / "id_ed25519"
@@ -179,7 +187,15 @@ class Sshd:
         raise SshdError(f"{self._program} did not start: {self.log().strip()}")
 
     def _launch(self) -> bool:
-        command = [self._program, "-D", "-E", str(self.log_file), "-f", str(self.folder / "sshd_config")]
+        command = [
+            *self._wrapper,
+            self._program,
+            "-D",
+            "-E",
+            str(self.log_file),
+            "-f",
+            str(self.folder / "sshd_config"),
+        ]
         self._keeper = subprocess.Popen(
             ["/bin/sh", "-c", _KEEPER, "sshd-keeper", *command],
             stdin=subprocess.PIPE,
