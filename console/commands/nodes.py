@@ -11,7 +11,7 @@ from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..frontend import Document
 from ..interpreter.context import CommandError, Context, Outcome
-from ..interpreter.targets import only_known_later, resolve
+from ..interpreter.targets import lasting_label, only_known_later, resolve
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind
 from ..settings.paths import state_dir
 from .documents import bounded, table
@@ -40,7 +40,7 @@ def select(context: Context, command: Command) -> Outcome:
         message = f"{sanitize_text(expression)} stands for no node"
         remedy = "the selection stays as it was"
         raise CommandError(message, remedy, code=ExitCode.REFUSED, argument="expression")
-    context.selection.replace(nodes, expression if expression.startswith("@") else "")
+    context.selection.replace(nodes, lasting_label(context, expression))
     return _told(context)
 
 

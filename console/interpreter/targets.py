@@ -11,6 +11,7 @@ from ..exits import ExitCode
 from ..language.spec import Command, Kind, Option
 from ..language.values import read_assignment
 from ..runs.options import RunOptions
+from ..session.node_expressions import newest
 from .context import CommandError, Context
 from .group_terms import checked
 
@@ -75,6 +76,7 @@ def targets(context: Context, command: Command) -> NodeSet:
 
 
 _LAST_RUN = re.compile(r"@(ok|failed|timeout|unreachable|lost|aborted|bad|rc:\d+)(?![A-Za-z0-9_:.-])")
+_ONE_RUN = re.compile(r"@run:(\d{1,9})(?::[a-z]+(?::\d+)?)?")
 #: Sets that are known only once the runs before have really been made.
 _RESULTS = re.compile(r"@(?:ok|failed|timeout|unreachable|lost|aborted|bad|rc:|run:)")
 
@@ -93,6 +95,26 @@ def foreseen(context: Context, command: Command) -> str:
 def only_known_later(context: Context, expression: str) -> bool:
     """Whether a dry run cannot know what an expression stands for."""
     return context.dry_run and _RESULTS.search(expression) is not None
+
+
+def lasting_label(context: Context, expression: str) -> str:
+    """How a selection made of an expression may be called from now on; empty: by its nodes alone.
+
+    `@ok` means other nodes after the next run, but what was selected stays: its name is then `@run:12:ok`. Results of
+    a run that goes on may still change, so they give no name at all.
+    """
+    if not expression.startswith("@"):
+        return ""
+    runs = context.session.runs
+    last = context.script.last if context.script is not None else None
+    if last is None and (run := newest(runs)) is not None:
+        last = run.id
+    lasting = _LAST_RUN.sub(rf"@run:{last}:\1", expression)
+    if "@run:" not in lasting:
+        return expression
+    named = _ONE_RUN.fullmatch(lasting)
+    run = runs.get(int(named[1])) if named is not None else None
+    return lasting if run is not None and run.ended is not None else ""
 
 
 def run_options(command: Command) -> RunOptions:

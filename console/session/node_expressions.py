@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ClusterShell.NodeSet import NodeSet, NodeSetException
@@ -112,7 +112,7 @@ class DeckResolver:
         return self._part(run, what)
 
     def _of_last(self, what: str) -> list[str]:
-        run = next((run for run in reversed(list(self._runs)) if run.kind != "local" and not run.restored), None)
+        run = newest(self._runs)
         if run is None:
             raise NodeExpressionError(f"@{what} is of the newest run, and there is none yet")
         return self._part(run, what)
@@ -129,6 +129,11 @@ class DeckResolver:
                 words = " ".join(STATE_WORDS)
                 raise NodeExpressionError(f"a run has no nodes called {what!r}: use {words} or rc:N")
             return [str(found)] if len(found) else []
+
+
+def newest(runs: Iterable[Run]) -> Run | None:
+    """The run that `@ok`, `@failed` and the like are of: the newest of this session over nodes."""
+    return next((run for run in reversed(list(runs)) if run.kind != "local" and not run.restored), None)
 
 
 def _checked(expressions: list[str]) -> list[str]:

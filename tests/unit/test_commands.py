@@ -105,6 +105,21 @@ def test_a_group_in_front_runs_once_and_selects_nothing(console: Console) -> Non
     assert console.session.selection.label == "@web"
 
 
+def test_a_selection_of_results_keeps_a_name_that_stays_true(console: Console) -> None:
+    """`@ok` means other nodes after the next run; what was selected is still that of the run before."""
+    selection = console.session.selection
+    console("@web uptime")
+    console("@ok")
+    console("uptime")
+    assert (selection.label, selection.folded) == ("@run:1:ok", "web[1-4]")
+    console(":nodes @run:1:ok,@db")
+    assert selection.label == "db[1-2],web[1-4]"
+    console.session.hold = True
+    console("uptime")
+    console(":nodes @run:3")
+    assert selection.label == selection.folded
+
+
 def test_nodes_after_an_at_sign_as_in_clush(console: Console) -> None:
     console("@Node[1-2],x3 uptime")
     assert console.session.calls[-1][2] == "Node[1-2],x3"
