@@ -18,7 +18,9 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 #: Fills bars.
 BAR = "\N{LOWER SEVEN EIGHTHS BLOCK}"
 #: The signs that we draw ourselves, for terminals and fonts that have only ASCII.
-_ASCII = str.maketrans("\u2500\u2501\u2502\u2026\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588", "-=|~.:-=+*#@")
+_ASCII = str.maketrans(
+    "\u2500\u2501\u2502\u2026\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588\u00b7", "-=|~.:-=+*#@ "
+)
 _signs: dict[int, int] | None = None
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 import re
 import time
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .views import RunView
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
+#: Eight steps from low to high.
 _SPARKS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 #: Lines of an answer that are looked at for the number.
 LINES_LOOKED_AT = 50
+#: A number beyond this is nobody's measurement, and sums of such overflow.
+LARGEST = 1e200
+#: What the steps of a histogram may be, times a power of ten.
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 def number_in(text: str, pattern: re.Pattern[str] | None = None) -> float | None:
@@ -30,7 +37,7 @@ def number_in(text: str, pattern: re.Pattern[str] | None = None) -> float | None
         value = float(number[0].replace(",", "."))
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= LARGEST else None
 
 
 class Numbers:
@@ -111,17 +118,32 @@ def levels(values: dict[int, float], count: int) -> dict[int, int]:
 
 
 def histogram(values: Sequence[float], bins: int) -> list[tuple[float, float, int]]:
-    """(from, to, how many) for `bins` equal steps; one step if all numbers are equal."""
+    """(from, to, how many) for about `bins` steps between round numbers; one step if all numbers are equal."""
     if not values:
         return []
     low, high = min(values), max(values)
-    if low == high:
+    rough = (high - low) / bins
+    if rough == 0:
         return [(low, high, len(values))]
-    step = (high - low) / bins
-    counts = [0] * bins
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next((factor * unit for factor in _STEPS if factor * unit >= rough), rough) or rough
+    start = math.floor(low / step) * step
+    counts = [0] * min(bins + 2, int((high - start) / step) + 1)
     for value in values:
-        counts[min(bins - 1, int((value - low) / step))] += 1
-    return [(low + step * number, low + step * (number + 1), count) for number, count in enumerate(counts)]
+        counts[min(len(counts) - 1, max(0, int((value - start) / step)))] += 1
+    edges = [start + step * number for number in range(len(counts) + 1)]
+    return [(edge, following, count) for (edge, following), count in zip(pairwise(edges), counts, strict=True)]
+
+
+def edges_told(edges: Sequence[float]) -> list[str]:
+    """Rising numbers with as many decimals as tell them apart, all alike."""
+    if any(abs(edge) >= 1e7 for edge in edges):
+        return [told(edge) for edge in edges]
+    for decimals in range(7):
+        texts = [f"{edge:.{decimals}f}" for edge in edges]
+        if all(abs(float(text) - edge) <= 1e-9 * max(1.0, abs(edge)) for text, edge in zip(texts, edges, strict=True)):
+            return texts
+    return [told(edge) for edge in edges]
 
 
 def sparkline(values: Sequence[float | None]) -> str:
@@ -140,3 +162,61 @@ def told(value: float) -> str:
     if value == int(value) and abs(value) < 1e12:
         return str(int(value))
     return f"{value:.4g}"
+
+
+class Series:
+    """The numbers of a timer's rounds, per node of the shown round; found a slice at a time."""
+
+    def __init__(self, pattern: re.Pattern[str] | None = None) -> None:
+        self._pattern = pattern
+        self._rounds: Sequence[RunView] = ()
+        self._places: dict[str, int] = {}
+        self._done: dict[int, array[float]] = {}
+        self._alive: dict[int, Numbers] = {}
+
+    def set_rounds(self, rounds: Sequence[RunView], names: Sequence[str]) -> None:
+        """Rounds, oldest first, and the names of the nodes that are asked for by number."""
+        if len(names) != len(self._places) or any(name not in self._places for name in names):
+            self._places = {name: number for number, name in enumerate(names)}
+            self._done.clear()
+        self._rounds = rounds
+        wanted = {run.id for run in rounds}
+        for table in (self._done, self._alive):
+            for number in [number for number in table if number not in wanted]:
+                table.pop(number)
+
+    def step(self, until: float) -> bool:
+        """Look on until the moment `until` of `time.perf_counter()`; False when nothing is left to look at."""
+        for run in self._rounds:
+            if run.id in self._done:
+                continue
+            numbers = self._alive.get(run.id)
+            if numbers is None:
+                numbers = self._alive[run.id] = Numbers(run, self._pattern)
+            if numbers.pending:
+                numbers.step(until)
+            if not numbers.pending and run.ended is not None:
+                self._done[run.id] = self._packed(numbers)
+                del self._alive[run.id]
+            if time.perf_counter() >= until:
+                return True
+        return any(numbers.pending for numbers in self._alive.values())
+
+    def _packed(self, numbers: Numbers) -> array[float]:
+        packed = array("d", [math.nan]) * len(self._places)
+        for node, value in numbers.values.items():
+            place = self._places.get(numbers.run.names[node])
+            if place is not None:
+                packed[place] = value
+        return packed
+
+    def of(self, node: int) -> list[float | None]:
+        """A node's number in every round that was looked at, None where it gave none."""
+        values: list[float | None] = []
+        for run in self._rounds:
+            packed = self._done.get(run.id)
+            if packed is not None:
+                values.append(None if math.isnan(packed[node]) else packed[node])
+            elif run.id in self._alive:
+                values.append(self._alive[run.id].values.get(node))
+        return values

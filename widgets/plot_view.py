@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.style import Style
+from textual import events
 from textual.binding import BindingType
 
 from .actions import bindings
-from .cells import Row, safe
+from .board import name_width
+from .cells import BAR, Row
 from .line_view import LineView
 from .look import Look
 from .messages import NodeChosen
-from .plot import Numbers, Summary, histogram, levels, sparkline, told
+from .plot import Numbers, Series, Summary, edges_told, histogram, levels, sparkline, told
 from .views import RunView
 
 PICTURES = ("heat map", "histogram", "sparklines")
-HEAT_STEPS = 5
-#: Symbols beside the colours, so that a heat map can be read without any.
-HEAT_MARKS = ".-=+#"
+#: A mark per step beside its colour, so that a heat map can be read without any.
+HEAT_MARKS = "\u2581\u2583\u2584\u2586\u2588"
+HEAT_STEPS = len(HEAT_MARKS)
 REFRESH_INTERVAL = 0.5
 #: Seconds of every tick that may go into looking for numbers.
 SLICE = 0.006
 ROUNDS = 60
+BINS = 12
+_NAME_LIMIT = 20
+#: Cells of a node's mark and value in a heat map with names.
+_BESIDE_NAME = 12
+
+Pieces = list[tuple[str, str]]
 
 
 class PlotView(LineView):
     """One picture at a time; space shows the next. `:plot REGEX` picks another number of the answers."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("plot.next", "row.open")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("plot.next", "row.open", "row.left", "row.right")
     TITLE_WORD = "plot"
     HELP_TEXT = "Numbers in the answers as pictures. Space shows the next one; :plot REGEX picks the number."
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
         self.run: RunView | None = None
-        self.rounds: Sequence[RunView] = ()
         self.picture = PICTURES[0]
+        self._rounds: Sequence[RunView] = ()
         self._pattern: re.Pattern[str] | None = None
         self._wanted: Sequence[int] | None = None
         self._values: dict[int, float] = {}
         self._levels: dict[int, int] = {}
-        self._lines: list[list[tuple[str, str]]] = []
-        self._row_nodes: list[int] = []
-        self._past: dict[int, dict[str, float]] = {}
+        self._lines: list[Pieces] = []
+        #: Nodes of the rows below the first lines; a row of a heat map has many.
+        self._cells: list[Sequence[int]] = []
+        self._cell = 0
+        self._dense = False
+        self._name_width = 0
+        self._series = Series()
         self._numbers: Numbers | None = None
         self._stale = False
         self._at = 0.0
@@ -72,26 +83,31 @@ class PlotView(LineView):
             self._pattern = re.compile(expression) if expression else None
         except re.error as error:
             return str(error)
-        self._past.clear()
+        self._series = Series(self._pattern)
         self._begin()
         return ""
 
     def set_rounds(self, rounds: Sequence[RunView]) -> None:
         """The runs of the same timer, oldest first, the shown one among them."""
-        self.rounds = rounds[-ROUNDS:]
+        self._rounds = rounds[-ROUNDS:]
+        if self.run is not None:
+            self._series.set_rounds(self._rounds, self.run.names)
 
     def tick(self, now: float) -> None:
         """Look for numbers for a few milliseconds; draw now and then while there are more."""
         numbers = self._numbers
         if numbers is None:
             return
-        if numbers.pending:
-            numbers.step(time.perf_counter() + SLICE)
-            self._stale = True
-        drawn = now - self._at >= REFRESH_INTERVAL
-        if (self._stale and (drawn or not numbers.pending)) or self.row_width != self._width:
+        until = time.perf_counter() + SLICE
+        looking = numbers.pending
+        if looking:
+            numbers.step(until)
+        elif self.picture == "sparklines" and self._series.step(until):
+            looking = True
+        self._stale |= looking
+        if (self._stale and (now - self._at >= REFRESH_INTERVAL or not looking)) or self.row_width != self._width:
             self._at = now
-            self._stale = False
+            self._stale = looking
             self._measure()
 
     def _begin(self) -> None:
@@ -110,87 +126,111 @@ class PlotView(LineView):
         self._draw()
         self.update_rows()
 
-    # -- pictures as rows of (text, role)
+    # -- pictures: lines of (text, role), and below them rows of nodes
 
     def _draw(self) -> None:
         self._lines = []
-        self._row_nodes = []
+        self._cells = []
         run = self.run
         summary = Summary.of(list(self._values.values()))
         if run is None or summary is None:
             return
-        self._lines.append(
-            [
-                (f" {self.picture}  ", "title"),
-                (f"{summary.count} of {len(run.names)} nodes  ", "text"),
-                (f"min {told(summary.low)}  median {told(summary.median)}  ", "accent"),
-                (f"mean {told(summary.mean)}  max {told(summary.high)}", "accent"),
-            ]
-        )
-        self._row_nodes.append(-1)
+        self._name_width = min(_NAME_LIMIT, name_width(run.names, 4))
+        lowest, highest = (pick(self._values, key=self._values.__getitem__) for pick in (min, max))
+        of_all = "" if summary.count == len(run.names) else f"of {len(run.names)} "
+        facts = [
+            ("min", summary.low, run.names[lowest]),
+            ("max", summary.high, run.names[highest]),
+            ("median", summary.median, ""),
+            ("mean", summary.mean, ""),
+        ]
+        first = [(f" {self.picture} ", "title"), (f" {summary.count} {of_all}nodes ", "text")]
+        for word, value, name in facts:
+            first += [(f" {word} ", "quiet"), (f"{told(value)} ", "accent"), (f"{name} " if name else "", "text")]
+        self._lines.append(first)
         {"heat map": self._heat, "histogram": self._bars, "sparklines": self._sparks}[self.picture](run, summary)
+        if self._cells:
+            self.cursor_row = max(self.cursor_row, len(self._lines))
 
     def _heat(self, run: RunView, summary: Summary) -> None:
-        legend = [(f" {mark} ", f"heat-{step}") for step, mark in enumerate(HEAT_MARKS)]
-        self._add([(f" {told(summary.low)} ", "quiet"), *legend, (f" {told(summary.high)}", "quiet")])
-        nodes = sorted(self._values)
-        name_width = min(16, max((len(run.names[node]) for node in nodes), default=4))
-        cell = name_width + 11
-        columns = max(1, (max(20, self._width) - 1) // cell)
-        if len(nodes) > 600:  # a cell per node, names only in the row's beginning
-            columns = max(1, max(20, self._width) - name_width - 2)
-            for start in range(0, len(nodes), columns):
-                part = nodes[start : start + columns]
-                head = f" {run.names[part[0]][:name_width].ljust(name_width)} "
-                self._add(
-                    [(head, "quiet"), *((HEAT_MARKS[self._levels[n]], f"heat-{self._levels[n]}") for n in part)],
-                    part[0],
-                )
-            return
-        for start in range(0, len(nodes), columns):
-            pieces: list[tuple[str, str]] = []
-            for node in nodes[start : start + columns]:
-                step = self._levels[node]
-                name = safe(run.names[node])[:name_width].ljust(name_width)
-                pieces.append((f"  {HEAT_MARKS[step]}", f"heat-{step}"))
-                pieces.append((f" {name}", "text"))
-                pieces.append((told(self._values[node])[:6].rjust(7), f"heat-{step}"))
-            self._add(pieces, nodes[start])
+        """Every node in its place, whether it gave a number or not, so that rounds can be compared at a glance."""
+        if summary.low == summary.high:
+            self._lines.append([(f" all {told(summary.low)}", "quiet")])
+        else:
+            width = (summary.high - summary.low) / HEAT_STEPS
+            edges = edges_told([summary.low + width * step for step in range(HEAT_STEPS)])
+            legend = [
+                piece
+                for step, mark in enumerate(HEAT_MARKS)
+                for piece in ((f"  {mark}", f"heat-{step}"), (f" {edges[step]}", "quiet"))
+            ]
+            self._lines.append([*legend, (f" .. {told(summary.high)}", "quiet")])
+        nodes = range(len(run.names)) if self._wanted is None else self._wanted
+        columns = max(1, (max(20, self._width) - 1) // (self._name_width + _BESIDE_NAME))
+        self._dense = -(-len(nodes) // columns) > max(20, 2 * self.size.height)
+        if self._dense:
+            tens = (max(20, self._width) - self._name_width - 3) // 11
+            columns = max(10, tens * 10)
+        self._cells = [nodes[start : start + columns] for start in range(0, len(nodes), columns)]
+
+    def _heat_row(self, row: int, nodes: Sequence[int], line: Row, look: Look) -> None:
+        names = self.run.names if self.run is not None else ()
+        here = min(self._cell, len(nodes) - 1) if row == self.cursor_row and self.has_focus else -1
+        if self._dense:
+            line.add(" ").name(names[nodes[0]], self._name_width, look.quiet)
+        for column, node in enumerate(nodes):
+            step = self._levels.get(node)
+            mark, style = ("\N{MIDDLE DOT}", look.quiet) if step is None else (HEAT_MARKS[step], look[f"heat-{step}"])
+            if self._dense:
+                line.add("" if column % 10 else " ").add(mark, look["current-match"] if column == here else style)
+            else:
+                line.add("  ").add(mark, style).add(" ")
+                line.name(names[node], self._name_width, look["current-match"] if column == here else look.text)
+                value = self._values.get(node)
+                line.column("-" if value is None else told(value), _BESIDE_NAME - 4, style, right=True)
 
     def _bars(self, _run: RunView, _summary: Summary) -> None:
-        bins = histogram(list(self._values.values()), 12)
+        bins = histogram(list(self._values.values()), BINS)
         most = max(count for _, _, count in bins)
-        room = max(10, self._width - 34)
-        for number, (low, high, count) in enumerate(bins):
-            step = number * HEAT_STEPS // max(1, len(bins))
-            bar = "#" * max(1 if count else 0, count * room // most)
-            self._add(
-                [(f" {told(low):>10} .. {told(high):<10} ", "quiet"), (bar, f"heat-{step}"), (f" {count}", "text")]
-            )
+        edges = edges_told([*(low for low, _, _ in bins), bins[-1][1]])
+        cells = max(map(len, edges))
+        digits = len(str(most))
+        room = max(10, self._width - 2 * cells - digits - 9)
+        for number, (_low, _high, count) in enumerate(bins):
+            step = number * HEAT_STEPS // len(bins)
+            bar = BAR * max(1 if count else 0, count * room // most)
+            between = f" {edges[number]:>{cells}} .. {edges[number + 1]:>{cells}} "
+            self._lines.append([(between, "quiet"), (f" {count:>{digits}} ", "text"), (bar, f"heat-{step}")])
 
     def _sparks(self, run: RunView, _summary: Summary) -> None:
-        if len(self.rounds) < 2:
-            self._add([(" One round so far: sparklines need a timer, such as  :timer 10s cat /proc/loadavg", "quiet")])
+        if len(self._rounds) < 2:
+            self._lines.append(
+                [(" One round so far: sparklines need a timer, such as  :timer 10s cat /proc/loadavg", "quiet")]
+            )
             return
-        for past in self.rounds:
-            if past.id not in self._past or past.ended is None:
-                numbers = Numbers(past, self._pattern)
-                numbers.step(math.inf)
-                self._past[past.id] = {past.names[node]: value for node, value in numbers.values.items()}
-        for node in sorted(self._values):
-            name = run.names[node]
-            series = [self._past[past.id].get(name) for past in self.rounds]
-            text = f" {safe(name)[:20].ljust(20)} "
-            self._add([(text, "text"), (sparkline(series), "accent"), (f"  {told(self._values[node])}", "title")], node)
+        self._lines.append(
+            [(f" {len(self._rounds)} rounds, each node on its own scale: last, lowest .. highest", "quiet")]
+        )
+        self._cells = [(node,) for node in sorted(self._values)]
 
-    def _add(self, pieces: list[tuple[str, str]], node: int = -1) -> None:
-        self._lines.append(pieces)
-        self._row_nodes.append(node)
+    def _spark_row(self, node: int, line: Row, look: Look) -> None:
+        series = self._series.of(node)
+        known = [value for value in series if value is not None]
+        room = max(8, line.left - self._name_width - 36)
+        line.add(" ").name(self.run.names[node] if self.run is not None else "", self._name_width, look.text).add(" ")
+        line.add(sparkline(series[-room:]), look["accent"]).add(
+            " " * (min(room, len(self._rounds)) - len(series[-room:]))
+        )
+        line.column(told(self._values[node]), 11, look["title"], right=True)
+        if known:
+            line.column(told(min(known)), 11, look.quiet, right=True).add(" .. ", look.quiet).add(
+                told(max(known)), look.quiet
+            )
 
     # -- painting and keys
 
     def row_count(self) -> int:
-        return len(self._lines)
+        return len(self._lines) + len(self._cells)
 
     def empty_text(self) -> list[str]:
         if self.run is None or not self.run.lines_total:
@@ -198,21 +238,62 @@ class PlotView(LineView):
         return ["No numbers in these answers.", "Type  :plot REGEX  to pick one; the first group counts."]
 
     def paint(self, row: int, line: Row, look: Look) -> None:
-        for text, role in self._lines[row]:
-            line.add(text, look[role])
+        below = row - len(self._lines)
+        if below < 0:
+            for text, role in self._lines[row]:
+                line.add(text, look[role])
+            if row == 1 and self.picture == "heat map":
+                line.add(f"  {self._told_cell()}", look["title"])
+        elif self.picture == "heat map":
+            self._heat_row(row, self._cells[below], line, look)
+        else:
+            self._spark_row(self._cells[below][0], line, look)
+
+    def _told_cell(self) -> str:
+        """Name and number of the node under the cursor."""
+        node = self._current()
+        if node is None or self.run is None:
+            return ""
+        value = self._values.get(node)
+        return f"{self.run.names[node]}: {'no number' if value is None else told(value)}"
 
     def row_style(self, row: int, look: Look) -> Style | None:
-        return None
+        return super().row_style(row, look) if self.picture == "sparklines" and row >= len(self._lines) else None
 
     def row_text(self, row: int) -> str:
-        return "".join(text for text, _ in self._lines[row]).rstrip()
+        below = row - len(self._lines)
+        if below < 0 or self.run is None:
+            return "".join(text for text, _ in self._lines[row]).rstrip()
+        names, values = self.run.names, self._values
+        told_ones = (f"{names[node]} {told(values[node])}" for node in self._cells[below] if node in values)
+        return "  ".join(told_ones)
+
+    def _current(self) -> int | None:
+        below = self.cursor_row - len(self._lines)
+        if not 0 <= below < len(self._cells):
+            return None
+        nodes = self._cells[below]
+        return nodes[min(self._cell, len(nodes) - 1)]
 
     def activate(self, row: int) -> None:
-        if self._row_nodes[row] >= 0:
-            self.post_message(NodeChosen(self._row_nodes[row]))
+        if (node := self._current()) is not None:
+            self.post_message(NodeChosen(node))
+
+    def action_shift(self, cells: int) -> None:
+        """To the next node of the row."""
+        most = max((len(nodes) for nodes in self._cells), default=1)
+        self._cell = max(0, min(most - 1, self._cell + (1 if cells > 0 else -1)))
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        if self.picture == "heat map":
+            at = event.x - self._name_width - 1
+            self._cell = max(0, at - 1 - at // 11) if self._dense else event.x // (self._name_width + _BESIDE_NAME)
+        super().on_click(event)
 
     def action_next_picture(self) -> None:
         self.picture = PICTURES[(PICTURES.index(self.picture) + 1) % len(PICTURES)]
-        self.cursor_row = 0
+        self.cursor_row = self._cell = 0
+        self._stale = True
         self._draw()
         self.update_rows()

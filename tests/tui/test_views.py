@@ -13,7 +13,7 @@ from clusterdeck.console.tui import keymap
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.tests.support.tui import Deck, settled, until
-from clusterdeck.widgets.cells import safe
+from clusterdeck.widgets.cells import BAR, safe
 from clusterdeck.widgets.diff_view import DiffView
 from clusterdeck.widgets.document_view import DocumentView
 from clusterdeck.widgets.failures import FailuresView
@@ -415,18 +415,55 @@ async def test_plot_pictures() -> None:
         await pilot.press("ctrl+o", "p")
         await settled(deck, pilot)
         view = deck.app.main.query_one("#plot", PlotView)
-        assert "8 of 8 nodes" in view.row_text(0)
-        assert "min 0.5  median 4" in view.row_text(0)
-        assert "# node8" in "".join(view.row_text(row) for row in range(view.row_count()))
+        assert view.row_text(0).split() == [
+            *("heat", "map", "8", "nodes", "min", "0.5", "node1", "max", "7.5", "node8", "median", "4", "mean", "4")
+        ]
+        assert "\u2588 node8" in deck.screen_text()
+        await pilot.press("right", "right")
+        assert "node3: 2.5" in deck.screen_text()
         await pilot.press("space")
         assert view.picture == "histogram"
-        assert "##" in view.row_text(1)
+        assert view.row_text(1).split() == ["0", "..", "1", "1", *[BAR * (len(view.row_text(1).split()[-1]))]]
         await pilot.press("space")
         assert "need a timer" in view.row_text(1)
         assert view.set_pattern("(") != ""
-        await pilot.press("space", "down", "down", "enter")
+        await pilot.press("space", "right", "enter")
         await pilot.pause()
         assert deck.app.main.view == "panes"
+        assert deck.app.main.panes.panes[0].source.title == "node2"  # type: ignore[union-attr]
+
+
+async def test_a_heat_map_of_many_nodes_has_every_node_in_its_place() -> None:
+    session = FakeSession("node[1-1000]")
+    run = session.make_run("cat /proc/loadavg")
+    session.push(*(out(run, node, str(node)) for node in range(1000) if node != 64), finish(run))
+    async with opened(SMALL, session=session, run=False) as (deck, pilot):
+        deck.app.main.open_view("plot", focus=True)
+        view = deck.app.main.query_one("#plot", PlotView)
+        await settled(deck, pilot)
+        await pilot.press("down", *["right"] * 4)
+        assert view.size.width == 80
+        assert "node65: no number" in deck.screen_text()
+        assert "node61" in deck.screen_text()
+        assert "node64 63" in view.row_text(3)
+        assert "node65" not in view.row_text(3)
+        await pilot.click("#plot", offset=(8 + 1 + 1 + 11, 4))  # the eleventh cell of the third row
+        assert "node131: 130" in deck.screen_text()
+
+
+async def test_sparklines_over_the_rounds_of_a_timer() -> None:
+    session = FakeSession("node[1-3]")
+    for number in range(4):
+        run = session.make_run("cat /proc/loadavg")
+        run.timer = 1
+        session.push(*(out(run, node, str(number * node)) for node in range(3)), finish(run))
+    async with opened(session=session, run=False) as (deck, pilot):
+        deck.app.main.open_view("plot", focus=True)
+        await settled(deck, pilot)
+        await pilot.press("space", "space")
+        await until(pilot, lambda: "\u2581\u2583\u2586\u2588" in deck.screen_text(), deck.screen_text)
+        assert "0 .. 6" in deck.screen_text()
+        assert "\u2581\u2581\u2581\u2581" in deck.screen_text()  # all equal
 
 
 # -- help, footer, hostile names

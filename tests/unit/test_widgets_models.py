@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
 
-from clusterdeck.engine.states import NodeState
+from clusterdeck.engine.states import FailureKind, NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
+from clusterdeck.widgets import reasons
 from clusterdeck.widgets.actions import ACTIONS
 from clusterdeck.widgets.answers import AnswerRows, blocks_of
 from clusterdeck.widgets.board import IDLE, Board, ordered
-from clusterdeck.widgets.cells import Row, clock, fit, quantity, safe, width_of
+from clusterdeck.widgets.cells import Row, clock, fit, fit_name, quantity, safe, width_of
 from clusterdeck.widgets.diff import compare, normalise
 from clusterdeck.widgets.failures import reasons_of
-from clusterdeck.widgets.plot import Summary, histogram, levels, number_in, sparkline, told
+from clusterdeck.widgets.plot import Series, Summary, edges_told, histogram, levels, number_in, sparkline, told
 from clusterdeck.widgets.search import Search
 from clusterdeck.widgets.status_bar import eta, slowest
 
@@ -170,12 +171,87 @@ def test_pictures_take_any_numbers(values: list[float]) -> None:
     assert all(told(value) for value in values)
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e308", "-1e308", "9" * 400, "1e999"])
+def test_what_cannot_be_measured_is_no_number(text: str) -> None:
+    assert number_in(text) is None
+
+
+@given(st.lists(st.floats(-1e200, 1e200), min_size=1, max_size=20))
+def test_pictures_take_the_largest_numbers(values: list[float]) -> None:
+    assert sum(count for _, _, count in histogram(values, 12)) == len(values)
+    assert set(levels(dict(enumerate(values)), 5).values()) <= set(range(5))
+    assert len(sparkline(list(values))) == len(values)
+    assert Summary.of(values) is not None
+
+
+def test_a_histogram_has_round_edges() -> None:
+    bins = histogram([0.3, 1.1, 2.9, 11.4, 11.5], 12)
+    assert [low for low, _, _ in bins] == list(range(12))
+    assert [count for _, _, count in bins] == [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2]
+    assert edges_told([low for low, _, _ in histogram([-1, 1], 8)]) == ["-1.00", "-0.75", "-0.50", "-0.25", "0.00",
+                                                                       "0.25", "0.50", "0.75", "1.00"]  # fmt: skip
+    assert histogram([5.0, 5.0], 12) == [(5.0, 5.0, 2)]
+
+
+def test_numbers_over_rounds() -> None:
+    session = FakeSession("node[1-3]")
+    rounds = []
+    for number in range(3):
+        run = session.make_run("cat /proc/loadavg")
+        answered = [node for node in range(3) if node != number]
+        session.push(*(out(run, node, f"{node}.{number}") for node in answered))
+        if number < 2:
+            session.push(finish(run))
+        rounds.append(run)
+    session.drain(10)
+    series = Series()
+    series.set_rounds(rounds, rounds[-1].names)
+    while series.step(math.inf):
+        pass
+    assert [series.of(node) for node in range(3)] == [[None, 0.1, 0.2], [1.0, None, 1.2], [2.0, 2.1, None]]
+    series.set_rounds(rounds[1:], rounds[-1].names)
+    assert series.of(2) == [2.1, None]
+    session.close()
+
+
 def test_no_numbers_no_picture() -> None:
     assert Summary.of([]) is None
     assert histogram([], 5) == []
     assert levels({}, 5) == {}
     assert sparkline([None]) == ""
     assert number_in("nan inf " + "9" * 400) is None or math.isfinite(number_in("9" * 400) or 0.0)
+
+
+# -- reasons
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "common", "own"),
+    [
+        ("refused", "n1: 10.0.0.1:22 refused the connection: is sshd running there?", "refused",
+         "refused: 10.0.0.1:22 refused the connection: is sshd running there?"),
+        ("connect timeout", "n1 (10.0.0.1:2201): no connection within 4 s: is it up?", "no answer within 4 s",
+         "no connection within 4 s: is it up?"),
+        ("command timeout", "n1: stopped here", "stopped here", "stopped here"),
+        ("", "n1: no way to 10.0.0.1 port 22", "no way to ADDRESS", "no way to 10.0.0.1 port 22"),
+        ("", "", "", ""),
+        ("no route", "n1 has no route", "no route", "no route: n1 has no route"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_failure_comes_first(kind: str, reason: str, common: str, own: str) -> None:
+    assert reasons.heading(kind, reason, "n1") == common
+    assert reasons.told(kind, reason, "n1") == own
+
+
+def test_every_kind_has_a_short_word() -> None:
+    untold = {FailureKind.COMMAND_TIMEOUT, FailureKind.INTERNAL}  # the state says the one, nothing says the other
+    assert all(0 < len(reasons.short_kind(kind.value)) <= 9 for kind in FailureKind if kind not in untold)
+
+
+@given(st.text(max_size=40), st.integers(0, 40))
+def test_a_cut_name_keeps_its_end(text: str, width: int) -> None:
+    assert width_of(fit_name(safe(text), width)) == width
+    assert fit_name("gpu-a100-rack07-node01", 10) == "gpu-\N{HORIZONTAL ELLIPSIS}ode01"
 
 
 # -- search
