@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +18,19 @@ from clusterdeck.tests.support.sshd import Sshd
 # A deadline per example would judge the machine, not the program: two busy cores stop any test for a second.
 settings.register_profile("clusterdeck", deadline=None)
 settings.load_profile("clusterdeck")
+
+#: Folders of this test process alone: no test reads or writes what belongs to the account that runs it.
+_FOLDER = Path(tempfile.mkdtemp(prefix="clusterdeck-tests-"))
+os.environ.update(
+    {f"CLUSTERDECK_{kind}_DIR": str(_FOLDER / kind.lower()) for kind in ("CONFIG", "STATE", "CACHE")},
+    CLUSTERDECK_SYSTEM_CONFIG=str(_FOLDER / "system.toml"),
+    CLUSTERDECK_CLUSH_CONF="",
+)
+
+
+def pytest_unconfigure() -> None:
+    """Take the folders away."""
+    shutil.rmtree(_FOLDER, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

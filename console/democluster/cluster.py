@@ -69,6 +69,7 @@ class DemoCluster:
         """
         return {
             "CLUSTERSHELL_CFGDIR": str(self.folder / "clustershell"),
+            "CLUSTERDECK_CLUSH_CONF": "",
             "CLUSTERDECK_CONFIG_DIR": str(self.folder / "config"),
             "CLUSTERDECK_STATE_DIR": str(self.folder / "state"),
             "CLUSTERDECK_CACHE_DIR": str(self.folder / "cache"),

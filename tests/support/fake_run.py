@@ -40,7 +40,6 @@ class FakeSession:
         self.aborted: list[tuple[int | None, NodeSet | None]] = []
         self.answered: list[tuple[int, object]] = []
         self.groups: dict[str, str] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="clusterdeck-fake-"))
         self._budget = SpoolBudget(1 << 30)
         self._events: list[SessionEvent] = []
         self._next = 1
@@ -55,7 +54,7 @@ class FakeSession:
         return run
 
     def _spool_dir(self) -> Path:
-        return self._folder
+        return Path(tempfile.gettempdir())  # the spool's file has no name there
 
     def push(self, *events: SessionEvent) -> None:
         """Events for the next drain."""
