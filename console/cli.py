@@ -187,6 +187,7 @@ def _add_tools(commands: argparse._SubParsersAction[_Parser]) -> None:
     config.add_argument("--force", action="store_true", help="init: replace a file that is there")
     config.set_defaults(handler=_config)
     queue = commands.add_parser("queue", help="the work queue", add_help=False, allow_abbrev=False)
+    queue.add_argument("-h", "--help", dest="help", action="store_true")
     queue.add_argument("rest", nargs=argparse.REMAINDER)
     queue.set_defaults(handler=_queue)
     worker = commands.add_parser("worker", help="a worker of the work queue, on a node", add_help=False)
@@ -273,11 +274,13 @@ def _queue(arguments: argparse.Namespace) -> int:
 
     words = arguments.rest
     at = words.index("--") if "--" in words else len(words)
+    if arguments.help or {"-h", "--help"} & set(words[:at]):
+        return start_lines([f":help {' '.join(['queue', *map(quote, words[:1])])}"], None, [])
     items = words.index(":::", at) if ":::" in words[at:] else len(words)
     # What follows the dashes is a command for the nodes' shells: its words are joined, as `run` and clush do. Items
     # stay the words that they are.
     line = " ".join([":queue", *map(quote, words[:at]), *words[at:items], *map(quote, words[items:])])
-    return start_lines([line], None, [])
+    return start_lines([line], arguments.nodes, arguments.overrides)
 
 
 def _worker(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Callable
 from contextlib import closing, nullcontext
+from typing import Any
+
+from ClusterShell.NodeSet import NodeSet
 
 from ...engine.taskmanager.tasks import TaskState
 from ...engine.text import sanitize_text
@@ -20,17 +26,33 @@ from .documents import bounded, table
 from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, map_, wait
 
 _SLOTS = Option("slots", ("-j", "--slots"), Kind.COUNT, "tasks at a time on each node", "N")
+_JSON = Option("json", ("--json",), Kind.FLAG, "a JSON value for a Python worker's do_TAG, not a command")
+_WORKER_OPTIONS = (
+    Option("module", ("-m", "--module"), Kind.TEXT, "a Python module on the nodes: dotted, or a .py file", "MODULE",
+           repeat=True),
+    Option("program", ("--program",), Kind.TEXT, "how clusterdeck is called there (clusterdeck)", "PROGRAM"),
+)  # fmt: skip
 _WORDS = {"failed": (TaskState.FAILED,), "lost": (TaskState.LOST,), "all": (TaskState.FAILED, TaskState.LOST)}
 
 
-def backend(context: Context) -> closing[RemoteBackend] | nullcontext[Backend]:
-    """The queue that this session's commands are about."""
+def _served_elsewhere(context: Context) -> str:
+    """The socket of the queue that another process serves to commands of the shell; empty if there is none."""
     path = context.session.settings.queue.socket
     if not path and not context.front_end.interactive and not context.queue.used:
         served = default_socket(paths.state_dir())
         path = str(served) if served.is_socket() else ""
+    return path
+
+
+def backend(context: Context) -> closing[RemoteBackend] | nullcontext[Backend]:
+    """The queue that this session's commands are about."""
+    path = _served_elsewhere(context)
     if path:
         return closing(RemoteBackend(path))
+    passing = not context.session.settings.queue.store and not context.queue.used
+    if passing and not context.front_end.interactive and context.script is None:
+        message = "no queue is served, and one in memory would end with this command"
+        raise CommandError(message, "clusterdeck queue serve -w NODES makes one; or name a store in queue.store")
     return nullcontext(LocalBackend(context.queue))
 
 
@@ -40,14 +62,26 @@ def _many(count: int, what: str) -> str:
 
 def add(context: Context, command: Command) -> Outcome:
     """`:queue add -- CMD`."""
-    text = command.get("command")
+    text, tag, retriable = command.get("command"), command.get("tag", DEFAULT_TAG), command.has("retriable")
+    parameters = _parameters(text) if command.has("json") else None
     if context.dry_run:
         return context.tell(sanitize_text(f"would queue {text}"))
     with backend(context) as queue:
-        ids = queue.add([text], tag=command.get("tag", DEFAULT_TAG), retriable=command.has("retriable"))
+        if command.has("json"):
+            task = queue.request(tag, parameters, retriable=retriable)
+        else:
+            (task,) = queue.add([text], tag=tag, retriable=retriable)
         workers = queue.look().workers
-    hint = "" if workers else "; no node works for the queue yet: :queue join NODES"
-    return context.tell(f"queued: {ids[0]}{hint}")
+    who = ":queue workers --module MODULE" if command.has("json") else ":queue join NODES"
+    return context.tell(f"queued: {task}" + ("" if workers else f"; nobody works for the queue yet: {who}"))
+
+
+def _parameters(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        remedy = 'a list is passed one by one: [3, "a"]; null is no parameter'
+        raise CommandError(f"no JSON: {error}", remedy, code=ExitCode.USAGE, argument="command") from None
 
 
 def status(context: Context, _command: Command) -> Outcome:
@@ -96,7 +130,11 @@ def leave(context: Context, command: Command) -> Outcome:
 
 def nodes(context: Context, _command: Command) -> Outcome:
     """`:queue nodes`."""
-    groups = {"": context.queue.nodes(), **{f"map {n}": views for n, views in context.queue.map_nodes().items()}}
+    groups = {
+        "": context.queue.nodes(),
+        "queue (Python)": context.queue.worker_nodes(),
+        **{f"map {n}": views for n, views in context.queue.map_nodes().items()},
+    }
     rows = [
         (view.name, whose or "queue", view.state, f"{view.running}/{view.slots}", str(view.done), str(view.failed),
          str(view.lost), view.reason + (f", again in {view.retry_in:.0f}s" if view.retry_in else ""))
@@ -104,10 +142,52 @@ def nodes(context: Context, _command: Command) -> Outcome:
         for view in views
     ]  # fmt: skip
     if not rows:
-        return context.show(Document.of("no node works for the queue: :queue join NODES", data=True))
+        return context.show(Document.of("no node works for the queue: :queue join NODES, :queue workers", data=True))
     header = ("node", "works for", "state", "running", "done", "failed", "lost", "")
     lines = table([[sanitize_text(cell) for cell in row] for row in rows], header)
     return context.show(Document("nodes of the queue", bounded(lines), data=True))
+
+
+def workers(context: Context, command: Command) -> Outcome:
+    """`:queue workers -w NODES --module M`."""
+    modules = command.many("module")
+    if not modules:
+        remedy = "--module MODULE names what has the do_TAG functions, as the nodes know it"
+        raise CommandError("no module is named", remedy, code=ExitCode.USAGE)
+    chosen = targets(context, command)
+    slots = command.number("slots") or context.session.settings.queue.slots
+    if context.dry_run:
+        return context.tell(sanitize_text(f"would start workers for {' '.join(modules)} on {chosen}"))
+    alone = not context.front_end.interactive and context.script is None
+    if alone and (served := _served_elsewhere(context)):
+        remedy = f"start the workers where it is served: clusterdeck queue serve -w NODES --module {modules[0]}"
+        raise CommandError(sanitize_text(f"another process serves the queue at {served}"), remedy)
+    _start_workers(context, command, chosen, slots)
+    if not alone:
+        return Outcome()
+    if context.queue.manager.shared:
+        return _stay(context, threading.Event().wait)
+    return _serve_at(context, str(default_socket(paths.state_dir())))
+
+
+def _start_workers(context: Context, command: Command, chosen: NodeSet, slots: int) -> None:
+    modules = command.many("module")
+    check(context, f"run functions of {' '.join(modules)} on", chosen)
+    context.queue.start_workers(list(chosen), modules, slots, command.get("program") or "clusterdeck")
+    each = f"{slots} task{'s' * (slots != 1)} at a time each"
+    context.tell(sanitize_text(f"{chosen} ({len(chosen)}): workers for {' '.join(modules)}, {each}"))
+
+
+def _stay(context: Context, wait: Callable[[float], object]) -> Outcome:
+    """A process of its own has nothing else to do: it works until it is interrupted, or no worker is left to."""
+
+    def over() -> bool:
+        views = context.queue.worker_nodes()
+        return bool(views) and not context.queue.nodes() and all(view.state == "gone" for view in views)
+
+    if context.executor.wait_until(over, None, wait):
+        raise CommandError("no worker could be started", "the lines above say why")
+    return Outcome()
 
 
 def cancel(context: Context, command: Command) -> Outcome:
@@ -129,7 +209,8 @@ def cancel(context: Context, command: Command) -> Outcome:
     text = f"cancelled: {_many(len(done), 'task')}"
     if left:
         text += f"; over already, or never there: {' '.join(left)}"
-    return context.tell(sanitize_text(text), level="warning" if left else "info")
+    context.tell(sanitize_text(text), level="warning" if left else "info")
+    return Outcome() if done or not wanted else Outcome(ExitCode.ERROR, failed=True)
 
 
 def retry(context: Context, command: Command) -> Outcome:
@@ -144,7 +225,9 @@ def retry(context: Context, command: Command) -> Outcome:
     with backend(context) as queue:
         for word in wanted:
             count += queue.retry_all(_WORDS[word]) if word in _WORDS else queue.retry(word)
-    return context.tell(f"{_many(count, 'task')} once more")
+    context.tell(f"{_many(count, 'task')} once more", level="info" if count else "warning")
+    named = any(word not in _WORDS for word in wanted)
+    return Outcome(ExitCode.ERROR, failed=True) if named and not count else Outcome()
 
 
 def results(context: Context, command: Command) -> Outcome:
@@ -167,20 +250,26 @@ def serve(context: Context, command: Command) -> Outcome:
     path = command.get("path") or str(default_socket(paths.state_dir()))
     if context.dry_run:
         return context.tell(sanitize_text(f"would serve the queue at {path}"))
-    if command.has("nodes"):
+    if command.has("nodes") or command.has("module"):
         chosen = targets(context, command)
-        check(context, "run queued commands on", chosen)
         slots = command.number("slots") or context.session.settings.queue.slots
-        context.queue.join(dict.fromkeys(chosen, slots))
+        if command.has("module"):
+            _start_workers(context, command, chosen, slots)
+        else:
+            check(context, "run queued commands on", chosen)
+            context.queue.join(dict.fromkeys(chosen, slots))
+    return _serve_at(context, path)
+
+
+def _serve_at(context: Context, path: str) -> Outcome:
     try:
         server = context.queue.serve(path)
     except QueueError as error:
         raise CommandError(str(error), argument="path") from error
     context.tell(sanitize_text(f"the queue is served at {server.path}, to processes of this user"))
-    if not context.front_end.interactive:
-        # A process of its own has nothing else to do: it serves until it is interrupted.
-        context.executor.wait_until(lambda: False, None, server.wait)
-    return Outcome()
+    if context.front_end.interactive or context.script is not None:
+        return Outcome()
+    return _stay(context, server.wait)
 
 
 _TASK = Argument("task", Kind.TASK, "ids, or all", required=False, repeat=True)
@@ -190,8 +279,15 @@ _MAP = Option("map", ("--map",), Kind.NUMBER, "a whole map", "N")
 SPECS = (
     CommandSpec(
         "queue.status", "queue", "queue: Status", "show the task queue", status,
-        subwords=("add", "map", "wait", "cancel", "results", "retry", "status", "join", "leave", "drain", "nodes",
-                  "serve"),
+        help=(
+            ":queue map runs a command once per item on every free slot, and :queue wait waits for it. :queue add "
+            "queues one command for the nodes that :queue join has let work, or a task for Python functions that "
+            ":queue workers has started on nodes; :queue leave ends either, :queue nodes lists them. :queue results, "
+            ":queue retry and :queue cancel are about tasks. :queue serve lets other processes of yours use it. Where "
+            "it is kept is the setting queue.store: in memory, in a file, or in Redis for several consoles."
+        ),
+        subwords=("add", "map", "wait", "cancel", "results", "retry", "status", "join", "leave", "drain", "workers",
+                  "nodes", "serve"),
         aliases=("queue status",),
     ),
     CommandSpec(
@@ -219,8 +315,12 @@ SPECS = (
     ),
     CommandSpec(
         "queue.add", "queue add", "queue: Add", "queue a command for the next free slot", add,
-        arguments=(Argument("command", Kind.COMMAND, "the command", raw=True),), options=(TAG, RETRIABLE),
-        examples=((":queue add -- make -C /src test", ""),), danger=Danger.TOUCHES,
+        arguments=(Argument("command", Kind.COMMAND, "the command", raw=True),), options=(TAG, RETRIABLE, _JSON),
+        examples=(
+            (":queue add -- make -C /src test", ""),
+            (":queue add -T square --json -- [3]", "for a Python worker that has do_square"),
+        ),
+        danger=Danger.TOUCHES,
     ),
     CommandSpec(
         "queue.join", "queue join", "queue: Nodes join", "let nodes work for the queue", join,
@@ -231,6 +331,21 @@ SPECS = (
         "queue.leave", "queue leave", "queue: Nodes leave", "let nodes take no more tasks; what runs goes on", leave,
         aliases=("queue drain",), arguments=(_EXPRESSION,),
         options=(Option("keep", ("--keep",), Kind.FLAG, "keep them in the list"),), danger=Danger.CHANGES,
+    ),
+    CommandSpec(
+        "queue.workers", "queue workers", "queue: Python workers", "let Python functions on nodes work for the queue",
+        workers,
+        help=(
+            "Starts `clusterdeck worker` on the nodes, over the kept connections, with modules that are there: a "
+            "function do_TAG runs the tasks with that tag. A node that is lost gives its tasks back and is tried "
+            "again. :queue leave ends them. A process without an operator works until it is interrupted."
+        ),
+        options=(NODES, EXCLUDE, *_WORKER_OPTIONS, _SLOTS),
+        examples=(
+            (":queue workers -w @compute --module my.tasks -j 8", ""),
+            (":queue workers -w n1 --module ./t.py --program ~/venv/bin/clusterdeck", ""),
+        ),
+        danger=Danger.TOUCHES,
     ),
     CommandSpec("queue.nodes", "queue nodes", "queue: Nodes", "list the nodes that work for the queue", nodes),
     CommandSpec(
@@ -250,6 +365,6 @@ SPECS = (
         "queue.serve", "queue serve", "queue: Serve", "let other processes of yours use the queue", serve,
         help="A process without an operator serves until it is interrupted: clusterdeck queue serve -w @web.",
         arguments=(Argument("path", Kind.LOCAL_PATH, "the socket; in the state folder if left out", required=False),),
-        options=(NODES, EXCLUDE, _SLOTS), danger=Danger.CHANGES,
+        options=(NODES, EXCLUDE, _SLOTS, *_WORKER_OPTIONS), danger=Danger.CHANGES,
     ),
 )  # fmt: skip

@@ -5,11 +5,12 @@ The latter is reached on the socket that `clusterdeck queue serve` made.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ...engine.taskmanager.errors import FrameError, StoreUnavailable, TaskManagerError
 from ...engine.taskmanager.remote import RemoteQueue
@@ -52,6 +53,9 @@ class Backend(Protocol):
     def add(self, commands: Sequence[str], *, tag: str, retriable: bool) -> list[str]:
         """Queue commands; their ids."""
 
+    def request(self, tag: str, parameters: Any, *, retriable: bool) -> str:
+        """Queue a task for a Python worker, with a JSON value for its function; its id."""
+
     def look(self) -> Look:
         """How it is now."""
 
@@ -76,6 +80,9 @@ class LocalBackend:
 
     def add(self, commands: Sequence[str], *, tag: str, retriable: bool) -> list[str]:
         return self._service.add(commands, tag=tag, retriable=retriable)
+
+    def request(self, tag: str, parameters: Any, *, retriable: bool) -> str:
+        return self._service.request(tag, parameters, retriable=retriable)
 
     def look(self) -> Look:
         manager = self._service.manager
@@ -126,6 +133,9 @@ class RemoteBackend:
     def add(self, commands: Sequence[str], *, tag: str, retriable: bool) -> list[str]:
         parameters = [{"command": command, "retriable": retriable} for command in commands]
         return self._said(lambda: self._queue.add(tag, parameters, retriable=retriable))
+
+    def request(self, tag: str, parameters: Any, *, retriable: bool) -> str:
+        return self._said(lambda: self._queue.add(tag, [parameters], retriable=retriable))[0]
 
     def look(self) -> Look:
         now = self._said(self._queue.status)
@@ -183,11 +193,16 @@ def _of_outcome(outcome: Outcome, command: str) -> tuple[str, str, str, str]:
     value = outcome.value
     if outcome.failure is not None:
         return outcome.task_id, outcome.state.word, f"{command} ({outcome.failure.message})", outcome.failure.traceback
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "stdout" in value:
         node = f"{value.get('node')}: " if value.get("node") else ""
         text = str(value.get("stdout") or "") + str(value.get("stderr") or "")
         return outcome.task_id, outcome.state.word, f"{node}{command}", text
-    return outcome.task_id, outcome.state.word, command, "" if value is None else str(value)
+    return outcome.task_id, outcome.state.word, command, "" if value is None else _shown(value)
+
+
+def _shown(value: object) -> str:
+    """What a Python worker returned; a queue in memory takes any object."""
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
 def default_socket(state: Path) -> Path:

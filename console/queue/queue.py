@@ -6,11 +6,12 @@ The queue itself, the slots and the maps are engine.taskmanager's; this puts the
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ClusterShell.NodeSet import NodeSet
@@ -19,70 +20,27 @@ from ...engine.taskmanager.driver import SlotDriver
 from ...engine.taskmanager.errors import StoreUnavailable
 from ...engine.taskmanager.jobs import JobEvent, JobState, NodeView, Runner
 from ...engine.taskmanager.manager import QueueStatus, TaskManager
-from ...engine.taskmanager.mapping import MapOptions, MapProgress, MapRun
+from ...engine.taskmanager.mapping import MapOptions, MapRun
 from ...engine.taskmanager.slots import DEFAULT_TAG
 from ...engine.taskmanager.sockets import SocketServer
+from ...engine.taskmanager.stores import REDIS_SCHEMES
 from ...engine.taskmanager.stores.base import Claim
-from ...engine.taskmanager.tasks import TaskInfo, TaskOptions
+from ...engine.taskmanager.tasks import TaskOptions
 from ...engine.taskmanager.template import TemplateError
 from ...engine.text import sanitize_text
 from ..language.redact import redact
 from ..runs.events import Notice
 from ..session.service import Service
+from .jobs import JobResult, MapJob, QueueError, TaskRow, counts
+from .node_workers import NodeWorkers
 
-__all__ = ["DEFAULT_TAG", "JobResult", "MapJob", "QueueError", "QueueService", "TaskRow", "TemplateError"]
+__all__ = ["DEFAULT_TAG", "JobResult", "MapJob", "QueueError", "QueueService", "TaskRow", "TemplateError", "counts"]
 
 #: Results that are kept to be looked at, and bytes of their output.
 _KEPT_RESULTS = 10_000
 _KEPT_BYTES = 64 * 1024 * 1024
 #: Maps whose slots are kept so that they can be retried.
 _KEPT_MAPS = 20
-
-
-class QueueError(ValueError):
-    """Something the queue cannot do; one line with the remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobResult:
-    """How a task ended. output, error: as the node sent them. runtime: seconds."""
-
-    task: str
-    state: JobState
-    node: str
-    command: str
-    rc: int | None
-    output: bytes
-    error: bytes
-    reason: str
-    runtime: float
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRow:
-    """A task of the queue. command: clean, empty where this console does not know it."""
-
-    info: TaskInfo
-    command: str
-
-
-@dataclass
-class MapJob:
-    """One `:queue map`. own: it has slots of its own, which nobody else uses."""
-
-    number: int
-    template: str
-    total: int
-    slots: dict[str, int]
-    run: MapRun
-    driver: SlotDriver
-    own: bool
-    told: bool = False
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen by itself."""
-        return self.run.wait(0)
 
 
 class QueueService:
@@ -97,6 +55,7 @@ class QueueService:
         self._lock = threading.RLock()
         self._manager: TaskManager | None = None
         self._pool: SlotDriver | None = None
+        self._workers: NodeWorkers | None = None
         self._server: SocketServer | None = None
         self._maps: dict[int, MapJob] = {}
         self._last_map = 0
@@ -116,9 +75,12 @@ class QueueService:
         """The task manager; made when first asked for. Raises QueueError where its store cannot be had."""
         with self._lock:
             if self._manager is None:
-                address = self._session.settings.queue.store or None
+                settings = self._session.settings.queue
+                options = {}
+                if settings.store.startswith(tuple(f"{scheme}:" for scheme in REDIS_SCHEMES)):
+                    options = {"name": settings.name, "allow_plain": settings.allow_plain}
                 try:
-                    self._manager = TaskManager(address)
+                    self._manager = TaskManager(settings.store or None, **options)
                 except (StoreUnavailable, ValueError) as error:
                     raise QueueError(f"queue.store: {sanitize_text(str(error))}") from error
                 self._manager.subscribe(lambda _event: self._changed())
@@ -164,13 +126,36 @@ class QueueService:
         self._changed()
 
     def leave(self, names: Iterable[str], *, drain: bool = False) -> list[str]:
-        """Nodes leave after their running jobs (drain: stay listed, but take no more); those that took part."""
+        """Nodes leave after their running jobs, Python workers on them too; those that took part.
+
+        drain: their slots stay listed, but take no more.
+        """
+        names = list(names)
         known = {view.name for view in self.nodes()}
         gone = [name for name in names if name in known]
         for name in gone:
             (self.pool.drain_node if drain else self.pool.remove_node)(name)
+        if self._workers is not None:
+            gone += [name for name in self._workers.leave(names) if name not in known]
         self._changed()
         return gone
+
+    def start_workers(
+        self, nodes: Iterable[str], modules: Sequence[str], slots: int, program: str = "clusterdeck"
+    ) -> None:
+        """Python workers on nodes take the tasks that their modules have functions for, `slots` at a time each."""
+        nodes = list(nodes)
+        self._note("queue workers", nodes=_folded(nodes), count=len(nodes), modules=list(modules), program=program)
+        with self._lock:
+            if self._workers is None:
+                self._workers = NodeWorkers(self._session, self.manager)
+            workers = self._workers
+        workers.start(nodes, modules, slots, program)
+        self._changed()
+
+    def worker_nodes(self) -> list[NodeView]:
+        """The nodes with Python workers."""
+        return [] if self._workers is None else self._workers.nodes()
 
     def nodes(self) -> list[NodeView]:
         """The nodes that work for the queue."""
@@ -191,6 +176,11 @@ class QueueService:
         ids = self.manager.add_task_requests(tag, parameters, options=TaskOptions(retriable=retriable))
         self._mine.update(zip(ids, commands, strict=True))
         return ids
+
+    def request(self, tag: str, parameters: Any, *, retriable: bool = False) -> str:
+        """Queue a task for a Python worker; its id. parameters: a JSON value. Raises QueueError, ValueError."""
+        self._note("queue add", command=redact(json.dumps(parameters)), count=1, tag=tag)
+        return self.manager.add_task_request(tag, parameters, options=TaskOptions(retriable=retriable))
 
     def command_of(self, task: str) -> str:
         """What a task of this console runs, clean; empty where that is not known."""
@@ -352,9 +342,12 @@ class QueueService:
             maps, self._maps = self._maps, {}
             pool, self._pool = self._pool, None
             server, self._server = self._server, None
+            workers, self._workers = self._workers, None
             manager, self._manager = self._manager, None
         if server is not None:
             server.close()
+        if workers is not None:
+            workers.close()
         for job in maps.values():
             self._end_map(job)
         if pool is not None:
@@ -365,22 +358,3 @@ class QueueService:
 
 def _folded(nodes: Iterable[str]) -> str:
     return str(NodeSet.fromlist(list(nodes)))
-
-
-def counts(progress: MapProgress) -> str:
-    """How far a map is, in words."""
-    parts = [
-        f"{word} {number}"
-        for word, number in (
-            ("done", progress.done), ("failed", progress.failed), ("timeout", progress.timeout),
-            ("lost", progress.lost), ("cancelled", progress.cancelled), ("running", progress.running),
-            ("waiting", progress.waiting), ("skipped", progress.skipped),
-        )
-        if number
-    ]  # fmt: skip
-    text = f"{', '.join(parts) or 'nothing to do'} of {progress.total + progress.skipped}"
-    if progress.halted:
-        text += ", halted"
-    if progress.eta is not None and progress.waiting + progress.running:
-        text += f", about {progress.eta:.0f} s to go"
-    return text

@@ -136,6 +136,10 @@ class QueueSettings:
     store: str = _setting(
         "", "where it is kept: empty = in memory, sqlite:///FILE, redis://..., rediss://..., unix://..."
     )
+    name: str = _setting("default", "which of the queues on a Redis or Valkey server")
+    allow_plain: bool = _setting(
+        False, "permit redis:// to another host: no TLS, anybody in between can read and write"
+    )
     socket: str = _setting("", "socket of a queue that another process serves; empty = a queue of one's own")
     slots: int = _setting(1, "tasks at a time on a node", low=1)
 

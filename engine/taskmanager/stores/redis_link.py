@@ -54,7 +54,7 @@ class RedisLink:
         self.label = _label(address)
         if self._away and urlsplit(address).scheme == "redis" and not allow_plain:
             raise StoreUnavailable(
-                f"{self.label}: plain redis:// to another host; use rediss:// or allow it (allow_plain)"
+                f"{self.label}: plain redis:// to another host; use rediss://, or permit it with allow_plain"
             )
         options: dict[str, Any] = {
             "socket_timeout": timeout,
@@ -82,7 +82,9 @@ class RedisLink:
             and not self._allow_plain
             and not (credentials.get("password") or credentials.get("ssl_certfile"))
         ):
-            raise StoreUnavailable(f"{self.label}: a server without a password on another host; set one, or allow it")
+            raise StoreUnavailable(
+                f"{self.label}: a server without a password on another host; set one, or permit it with allow_plain"
+            )
 
     def command(self, *words: Any) -> Any:
         """One command; repeated after a lost connection, so only what may be done twice."""
