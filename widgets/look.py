@@ -32,6 +32,9 @@ ROLES: dict[str, str] = {
     "stderr": "error",
     "key": "accent",
     "warn": "warning",
+    "menu": "foreground",
+    "menu-note": "foreground-muted",
+    "menu-current": "foreground",
     "changed": "secondary",
     "added": "success",
     "removed": "error",
@@ -54,7 +57,10 @@ ROLES: dict[str, str] = {
 
 #: Roles that Textual's variables cannot give: what they are when a theme says nothing.
 _DEFAULT_STYLES = {"title": "bold", "cursor": "reverse", "idle-cursor": "underline", "current-match": "reverse bold",
-                   "match": "reverse", "key": "bold", "changed": "bold"}  # fmt: skip
+                   "match": "reverse", "key": "bold", "changed": "bold",
+                   "menu-current": "reverse"}  # fmt: skip
+#: Roles on a background of their own where a theme says nothing.
+_DEFAULT_BACKGROUNDS = {"menu": "panel", "menu-note": "panel"}
 _ATTRIBUTES = {"bold", "dim", "italic", "underline", "reverse"}
 
 
@@ -104,7 +110,10 @@ def _colour(variables: Mapping[str, str], name: str) -> Color | None:
 
 def _role(variables: Mapping[str, str], role: str, background: Color) -> Style:
     colour = _colour(variables, f"cd-{role}") or _colour(variables, ROLES[role])
-    behind = _colour(variables, f"cd-{role}-background") or background
+    behind = _colour(variables, f"cd-{role}-background")
+    if behind is None and background.ansi is None:  # a terminal's own palette has no shades
+        behind = _colour(variables, _DEFAULT_BACKGROUNDS.get(role, ""))
+    behind = behind or background
     words = variables.get(f"cd-{role}-style", _DEFAULT_STYLES.get(role, "")).split()
     if colour is not None and colour.a < 1 and not colour.ansi:
         colour = behind.blend(colour, colour.a, 1.0) if behind.ansi is None else colour.with_alpha(1.0)

@@ -185,7 +185,7 @@ class NodeList(LineView):
 
     def _name_cells(self, free: int) -> int:
         """Cells of the name's column where so many are free for it and all behind it."""
-        return max(8, min(self.board.name_width, _NAME_LIMIT, free - _FIXED))
+        return min(self.board.name_width, _NAME_LIMIT, max(8, free - _FIXED))
 
     def _text(self, node: int, state: int) -> str:
         """What stands behind the columns: the reason, how far a copy is, or the last line of output."""

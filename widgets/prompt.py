@@ -16,17 +16,21 @@ from functools import partial
 from prompt_toolkit import PromptSession
 from prompt_toolkit.input.base import Input
 from prompt_toolkit.output.base import Output
+from prompt_toolkit.styles import BaseStyle
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Offset
 from textual.message import Message
 from textual.strip import Strip
+from textual.theme import Theme
 from textual.widget import Widget
 
 from ..engine.text import sanitize_text
+from .look import make_look
 from .prompt_bridge import EMPTY, SizedOutput, Snapshot
 from .prompt_keys import KeyFeed, paste_presses, translate_key
+from .prompt_style import themed
 from .prompt_thread import PromptThread
 
 MAX_ROWS = 12
@@ -84,6 +88,7 @@ class PromptHost(Widget, can_focus=True):
         self._keys = KeyFeed()
         self._output = SizedOutput(80, MAX_ROWS)
         self._thread: PromptThread | None = None
+        self._own_style: BaseStyle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ui_context = copy_context()
         self._snapshot = EMPTY
@@ -149,6 +154,11 @@ class PromptHost(Widget, can_focus=True):
         self._loop = asyncio.get_running_loop()
         # What the prompt's thread asks for must find Textual's own context variables, which that thread has not.
         self._ui_context = copy_context()
+        self.app.theme_changed_signal.subscribe(self, self._theme_changed)
+
+    def _theme_changed(self, _theme: Theme) -> None:
+        if self._thread is not None:
+            self._thread.restyle(themed(self._own_style, make_look(self.app.theme_variables)))
 
     async def on_unmount(self) -> None:
         self.stop()
@@ -163,7 +173,10 @@ class PromptHost(Widget, can_focus=True):
         size = self._output.size
         if self._thread is None:
             self._output.size = size._replace(columns=columns, rows=rows)
-            self._thread = PromptThread(self._factory(self._keys, self._output), self._keys, self)
+            session = self._factory(self._keys, self._output)
+            self._own_style = session.style
+            session.style = themed(self._own_style, make_look(self.app.theme_variables))
+            self._thread = PromptThread(session, self._keys, self)
             self._thread.start()
         elif (size.columns, size.rows) != (columns, rows):
             self._output.size = size._replace(columns=columns, rows=rows)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.document import Document
+from prompt_toolkit.styles import BaseStyle
 
 from .prompt_bridge import ScreenReader, Snapshot
 from .prompt_keys import KeyFeed
@@ -76,6 +77,11 @@ class PromptThread:
     def replace(self, text: str) -> None:
         """Put `text` into the prompt, the cursor behind it."""
         self._call(lambda: self._set_document(Document(text)), otherwise=lambda: self._set_default(Document(text)))
+
+    def restyle(self, style: BaseStyle) -> None:
+        """Use another style from the next drawing on."""
+        self.session.style = style
+        self.redraw()
 
     def redraw(self, *, clear: bool = False) -> None:
         """Draw again: the prompt's counts changed, or (`clear`) its size."""

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from textual.binding import BindingType
 
 from .actions import bindings
-from .cells import Row, clock, safe
+from .cells import Row, clock, safe, width_of
 from .line_view import LineView
 from .look import Look
 from .messages import CommandRequested
 
 _ROLES = {"waiting": "pending", "running": "running", "finished": "ok", "failed": "failed", "cancelled": "aborted"}
+#: What stands first: what an operator has to look at.
+_ORDER = {"failed": 0, "running": 1, "waiting": 2, "cancelled": 3, "finished": 4}
+#: Seconds of silence after which a process is marked.
+LATE = 30.0
+#: Cells of a column at most, and of a tag beside its counts.
+_COLUMN, _TAG = 16, 12
 _SYMBOLS = {"waiting": ".", "running": ">", "finished": "+", "failed": "x", "cancelled": "-"}
 
 
@@ -68,11 +74,49 @@ class QueueSnapshot:
     maps: Sequence[str] = ()
 
 
-Item = str | QueueTask | QueueProcess | QueueWorker
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The beginning of a part of the view."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How far one map is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an opened task's way."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Tasks of one tag by state."""
+
+    tag: str
+    counts: Mapping[str, int]
+
+
+Item = Heading | Summary | Step | Counts | QueueTask | QueueProcess | QueueWorker
+
+
+def _width(texts: Iterable[str]) -> int:
+    """Cells for a column of these texts."""
+    return min(_COLUMN, max(map(width_of, texts), default=0))
+
+
+def _told(task: QueueTask) -> str:
+    return f"{task.id} {task.tag} {task.where} {task.text}"
 
 
 class QueueView(LineView):
-    """Rows: counts per tag, processes, tasks (failed and running first). Enter shows a task's way."""
+    """Counts per tag, tasks (failed and running first), nodes, processes. Enter shows a task's way."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("row.open", "queue.cancel", "queue.retry")
     TITLE_WORD = "queue"
@@ -82,6 +126,8 @@ class QueueView(LineView):
         super().__init__(id=id)
         self.snapshot = QueueSnapshot()
         self._items: list[Item] = []
+        #: Cells of the columns: a task's id, tag and place, a node's name, a process's place.
+        self._widths = (0, 0, 0, 0, 0)
         self._opened: set[str] = set()
         self._matches: Callable[[str], bool] | None = None
 
@@ -98,19 +144,27 @@ class QueueView(LineView):
 
     def _arrange(self) -> None:
         snapshot = self.snapshot
-        items: list[Item] = list(snapshot.maps)
-        for tag, counts in sorted(snapshot.counts.items()):
-            told = "  ".join(f"{_SYMBOLS.get(state, ' ')} {state} {count}" for state, count in counts.items() if count)
-            items.append(f"{tag or 'no tag'}: {told}")
-        items.extend(snapshot.workers)
-        order = {"failed": 0, "running": 1, "waiting": 2, "cancelled": 3, "finished": 4}
-        for task in sorted(snapshot.tasks, key=lambda task: order.get(task.state, 5)):
-            if self._matches is None or self._matches(f"{task.id} {task.tag} {task.where} {task.text}"):
-                items.append(task)
-                if task.id in self._opened:
-                    items.extend(f"      {step}" for step in task.way)
-        items.extend(snapshot.processes)
+        items: list[Item] = [Summary(text) for text in snapshot.maps]
+        items += [Counts(tag, counts) for tag, counts in sorted(snapshot.counts.items())]
+        tasks = [task for task in snapshot.tasks if self._matches is None or self._matches(_told(task))]
+        if tasks:
+            items.append(Heading(f"tasks {len(tasks)}"))
+        for task in sorted(tasks, key=lambda task: _ORDER.get(task.state, len(_ORDER))):
+            items.append(task)
+            if task.id in self._opened:
+                items.extend(Step(step) for step in task.way)
+        if snapshot.workers:
+            items += [Heading(f"nodes {len(snapshot.workers)}"), *snapshot.workers]
+        if snapshot.processes:
+            items += [Heading(f"processes {len(snapshot.processes)}"), *snapshot.processes]
         self._items = items
+        self._widths = (
+            _width(task.id for task in tasks),
+            _width(task.tag for task in tasks),
+            _width(task.where for task in tasks),
+            _width(worker.name for worker in snapshot.workers),
+            max(_width(process.where for process in snapshot.processes), 4),
+        )
         self.update_rows()
 
     def row_count(self) -> int:
@@ -123,35 +177,66 @@ class QueueView(LineView):
         ]
 
     def paint(self, row: int, line: Row, look: Look) -> None:
-        item = self._items[row]
-        if isinstance(item, str):
-            line.add(f" {item}", look["title"] if not item.startswith(" ") else look.quiet)
-        elif isinstance(item, QueueProcess):
-            line.add("   @ ").column(item.id, 16, look["accent"]).add(" ").column(item.where, 20, look.text)
-            line.add(f" last heard of {clock(item.ping)} ago", look["warn"] if item.ping > 30 else look.quiet)
-            line.add(f"  {item.slots}", look.quiet)
-        elif isinstance(item, QueueWorker):
-            style = look["ok" if item.state == "up" else "warn"]
-            line.add("   * ", style).column(item.name, 16, look["title"]).add(" ").column(item.state, 9, style)
-            line.add(f" {item.running}/{item.slots} slots busy  {item.done} done", look.text)
-            line.add(f"  {item.failed} failed" if item.failed else "", look["failed"])
-            line.add(f"  {item.pool}", look.quiet).add(f"  {item.trouble}" if item.trouble else "", look["warn"])
-        else:
-            style = look[_ROLES.get(item.state, "text")]
-            line.add(f"   {_SYMBOLS.get(item.state, '?')} ", style).column(item.id, 16, look["title"]).add(" ")
-            line.column(item.state, 9, style).column(item.tag, 12, look["accent"]).add(" ")
-            line.column(item.where, 14, look.text).column(clock(item.age), 7, look.quiet, right=True)
-            line.add(f" x{item.attempts}" if item.attempts > 1 else "   ", look["warn"]).add(f" {item.text}", look.text)
+        match self._items[row]:
+            case Heading(text=text):
+                line.add(f"{text} ", look["title"])
+                line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
+            case Summary(text=text):
+                line.add(f" {text}", look["title"])
+            case Step(text=text):
+                line.add(f"      {text}", look.quiet)
+            case Counts() as counts:
+                self._paint_counts(counts, line, look)
+            case QueueTask() as task:
+                self._paint_task(task, line, look)
+            case QueueWorker() as worker:
+                self._paint_worker(worker, line, look)
+            case QueueProcess() as process:
+                late = process.ping > LATE
+                line.add(" ! " if late else "   ", look["warn"]).column(process.id, 6, look["accent"], right=True)
+                line.add("  ").column(process.where, self._widths[4], look.text)
+                line.add(f"  heard of {clock(process.ping):>6} ago", look["warn" if late else "quiet"])
+                line.add(f"  {process.slots}", look.quiet)
+
+    @staticmethod
+    def _paint_counts(counts: Counts, line: Row, look: Look) -> None:
+        line.add(" ").column(counts.tag or "no tag", _TAG, look["accent"] if counts.tag else look.quiet)
+        for state in sorted(counts.counts, key=lambda state: _ORDER.get(state, len(_ORDER))):
+            if count := counts.counts[state]:
+                line.add(f"  {_SYMBOLS.get(state, ' ')} {state} {count}", look[_ROLES.get(state, "text")])
+
+    def _paint_task(self, task: QueueTask, line: Row, look: Look) -> None:
+        ids, tags, places, _, _ = self._widths
+        style = look[_ROLES.get(task.state, "text")]
+        line.add(f" {_SYMBOLS.get(task.state, '?')} ", style).column(task.state, 10, style)
+        line.name(task.id, ids, look["title"]).column(clock(task.age), 8, look.quiet, right=True)
+        line.add(f" x{task.attempts} " if task.attempts > 1 else "    ", look["warn"])
+        if tags:
+            line.column(task.tag, tags, look["accent"]).add(" ")
+        if places:
+            line.name(task.where, places, look.text).add(" ")
+        line.add(task.text, look.text)
+
+    def _paint_worker(self, worker: QueueWorker, line: Row, look: Look) -> None:
+        style = look["ok" if worker.state == "up" else "warn"]
+        line.add(" + " if worker.state == "up" else " ! ", style).column(worker.state, 10, style)
+        line.name(worker.name, self._widths[3], look["title"])
+        line.add(f"  {f'{worker.running}/{worker.slots}':>5} busy  {worker.done:>5} done", look.text)
+        line.add(f"  {worker.failed} failed" if worker.failed else "", look["failed"])
+        line.add(f"  {worker.trouble}" if worker.trouble else "", look["warn"]).add(f"  {worker.pool}", look.quiet)
 
     def row_text(self, row: int) -> str:
-        item = self._items[row]
-        if isinstance(item, str):
-            return safe(item)
-        if isinstance(item, QueueProcess):
-            return f"{item.id} {item.where}"
-        if isinstance(item, QueueWorker):
-            return f"{item.name} {item.state} {item.running}/{item.slots} {safe(item.trouble)}"
-        return f"{item.id} {item.state} {item.tag} {item.where} {safe(item.text)}"
+        match self._items[row]:
+            case Heading(text=text) | Summary(text=text) | Step(text=text):
+                return safe(text)
+            case Counts() as counts:
+                return f"{counts.tag or 'no tag'}: " + ", ".join(f"{word} {n}" for word, n in counts.counts.items())
+            case QueueProcess() as process:
+                return f"{process.id} {process.where}"
+            case QueueWorker() as worker:
+                return f"{worker.name} {worker.state} {worker.running}/{worker.slots} {safe(worker.trouble)}"
+            case QueueTask() as task:
+                return safe(f"{task.id} {task.state} {task.tag} {task.where} {task.text}")
 
     def _current(self) -> QueueTask | None:
         item = self._items[self.cursor_row] if self._items else None

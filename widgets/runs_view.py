@@ -30,6 +30,10 @@ COUNTED = (
 )
 
 
+#: Cells that a run's line keeps however many counts stand behind it.
+_LEAST = 16
+
+
 def moment(at: float) -> str:
     """The time of the day, or the day for what is older. at: seconds since the epoch."""
     when, today = time.localtime(at), time.localtime()
@@ -52,6 +56,7 @@ class RunsView(LineView):
         self._matches: Callable[[str], bool] | None = None
         self.shown: RunView | None = None
         self._seen: tuple[object, ...] = ()
+        self._id_width = self._nodes_width = 2
 
     def set_runs(self, runs: Iterable[RunView]) -> None:
         """Show these runs (oldest first); repaints only if one of them changed."""
@@ -72,6 +77,8 @@ class RunsView(LineView):
     def _arrange(self) -> None:
         newest_first = reversed(self._runs)
         self._listed = [run for run in newest_first if self._matches is None or self._matches(run.line)]
+        self._id_width = 1 + len(str(max((run.id for run in self._runs), default=0)))
+        self._nodes_width = 1 + max((len(str(len(run.names))) for run in self._runs), default=0)
         self.update_rows()
 
     def row_count(self) -> int:
@@ -85,19 +92,20 @@ class RunsView(LineView):
     def paint(self, row: int, line: Row, look: Look) -> None:
         run = self._listed[row]
         line.add(">" if run is self.shown else " ", look["accent"])
-        line.column(f"#{run.id}", 5, look["title"])
+        line.column(f"#{run.id}", self._id_width, look["title"], right=True).add(" ")
         line.column(moment(run.created), 12, look.quiet)
         took = (run.ended if run.ended is not None else time.monotonic()) - run.started
-        line.column(clock(took), 6, look.quiet, right=True).add(" ")
-        counts = [(state, run.count(state)) for state in COUNTED if run.count(state)]
-        text_width = max(12, line.left - 26)
-        kind = "" if run.kind == "shell" else f"{run.kind}: "
-        line.column(kind + run.line, min(text_width, line.left), look.text)
+        line.column(clock(took), 6, look.quiet, right=True)
+        line.column(str(len(run.names)), self._nodes_width, look.quiet, right=True).add("  ")
+        counts = [(state, f" {state.symbol}{run.count(state)}") for state in COUNTED if run.count(state)]
         done, total = run.transferred()
-        if total:
-            line.add(f" {quantity(done)}", look.quiet)
-        for state, count in counts:
-            line.add(f" {state.symbol}{count}", look.state(state))
+        copied = f" {quantity(done)}" if total else ""
+        kind = "" if run.kind == "shell" else f"{run.kind}: "
+        room = line.left - len(copied) - sum(len(text) for _, text in counts)
+        line.column(kind + run.line, max(min(_LEAST, line.left), room), look.text)
+        line.add(copied, look.quiet)
+        for state, text in counts:
+            line.add(text, look.state(state))
 
     def row_text(self, row: int) -> str:
         run = self._listed[row]

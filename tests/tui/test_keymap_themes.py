@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prompt_toolkit import PromptSession
+from prompt_toolkit.styles import Style
 from rich.color import Color as TerminalColor
 from textual.binding import Binding
 from textual.color import Color
@@ -12,9 +14,11 @@ from textual.color import Color
 from clusterdeck.console.tui import keymap
 from clusterdeck.console.tui.theming import ThemeError, choose, load_themes, read_theme
 from clusterdeck.tests.support.fake_run import mixed
-from clusterdeck.tests.support.tui import Deck, settled
+from clusterdeck.tests.support.tui import Deck, settled, until
 from clusterdeck.widgets.actions import ACTIONS
-from clusterdeck.widgets.look import make_look
+from clusterdeck.widgets.look import Look, make_look
+from clusterdeck.widgets.node_colours import contrast
+from clusterdeck.widgets.prompt_style import themed
 
 
 @pytest.mark.parametrize("preset", sorted(keymap.PRESETS))
@@ -120,23 +124,11 @@ def test_text_can_be_read(name: str) -> None:
     look = make_look(variables)
     background = look.background
     for role in ("text", "quiet", "title", "accent", "stderr", "warn", "ok", "failed", "timeout", "unreachable", "lost",
-                 "running", "connecting", "aborted", "added", "removed", "key"):  # fmt: skip
+                 "running", "connecting", "aborted", "added", "removed", "key", "changed"):  # fmt: skip
         colour = look[role].color
         assert colour is not None
         ratio = contrast(background, Color.from_rich_color(colour))
         assert ratio >= (7.0 if name == "high-contrast" else 4.5), (role, ratio)
-
-
-def contrast(one: Color, two: Color) -> float:
-    def luminance(colour: Color) -> float:
-        parts = []
-        for value in (colour.r, colour.g, colour.b):
-            part = value / 255
-            parts.append(part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4)
-        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-
-    high, low = sorted((luminance(one), luminance(two)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize(
@@ -219,4 +211,50 @@ async def test_sixteen_colours_are_the_terminals_own() -> None:
         deck.app.main.open_view("failures", focus=True)
         await settled(deck, pilot)
         assert all(colour.is_default or colour.number is not None for colour in colours_on(deck))
+    deck.session.close()
+
+
+# -- the prompt's colours
+
+
+def _look(name: str) -> Look:
+    theme = load_themes().themes[name]
+    return make_look(theme.to_color_system().generate() | theme.variables)
+
+
+@pytest.mark.parametrize("name", ["dark", "light", "high-contrast"])
+def test_the_completion_menu_can_be_read(name: str) -> None:
+    style, page = themed(None, _look(name)), _look(name).background
+    menu = [f"completion-menu.{part}" for part in ("completion", "completion.current", "meta.completion")]
+    for classes in (*menu, "completion-menu.meta.completion.current", "auto-suggestion", "deck.comment"):
+        attrs = style.get_attrs_for_style_str(f"class:{classes}")
+        behind = Color.parse(f"#{attrs.bgcolor}") if attrs.bgcolor else page
+        assert contrast(Color.parse(f"#{attrs.color}"), behind) >= 4.5, classes
+
+
+def test_the_prompt_has_no_colour_where_the_theme_has_none() -> None:
+    base = Style.from_dict({"prompt.nodes": "ansicyan", "completion-menu.completion.current": "bg:ansiblue"})
+    style = themed(base, _look("monochrome"))
+    for classes in ("prompt.nodes", "prompt.bad", "deck.unknown", "completion-menu.completion.current", "search"):
+        attrs = style.get_attrs_for_style_str(f"class:{classes}")
+        assert not attrs.color
+        assert not attrs.bgcolor
+    assert style.get_attrs_for_style_str("class:completion-menu.completion.current").reverse
+
+
+async def test_the_prompt_follows_the_theme() -> None:
+    deck = Deck()
+    deck.app._make_prompt = lambda keys, output: PromptSession(
+        [("class:prompt.nodes", "nodes> ")], input=keys, output=output, reserve_space_for_menu=0
+    )
+
+    def colours() -> set[str]:
+        pieces = [piece for strip in deck.strips() for piece in strip if piece.text.startswith("nodes>")]
+        return {str(piece.style.color.triplet.hex) for piece in pieces if piece.style and piece.style.color.triplet}
+
+    async with deck.app.run_test(size=(100, 30)) as pilot:
+        await settled(deck, pilot)
+        await until(pilot, lambda: colours() == {"#56d4dd"}, lambda: str(colours()))
+        deck.app.theme = "light"
+        await until(pilot, lambda: colours() == {"#0b6e77"}, lambda: str(colours()))
     deck.session.close()
