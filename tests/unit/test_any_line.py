@@ -14,12 +14,12 @@ from clusterdeck.tests.support.fake_session import Answered, FakeFrontEnd, FakeS
 REGISTRY = default_registry()
 #: They wait for time to pass, which is tested elsewhere.
 _WAITING = (":wait", ":until", "until")
-_AWKWARD = """
+_SPACED = """
 ' " \\ -- - @ @@ @* @failed @run:1 @run:1:ok @rc: @rc:1 web[1-4] web[ n[1- n[9-1] [ + & ! ? = quit 0 1 -1 1e9 0s inf nan
 99999999999999999999 1ms 100d 9999999d % 100% 101% all rest 1,rest {x} {x:raw} $( ` a=b out:/(/ out:/a/ ok>= ok==all / ~
 .. . # #1 * web* @web, @web!web1 @web&db1 @a:b @: @a:* : :: true false auto
-""".split()
-_AWKWARD += ["", "\x1b[2J", "\0", "\u202e", "\u00e9", "\ud800", "\n", "\t", "x" * 5000]
+"""
+_AWKWARD = [*_SPACED.split(), "", "\x1b[2J", "\0", "\u202e", "\u00e9", "\ud800", "\n", "\t", "x" * 5000]
 
 
 def _vocabulary() -> tuple[list[str], list[str]]:
