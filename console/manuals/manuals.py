@@ -208,7 +208,7 @@ def _quoted(text: str) -> str:
 
 def _zsh(program: Program) -> str:
     lines = [f"#compdef {' '.join(PROGRAMS)}", "# zsh completion for clusterdeck; made from its argument parser.", ""]
-    lines += ["_clusterdeck() {", "  local state line", "  typeset -A opt_args", "  _arguments -S -C \\"]
+    lines += ["_clusterdeck() {", "  local state line", "  typeset -A opt_args", "  _arguments -S -C -A '-*' \\"]
     lines += [f"    {spec} \\" for flag in program.flags for spec in _zsh_flag(flag)]
     lines += ["    '1: :->command' '*:: :->rest'", "  case $state in", "    command)", "      local -a commands=("]
     lines += [f"        {_quoted(f'{command.name}:{command.help}')}" for command in program.commands]
@@ -222,7 +222,9 @@ def _zsh(program: Program) -> str:
         lines.append(
             f"        {command.name}) _arguments -S {arguments} ;;" if arguments else f"        {command.name}) ;;"
         )
-    lines += ["      esac ;;", "  esac", "}", "", '_clusterdeck "$@"']
+    # Found in $fpath, the file is the function's body; sourced, it only has to say what it completes.
+    lines += ["      esac ;;", "  esac", "}", "", 'if [[ $funcstack[1] == _clusterdeck ]]; then', '  _clusterdeck "$@"']
+    lines += ["else", f"  compdef _clusterdeck {' '.join(PROGRAMS)}", "fi"]
     return "\n".join(lines) + "\n"
 
 
@@ -252,6 +254,8 @@ def _fish(program: Program) -> str:
                 lines.append(f"complete -c {word} {when} -a {_fish_text(' '.join(command.choices))}")
             if command.name in ("play", "run"):
                 lines.append(f"complete -c {word} {when} -F")
+            if command.name == "run":
+                lines.append(f"complete -c {word} {when} -a '(__fish_complete_command)'")
     return "\n".join(lines) + "\n"
 
 

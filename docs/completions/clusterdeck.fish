@@ -58,6 +58,7 @@ complete -c clusterdeck -n '__fish_seen_subcommand_from run' -l confirm -x -d 'a
 complete -c clusterdeck -n '__fish_seen_subcommand_from run' -l dry-run -d 'show nodes and command, run nothing'
 complete -c clusterdeck -n '__fish_seen_subcommand_from run' -l version -d 'show program\'s version number and exit'
 complete -c clusterdeck -n '__fish_seen_subcommand_from run' -F
+complete -c clusterdeck -n '__fish_seen_subcommand_from run' -a '(__fish_complete_command)'
 complete -c clusterdeck -n __fish_use_subcommand -a repl -d 'the prompt in a plain terminal'
 complete -c clusterdeck -n '__fish_seen_subcommand_from repl' -s h -l help -d 'show this help message and exit'
 complete -c clusterdeck -n '__fish_seen_subcommand_from repl' -s w -x -a '(__fish_print_hostnames)' -d 'nodes selected at the start'
@@ -143,6 +144,7 @@ complete -c cdeck -n '__fish_seen_subcommand_from run' -l confirm -x -d 'agree t
 complete -c cdeck -n '__fish_seen_subcommand_from run' -l dry-run -d 'show nodes and command, run nothing'
 complete -c cdeck -n '__fish_seen_subcommand_from run' -l version -d 'show program\'s version number and exit'
 complete -c cdeck -n '__fish_seen_subcommand_from run' -F
+complete -c cdeck -n '__fish_seen_subcommand_from run' -a '(__fish_complete_command)'
 complete -c cdeck -n __fish_use_subcommand -a repl -d 'the prompt in a plain terminal'
 complete -c cdeck -n '__fish_seen_subcommand_from repl' -s h -l help -d 'show this help message and exit'
 complete -c cdeck -n '__fish_seen_subcommand_from repl' -s w -x -a '(__fish_print_hostnames)' -d 'nodes selected at the start'
