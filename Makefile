@@ -3,15 +3,16 @@
 # The first of these that is new enough; `make PYTHON=/path/to/python ...` overrules.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
-# Nodes of the demo cluster, and processes that run tests.
+# Nodes of the demo cluster, processes that run tests, minutes of the soak.
 N ?= 24
 JOBS ?= 2
+MINUTES ?= 30
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test lint check format bench docs picture clean
+.PHONY: help demo test lint check format bench soak docs picture clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +22,7 @@ help:
 	@echo "make check    lint and test: the gate"
 	@echo "make format   let ruff put the code in order"
 	@echo "make bench    the benchmarks"
+	@echo "make soak     the long tests, then MINUTES=$(MINUTES) of commands and killed connections"
 	@echo "make docs     the manual, into site/"
 	@echo "make picture  the pictures of the console in docs/images, made by the console itself"
 	@echo "make clean    remove the environment and everything built"
@@ -79,6 +81,11 @@ format: $(VENV)/.stamp-dev
 bench: $(VENV)/.stamp-dev
 	@sh tests/support/programs.sh
 	@for script in $$(ls tests/bench/bench_*.py | grep -v _client); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+soak: $(VENV)/.stamp-dev
+	@sh tests/support/programs.sh
+	$(BIN)/pytest -m long -q -s tests/hostile
+	$(BIN)/python tests/hostile/soak.py $(MINUTES)
 
 docs: $(VENV)/.stamp-docs
 	$(BIN)/python docs/make_settings.py
