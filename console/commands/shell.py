@@ -21,8 +21,7 @@ from ..interpreter.targets import (
     run_options,
     targets,
 )
-from ..language.language import LanguageError, parse
-from ..language.spec import Argument, Command, CommandSpec, Danger, Kind
+from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..runs.runs import Run
 
 #: Words of `:retry` and the states they stand for.
@@ -131,18 +130,14 @@ def edit(context: Context, command: Command) -> Outcome:
     """`:edit [LINE]`: write a line, or many, in $EDITOR and run it."""
     if not isinstance(context.front_end, Editing):
         raise CommandError("there is no editor here", "type the line", code=ExitCode.USAGE)
-    last = context.session.runs.last
-    begin = command.get("text") or ("" if last is None or last.kind not in ("shell", "timer") else last.command)
+    if context.script is not None:
+        raise CommandError("a macro cannot edit", ":macros edit NAME edits one", code=ExitCode.USAGE)
+    number = command.number("run")
+    begin = command.get("text") or (context.last_line if number is None else find_run(context, number).command)
     text = context.front_end.edit(begin, ".sh")
     if text is None or not text.strip():
         return context.tell("nothing is run")
-    try:
-        edited = parse(text.rstrip("\n"), context.registry)
-    except LanguageError as error:
-        raise CommandError(sanitize_text(error.message), error.remedy, code=ExitCode.USAGE) from None
-    outcome = context.executor.perform(edited)
-    context.recorder.note(edited)
-    return outcome
+    return context.executor.execute(text.rstrip("\n"))
 
 
 SPECS = (
@@ -200,9 +195,13 @@ SPECS = (
         "run: Edit and run",
         "write a line, or many, in $EDITOR and run it",
         edit,
-        help="Begins with the line given, or with the last command. An empty file runs nothing.",
+        help=(
+            "Begins with the line given, with that of a run, or with the last one that did something or was not "
+            "understood. An empty file runs nothing. The line being typed is edited with Ctrl-X Ctrl-E, a macro with :macros edit."
+        ),
         arguments=(Argument("text", Kind.LINE, "what to begin with", required=False, raw=True),),
-        examples=((":edit", "the last command once more, changed"),),
+        options=(Option("run", ("-r", "--run"), Kind.RUN, "begin with the line of this run", "RUN"),),
+        examples=((":edit", "the last line once more, changed"), (":edit -r 12", "the line of run #12")),
         danger=Danger.TOUCHES,
     ),
     CommandSpec(

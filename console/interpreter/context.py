@@ -56,6 +56,9 @@ class CommandError(Exception):
 class Executor(Protocol):
     """The interpreter, as far as handlers call it back."""
 
+    def execute(self, line: str) -> Outcome:
+        """Do what a line says, as if it had been typed; errors are shown."""
+
     def perform(self, command: Command) -> Outcome:
         """Do a command that is already parsed. Raises CommandError."""
 
@@ -106,6 +109,10 @@ class Context:
     recorder: Recorder
     queue: QueueService
     script: Script | None = None
+    last_line: str = ""
+    """The last line that did something, or that was not understood: `:edit` begins with it."""
+    #: Whether the process ends with this line (`clusterdeck queue add ...`).
+    alone: bool = False
 
     @property
     def selection(self) -> Selection:

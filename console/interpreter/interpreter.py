@@ -13,7 +13,7 @@ from ..exits import ExitCode
 from ..frontend import Document, FrontEnd, Pumping
 from ..language.language import LanguageError, parse
 from ..language.registry import Registry
-from ..language.spec import Command
+from ..language.spec import Command, Danger
 from ..queue.queue import QueueService
 from ..records.audit import AuditError
 from ..session.service import Service
@@ -45,8 +45,11 @@ class Interpreter:
         try:
             command = parse(line, self.registry)
         except LanguageError as error:
+            self.context.last_line = line
             self._show_error(error, line)
             return Outcome(ExitCode.USAGE)
+        if command.spec.danger >= Danger.TOUCHES and command.spec.id != "run.edit":
+            self.context.last_line = line
         try:
             outcome = self.perform(command)
         except CommandError as error:

@@ -311,7 +311,7 @@ def test_edit_and_run(editing: tuple[Console, EditingFrontEnd]) -> None:
     front_end.typed = "one\ntwo\n"
     console("@web")
     console(":edit")
-    assert front_end.begun == "uptime"
+    assert front_end.begun == "@web uptime", "as it was typed, with its nodes"
     assert console.session.calls[-1][1:3] == ("one\ntwo", "web[1-4]")
     console(":record edited")
     console(":edit")
@@ -320,9 +320,14 @@ def test_edit_and_run(editing: tuple[Console, EditingFrontEnd]) -> None:
     front_end.typed = ":gathr\n"
     assert ":gather" in console(":edit -- x", ExitCode.USAGE)
     assert front_end.begun == "x"
+    console(":failed")
     for nothing in ("", None):
         front_end.typed = nothing
         assert "nothing is run" in console(":edit")
+        assert front_end.begun == ":gathr", "what was not understood is not lost"
+    console(":edit -r 1")
+    assert front_end.begun == "uptime"
+    assert "no run #9" in console(":edit -r 9", ExitCode.USAGE)
 
 
 def test_editing_macros(editing: tuple[Console, EditingFrontEnd]) -> None:
