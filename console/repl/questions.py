@@ -40,7 +40,12 @@ class Asker:
             text = self._line(lines, "(not shown) " if question.secret else "> ", secret=question.secret)
             return None if text is None else Answer(text=text)
         if question.kind == "host-keys":
-            lines.append(self._paint.faint("  accept NODES takes the keys of those nodes only"))
+            lines.append(
+                self._paint.faint("  accept NODES takes the keys of those nodes only; import FILE, import !PROGRAM")
+            )
+            lines.append(
+                self._paint.faint("  or import (DNS) takes those that are found there, and asks for the others")
+            )
         text = (self._line(lines, f"{', '.join(question.choices)}? ") or "").strip()
         choice = chosen(text, question.choices, more=question.kind == "host-keys")
         return None if choice is None else Answer(choice=choice)

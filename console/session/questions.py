@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
-from ...engine.ssh.questions import HostKeyQuestion, SecretQuestion
+from ...engine.ssh.questions import HostKeyQuestion, SecretQuestion, UnknownKey
 from ...engine.text import clean_text_line
 from ..runs.events import QuestionAsked, QuestionSettled, SessionEvent
 
 ACCEPT = "accept"
+IMPORT = "import"
 REFUSE = "refuse"
 
 
@@ -45,7 +46,10 @@ class QuestionDesk:
             return [asked for asked, _ in self._open.values()]
 
     def answer(self, number: int, answer: Any) -> bool:
-        """One of the choices, `accept NODES`, a text for a secret, or None to give up. False when it is settled."""
+        """One of the choices, `accept NODES`, a text for a secret, or None to give up. False when it is settled.
+
+        `import FILE`, `import !PROGRAM` and `import` (DNS) accept the keys that the source has, and ask for the rest.
+        """
         with self._lock:
             found = self._open.pop(number, None)
         if found is None:
@@ -77,8 +81,25 @@ class QuestionDesk:
         self._tell(asked)
 
     def _ask_host_keys(self, question: HostKeyQuestion) -> None:
+        self._ask_keys(question, list(question.keys), [], {}, "")
+
+    def _ask_keys(
+        self,
+        question: HostKeyQuestion,
+        left: list[UnknownKey],
+        taken: list[UnknownKey],
+        notes: Mapping[UnknownKey, str],
+        said: str,
+    ) -> None:
+        """Ask for the keys that are left; `taken` were found in a source. said: what came of looking there."""
+
         def settle(answer: Any) -> None:
-            chosen = _chosen(question, answer)
+            word, _, rest = str(answer or REFUSE).strip().partition(" ")
+            if word == IMPORT:
+                thread = threading.Thread(target=look, args=(rest.strip() or "dns",), name="host-keys", daemon=True)
+                thread.start()
+                return
+            chosen = [*taken, *_chosen(left, answer)]
             if chosen:
                 if self._on_trusted is not None:
                     self._on_trusted(chosen)
@@ -86,10 +107,31 @@ class QuestionDesk:
             else:
                 question.refuse()
 
-        count = len(question.keys)
+        def look(source: str) -> None:
+            from ...engine.ssh.key_sources import KeySourceError, look_up  # what it stands on takes long to import
+
+            try:
+                found = look_up(source, left)
+            except KeySourceError as error:
+                self._ask_keys(question, left, taken, notes, f"; nothing was imported: {error}")
+                return
+            more = [*taken, *found.confirmed]
+            others = [key for key in left if key not in found.confirmed]
+            if not others:
+                left.clear()
+                taken[:] = more
+                settle(REFUSE)
+                return
+            wrong = dict.fromkeys(found.contradicted, f"{found.source} has ANOTHER key")
+            text = f"; {len(found.confirmed)} found in {found.source}, these were not"
+            self._ask_keys(question, others, more, {**notes, **wrong}, text)
+
+        count = len(left)
         hosts = f"host{'s' * (count != 1)}"
-        rows = [(k.node, k.address, k.type, k.fingerprint, *([k.note] if k.note else [])) for k in question.keys]
-        self._put("host-keys", f"unknown keys of {count} {hosts}: trust them?", rows, (ACCEPT, REFUSE), settle)
+        remarks = {key: "; ".join(filter(None, (notes.get(key, ""), key.note))) for key in left}
+        rows = [(k.node, k.address, k.type, k.fingerprint, *([remarks[k]] if remarks[k] else [])) for k in left]
+        title = f"unknown keys of {count} {hosts}: trust them?{said}"
+        self._put("host-keys", title, rows, (ACCEPT, IMPORT, REFUSE), settle)
 
     def _ask_secret(self, question: SecretQuestion, given: list[str]) -> None:
         """Ask the prompts one after the other; an answer of None gives up."""
@@ -109,15 +151,15 @@ class QuestionDesk:
         self._put("secret", title, [(question.subject, nodes)], (), settle)
 
 
-def _chosen(question: HostKeyQuestion, answer: Any) -> list[Any]:
+def _chosen(keys: Sequence[UnknownKey], answer: Any) -> list[UnknownKey]:
     """The keys that an answer accepts."""
     word, _, nodes = str(answer or REFUSE).strip().partition(" ")
     if word != ACCEPT:
         return []
     if not nodes.strip():
-        return list(question.keys)
+        return list(keys)
     try:
         wanted = NodeSet(nodes, resolver=RESOLVER_NOGROUP)
     except NodeSetException:
         return []
-    return [key for key in question.keys if key.node in wanted]
+    return [key for key in keys if key.node in wanted]

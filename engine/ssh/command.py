@@ -157,6 +157,8 @@ class Command(Session):
             channel.hold(True)
         if self.peer.forwards_agent:
             channel.request("auth-agent-req@openssh.com")
+        # What was asked over a connection that died is not answered any more.
+        self._asked, self._refused = [], []
         for name, value in self._environment():
             self._asked.append(name)
             channel.request("env", wire.string(name) + wire.string(value), want_reply=True)

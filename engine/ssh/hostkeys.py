@@ -199,12 +199,19 @@ class KnownHosts:
 
         host: the name that was connected to (HostName of the configuration). alias: HostKeyAlias, which replaces it.
         """
-        certificate_name = (alias or host).lower()
         names = [alias.lower()] if alias else [lookup_name(host, port)]
         if not alias and port not in (0, DEFAULT_PORT):
             names.append(host.lower())
+        return self._judge(names, (alias or host).lower(), key)
+
+    def judge_name(self, name: str, key: bytes) -> Judgement:
+        """Verdict for a name as it stands in the file: `host` or `[host]:port`."""
+        host = name[1:].partition("]")[0] if name.startswith("[") else name
+        return self._judge(list(dict.fromkeys((name, host))), host, key)
+
+    def _judge(self, names: Sequence[str], host: str, key: bytes) -> Judgement:
         if is_certificate(key):
-            judgement = self._judge_certificate(names, certificate_name, key)
+            judgement = self._judge_certificate(names, host, key)
             if judgement is not None:
                 return judgement
             try:

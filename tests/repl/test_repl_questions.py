@@ -35,7 +35,7 @@ def repl(sshd: Sshd, tmp_path: Path) -> Iterator[Tmux]:
 def test_an_unknown_key_is_asked_above_what_is_typed_and_accepted(repl: Tmux, tmp_path: Path) -> None:
     repl.line("echo reached")
     repl.wait_for(re.compile(r"unknown keys? of"))
-    screen = repl.wait_for("accept, refuse?")
+    screen = repl.wait_for("accept, import, refuse?")
     assert "SHA256:" in screen
     repl.line("accept")
     repl.wait_for(re.compile(r"#1 echo reached   ok 3"))
@@ -47,8 +47,8 @@ def test_an_unknown_key_is_asked_above_what_is_typed_and_accepted(repl: Tmux, tm
 def test_a_half_typed_line_survives_the_question_and_does_not_answer_it(repl: Tmux) -> None:
     repl.line("sleep 0.5; echo reached")
     repl.send("echo half typed")
-    repl.wait_for("accept, refuse?")
-    repl.wait_for(lambda screen: screen.rstrip().endswith("accept, refuse?"))
+    repl.wait_for("accept, import, refuse?")
+    repl.wait_for(lambda screen: screen.rstrip().endswith("accept, import, refuse?"))
     repl.line("refuse")
     repl.wait_for(re.compile(r"#1 sleep .*unreachable 3"))
     repl.wait_for(lambda screen: "deck node[1-3] (3) x3>" in screen)
@@ -56,7 +56,7 @@ def test_a_half_typed_line_survives_the_question_and_does_not_answer_it(repl: Tm
 
 def test_no_answer_is_a_refusal(repl: Tmux, tmp_path: Path) -> None:
     repl.line("echo reached")
-    repl.wait_for("accept, refuse?")
+    repl.wait_for("accept, import, refuse?")
     repl.key("Enter")
     screen = repl.wait_for(re.compile(r"#1 echo reached   unreachable 3"))
     assert "node1: reached" not in screen
@@ -66,7 +66,7 @@ def test_no_answer_is_a_refusal(repl: Tmux, tmp_path: Path) -> None:
 def test_a_line_that_waits_for_the_nodes_does_not_wait_for_ever(repl: Tmux) -> None:
     repl.line("echo reached")
     repl.line(":wait")
-    repl.wait_for("accept, refuse?")
+    repl.wait_for("accept, import, refuse?")
     repl.line("accept")
     repl.wait_for(re.compile(r"#1 echo reached   ok 3"))
     repl.wait_for(KEYS)

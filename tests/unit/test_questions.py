@@ -56,7 +56,7 @@ def test_host_keys_are_accepted_only_when_that_was_said(reactor: Reactor, answer
     desk = QuestionDesk(events.append, lambda keys: trusted.extend(one.node for one in keys))
     desk.ask(HostKeyQuestion(reactor, [key("n1"), key("n2")], lambda keys: result.append({one.node for one in keys})))
     question = asked(events)
-    assert (question.kind, question.choices, len(question.rows)) == ("host-keys", ("accept", "refuse"), 2)
+    assert (question.kind, question.choices, len(question.rows)) == ("host-keys", ("accept", "import", "refuse"), 2)
     assert "\x1b" not in str(question.rows)
     assert desk.open() == [question]
     assert desk.answer(question.question, answer)
