@@ -16,7 +16,7 @@ from ..runs.events import (
     RunStarted,
     SessionEvent,
 )
-from ..runs.run_files import json_pieces
+from ..runs.run_files import FORMAT, json_pieces
 from ..runs.runs import Run
 from .writer import Writer
 
@@ -73,7 +73,9 @@ class JsonLines:
                     self._put("retry", node=names[number], attempt=attempt)
             case RunStarted():
                 run = self._run
-                self._put("start", run=run.id, kind=run.kind, command=redact(run.command), nodes=str(run.nodes))
+                self._put(
+                    "start", format=FORMAT, run=run.id, kind=run.kind, command=redact(run.command), nodes=str(run.nodes)
+                )
             case RunFinished(stopped=stopped):
                 counts = {state.word: self._run.count(state) for state in NodeState if self._run.count(state)}
                 self._put("finish", run=self._run.id, stopped=stopped, counts=counts)

@@ -67,7 +67,7 @@ def open_records(
     audit = None
     if settings.records.audit:
         try:
-            audit = AuditLog(paths.audit_file(), required=settings.records.audit_required, warn=tell)
+            audit = AuditLog(paths.audit_file(), settings, tell, _copy(settings))
         except OSError as error:
             if settings.records.audit_required:
                 raise AuditError(str(error)) from error
@@ -77,6 +77,14 @@ def open_records(
         yield records
     finally:
         records.close()
+
+
+def _copy(settings: Settings) -> Callable[[Mapping[str, Any]], None] | None:
+    if not settings.records.syslog:
+        return None
+    from .system_log import SystemLog
+
+    return SystemLog().send
 
 
 def _archive(settings: Settings, tell: Callable[[str], None]) -> RunArchive | None:

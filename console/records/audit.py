@@ -20,6 +20,7 @@ from ..language.redact import redact
 from ..runs.digest import blake2b
 from ..runs.runs import Run
 from ..settings import paths
+from ..settings.settings import Settings
 
 _PIECE = 64 * 1024
 
@@ -31,12 +32,21 @@ class AuditError(OSError):
 class AuditLog:
     """Writes the log of one session.
 
-    required: raise AuditError where a line cannot be written; otherwise `warn` hears of the first failure only.
+    settings: what runs do where their options do not say, and whether a line that cannot be written raises AuditError;
+    otherwise `warn` hears of the first failure only. copy: gets every record that was written.
     """
 
-    def __init__(self, file: Path, *, required: bool, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        file: Path,
+        settings: Settings,
+        warn: Callable[[str], None],
+        copy: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
         self._file = file
-        self._required = required
+        self._run_settings = settings.run
+        self._copy = copy
+        self._required = settings.records.audit_required
         self._warn = warn
         self._warned = False
         self._session = f"{int(time.time())}-{os.getpid()}"
@@ -51,14 +61,13 @@ class AuditLog:
             "command": redact(run.command),
             "nodes": str(run.nodes),
             "count": len(run.names),
-            "who": _user(),
-            "uid": os.getuid(),
-            "from": os.environ.get("SSH_CONNECTION", "").partition(" ")[0] or "local",
-            "sudo": options.sudo,
+            **_who(),
+            "sudo": options.sudo or (run.kind != "local" and self._run_settings.sudo),
         }
         for key in ("worker", "user", "batch", "stop_at"):
-            if getattr(options, key):
-                record[key] = getattr(options, key)
+            value = getattr(options, key) or (run.kind != "local" and getattr(self._run_settings, key, None))
+            if value:
+                record[key] = value
         if run.retry_of is not None:
             record["retry_of"] = run.retry_of
         if run.timer is not None:
@@ -83,12 +92,15 @@ class AuditLog:
 
     def note(self, what: str, **content: Any) -> None:
         """Something else that belongs into the log, such as an accepted host key."""
-        self.write({"event": what, **content})
+        self.write({"event": what, **content, **_who()})
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one line. Raises AuditError where that fails and is required."""
+        record = {"time": _now(), "session": self._session, **record}
         try:
-            self._append({"time": _now(), "session": self._session, **record})
+            self._append(record)
+            if self._copy is not None:
+                self._copy(record)
         except OSError as error:
             reason = f"the audit log {self._file} cannot be written: {error.strerror or error}"
             if self._required:
@@ -142,6 +154,12 @@ def verify_chain(file: Path) -> int | None:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + "Z"
+
+
+def _who() -> dict[str, Any]:
+    """Whose doing it is, and from where."""
+    source = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+    return {"who": _user(), "uid": os.getuid(), "from": source or "local"}
 
 
 def _user() -> str:

@@ -100,6 +100,10 @@ def _text(run: Run, number: int, name: str) -> Iterator[str]:
 Told = Callable[[str], str]
 
 
+#: The format of JSON documents and of JSON lines, as docs/programs.md describes it: grows when a field changes or goes.
+FORMAT = 1
+
+
 def as_json(run: Run, told: Told = str) -> str:
     """The whole run as one JSON object; control characters are escaped."""
     return "".join(json_pieces(run, told))
@@ -108,6 +112,7 @@ def as_json(run: Run, told: Told = str) -> str:
 def json_pieces(run: Run, told: Told = str) -> Iterator[str]:
     """The same piece by piece: the outputs of a thousand nodes need not fit in memory at once."""
     head = {
+        "format": FORMAT,
         "run": run.id,
         "line": told(run.command),
         "kind": run.kind,

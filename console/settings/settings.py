@@ -106,6 +106,7 @@ class RecordSettings:
 
     audit: bool = _setting(True, "write every run to the audit log")
     audit_required: bool = _setting(False, "do not run what cannot be written to the audit log")
+    syslog: bool = _setting(False, "send what is written to the audit log to syslog, too (facility authpriv)")
     keep_runs: bool = _setting(True, "keep interactive runs on disk for `:runs` after a restart")
     runs_quota: int = _setting(512 * 1024**2, "bytes of runs on disk; the oldest go first", low=0)
     history_size: int = _setting(10_000, "lines of the prompt's history", low=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import syslog
 import threading
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from clusterdeck.console.crash import write_crash_report
 from clusterdeck.console.records import AuditError, open_records
 from clusterdeck.console.records.archive import RunArchive, archived_runs, trim, write_run
 from clusterdeck.console.records.audit import AuditLog, verify_chain
+from clusterdeck.console.records.system_log import message
 from clusterdeck.console.runs.events import Chunk, NodeChange, NodesChanged, OutputArrived, RunFinished
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.output import OutputLimits
 from clusterdeck.console.runs.runs import Run
 from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.console.session.node_expressions import NodeExpressionError
+from clusterdeck.console.settings import paths
 from clusterdeck.console.settings.settings import Settings
 from clusterdeck.console.start import open_session
 from clusterdeck.engine.states import NodeState
@@ -50,7 +53,13 @@ def ended_run(tmp_path: Path, number: int = 1, command: str = "uname -r", size: 
 
 
 def log(tmp_path: Path, *, required: bool = False) -> AuditLog:
-    return AuditLog(tmp_path / "audit.jsonl", required=required, warn=lambda _text: None)
+    return AuditLog(tmp_path / "audit.jsonl", demanding(required), lambda _text: None)
+
+
+def demanding(required: bool) -> Settings:
+    settings = Settings()
+    settings.set("records.audit_required", required)
+    return settings
 
 
 def test_the_audit_log_tells_who_ran_what_where_with_which_result(tmp_path: Path) -> None:
@@ -102,9 +111,9 @@ def test_many_writers_keep_one_chain(tmp_path: Path) -> None:
 
 def test_what_must_be_recorded_is_not_run_without(tmp_path: Path) -> None:
     with pytest.raises(AuditError, match="cannot be written"):
-        AuditLog(tmp_path / "no" / "audit", required=True, warn=print).submitted(ended_run(tmp_path))
+        AuditLog(tmp_path / "no" / "audit", demanding(True), print).submitted(ended_run(tmp_path))
     warnings: list[str] = []
-    lax = AuditLog(tmp_path / "no" / "audit", required=False, warn=warnings.append)
+    lax = AuditLog(tmp_path / "no" / "audit", demanding(False), warnings.append)
     lax.submitted(ended_run(tmp_path))
     lax.finished(ended_run(tmp_path))
     assert len(warnings) == 1
@@ -291,3 +300,36 @@ def test_crash_reports_have_places_and_no_secrets(state: Path) -> None:
     assert "tiger" not in text
     assert text.splitlines()[0] == "RuntimeError: password=***"
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_audit_log_tells_what_the_settings_add(tmp_path: Path) -> None:
+    settings = Settings()
+    for key, value in (("run.sudo", True), ("run.worker", "ssh"), ("run.user", "bob")):
+        settings.set(key, value)
+    AuditLog(tmp_path / "audit.jsonl", settings, print).submitted(ended_run(tmp_path))
+    record = json.loads((tmp_path / "audit.jsonl").read_text())
+    assert (record["sudo"], record["worker"], record["user"]) == (True, "ssh", "bob")
+
+
+def test_the_system_log_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, str]] = []
+    monkeypatch.setattr(syslog, "openlog", lambda name, options, facility: sent.append((facility, name)))
+    monkeypatch.setattr(syslog, "syslog", lambda level, text: sent.append((level, text)))
+    settings = Settings()
+    settings.set("records.syslog", True)
+    with open_records(settings, interactive=False) as records:
+        records.submitted(ended_run(tmp_path, command="mysql --password=tiger " + "x" * 100_000))
+        records.note("queue join", {"nodes": "n[1-3]"})
+    assert sent[0] == (syslog.LOG_AUTHPRIV, "clusterdeck")
+    run, joined = [json.loads(text) for _level, text in sent[1:]]
+    assert (run["event"], run["nodes"], joined["event"]) == ("run", "n[1-3]", "queue join")
+    assert "tiger" not in sent[1][1]
+    assert len(sent[1][1]) <= 4096
+    assert len(paths.audit_file().read_text()) > 100_000
+
+
+@pytest.mark.parametrize("text", ["x" * 9000, "\N{GRINNING FACE}" * 3000, '"' * 9000])
+def test_messages_to_the_system_log_stay_legible(text: str) -> None:
+    found = message({"event": "run", "command": text, "rc": {str(n): "n" * 90 for n in range(90)}})
+    assert len(found) <= 4096
+    assert json.loads(found)["event"] == "run"
