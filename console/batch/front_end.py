@@ -14,6 +14,7 @@ from ..interpreter.interpreter import Interpreter
 from ..runs.events import Notice, QuestionAsked, RunFinished, RunStarted, SessionEvent, TimerFired
 from ..runs.runs import Run
 from ..session.session import Session
+from .interruption import Interrupted, termination_as_exception
 from .modes import LiveErrors, Names
 from .writer import Writer, use_color
 
@@ -142,17 +143,26 @@ class BatchFrontEnd:
 
 
 def play_lines(session: Session, front_end: BatchFrontEnd, lines: Sequence[str]) -> int:
-    """Execute lines and wait for their runs; the first exit code above 0, or that of `:quit`."""
+    """Execute lines and wait for their runs; the first exit code above 0, or that of `:quit`. Main thread only."""
     interpreter = Interpreter(session, default_registry(), front_end)
+    interpreter.context.alone = len(lines) == 1
+    try:
+        with termination_as_exception():
+            return _play_lines(interpreter, front_end, lines)
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except Interrupted as ended:
+        code = ended.code
+    session.abort()
+    front_end.pump_until(lambda: not session.runs.running, 3.0)
+    return code
+
+
+def _play_lines(interpreter: Interpreter, front_end: BatchFrontEnd, lines: Sequence[str]) -> int:
     for line in lines:
-        try:
-            outcome = interpreter.execute(line)
-            for number in outcome.runs:
-                interpreter.wait(number)
-        except KeyboardInterrupt:
-            session.abort()
-            front_end.pump_until(lambda: not session.runs.running, 3.0)
-            return ExitCode.INTERRUPTED
+        outcome = interpreter.execute(line)
+        for number in outcome.runs:
+            interpreter.wait(number)
         front_end.pump()
         if outcome.leave or front_end.code is not None:
             return front_end.code or outcome.code

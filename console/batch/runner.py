@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ClusterShell.NodeSet import NodeSet
 
@@ -25,6 +23,7 @@ from ..session.node_expressions import NodeExpressionError
 from ..session.session import RefusedError, Session
 from ..session.waves import plan_waves, spread
 from ..settings.settings import Settings
+from .interruption import Interrupted, termination_as_exception
 from .mode_choice import axes, make_mode
 from .modes import OutputMode
 from .request import BatchRequest
@@ -33,14 +32,6 @@ from .targets import targets
 from .writer import Writer, use_color
 
 _HOST_KEYS = frozenset({FailureKind.HOST_KEY_UNKNOWN, FailureKind.HOST_KEY_CHANGED, FailureKind.HOST_KEY_REVOKED})
-
-
-class Interrupted(BaseException):
-    """A signal asked the process to end; `code` is the exit code for it."""
-
-    def __init__(self, code: ExitCode) -> None:
-        super().__init__(code.name)
-        self.code = code
 
 
 class BatchRunner:
@@ -317,21 +308,6 @@ class BatchRunner:
             return ExitCode.OK
         without = run.count(NodeState.TIMEOUT) + run.count(NodeState.UNREACHABLE) + run.count(NodeState.LOST)
         return ExitCode.NODES_FAILED if without else min(run.max_rc() or 0, 255)
-
-
-@contextmanager
-def termination_as_exception() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the run as Ctrl-C does, with their own exit code; main thread only."""
-
-    def raise_it(_number: int, _frame: Any) -> None:
-        raise Interrupted(ExitCode.TERMINATED)
-
-    old = {number: signal.signal(number, raise_it) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
 
 
 def may_ask(request: BatchRequest, settings: Settings) -> bool:

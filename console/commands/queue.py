@@ -19,7 +19,7 @@ from ..interpreter.safety import check
 from ..interpreter.targets import EXCLUDE, NODES, resolve, targets
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import show_duration
-from ..queue.backend import Backend, LocalBackend, RemoteBackend, default_socket
+from ..queue.backend import Backend, LocalBackend, RemoteBackend, default_socket, is_served
 from ..queue.queue import DEFAULT_TAG, QueueError
 from ..settings import paths
 from .documents import bounded, table
@@ -37,11 +37,11 @@ _WORDS = {"failed": (TaskState.FAILED,), "lost": (TaskState.LOST,), "all": (Task
 
 def _served_elsewhere(context: Context) -> str:
     """The socket of the queue that another process serves to commands of the shell; empty if there is none."""
-    path = context.session.settings.queue.socket
-    if not path and not context.front_end.interactive and not context.queue.used:
-        served = default_socket(paths.state_dir())
-        path = str(served) if served.is_socket() else ""
-    return path
+    settings = context.session.settings.queue
+    if settings.socket or context.front_end.interactive or context.queue.used or context.queue.is_shared:
+        return settings.socket
+    served = str(default_socket(paths.state_dir()))
+    return served if is_served(served) else ""
 
 
 def backend(context: Context) -> closing[RemoteBackend] | nullcontext[Backend]:
@@ -50,7 +50,7 @@ def backend(context: Context) -> closing[RemoteBackend] | nullcontext[Backend]:
     if path:
         return closing(RemoteBackend(path))
     passing = not context.session.settings.queue.store and not context.queue.used
-    if passing and not context.front_end.interactive and context.script is None:
+    if passing and context.alone and context.script is None:
         message = "no queue is served, and one in memory would end with this command"
         raise CommandError(message, "clusterdeck queue serve -w NODES makes one; or name a store in queue.store")
     return nullcontext(LocalBackend(context.queue))
@@ -165,7 +165,7 @@ def workers(context: Context, command: Command) -> Outcome:
     _start_workers(context, command, chosen, slots)
     if not alone:
         return Outcome()
-    if context.queue.manager.shared:
+    if context.queue.is_shared:
         return _stay(context, threading.Event().wait)
     return _serve_at(context, str(default_socket(paths.state_dir())))
 

@@ -6,6 +6,7 @@ The latter is reached on the socket that `clusterdeck queue serve` made.
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -208,3 +209,14 @@ def _shown(value: object) -> str:
 def default_socket(state: Path) -> Path:
     """Where `:queue serve` serves if nothing else is said."""
     return state / "queue.sock"
+
+
+def is_served(path: str) -> bool:
+    """Whether somebody listens there; what a killed process left behind does not count."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True

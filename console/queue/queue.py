@@ -76,9 +76,7 @@ class QueueService:
         with self._lock:
             if self._manager is None:
                 settings = self._session.settings.queue
-                options = {}
-                if settings.store.startswith(tuple(f"{scheme}:" for scheme in REDIS_SCHEMES)):
-                    options = {"name": settings.name, "allow_plain": settings.allow_plain}
+                options = {"name": settings.name, "allow_plain": settings.allow_plain} if self.is_shared else {}
                 try:
                     self._manager = TaskManager(settings.store or None, **options)
                 except (StoreUnavailable, ValueError) as error:
@@ -86,6 +84,11 @@ class QueueService:
                 self._manager.subscribe(lambda _event: self._changed())
                 self._session.at_close(self.close)
             return self._manager
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is kept where other processes reach it by themselves."""
+        return self._session.settings.queue.store.partition(":")[0] in REDIS_SCHEMES
 
     @property
     def used(self) -> bool:
