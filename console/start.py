@@ -71,9 +71,7 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
             on_note=records.note,
             asks=interactive,
         )
-        expression = settings.groups.default if nodes is None else nodes
-        if expression.strip():
-            selection.replace(session.resolve(expression), expression)
+        _select(session, settings, nodes)
         if records.archive is not None:
             session.restore(_earlier_runs(problems))
         version = selection.version
@@ -109,7 +107,18 @@ class _Problems:
             self.note(text)
 
 
-def _earlier_runs(problems: _Problems) -> list[Run]:
+def _select(session: Session, settings: Settings, nodes: str | None) -> None:
+    """The first selection. Raises NodeExpressionError, and SettingsError where the expression is a setting."""
+    expression = settings.groups.default if nodes is None else nodes
+    if not expression.strip():
+        return
+    try:
+        session.selection.replace(session.resolve(expression), expression)
+    except NodeExpressionError as error:
+        if nodes is None:
+            raise SettingsError(f"groups.default ({expression}): {error}") from None
+        raise
+problems: _Problems) -> list[Run]:
     from .records.archive import archived_runs
 
     try:

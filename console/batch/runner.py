@@ -22,7 +22,7 @@ from ..session.group_files import use_groups_file
 from ..session.node_expressions import NodeExpressionError
 from ..session.session import RefusedError, Session
 from ..session.waves import plan_waves, spread
-from ..settings.settings import Settings
+from ..settings.settings import Settings, SettingsError
 from .interruption import Interrupted, termination_as_exception
 from .mode_choice import axes, make_mode
 from .modes import OutputMode
@@ -111,7 +111,10 @@ class BatchRunner:
         expression = self._settings.safety.protected
         if not expression.strip() or self._request.confirmed == len(nodes):
             return
-        protected = self._session.resolve(expression) & nodes
+        try:
+            protected = self._session.resolve(expression) & nodes
+        except NodeExpressionError as error:
+            raise SettingsError(f"safety.protected ({expression}): {error}") from None
         if len(protected):
             raise RefusedError(f"{protected} is protected: --confirm {len(nodes)} runs on all {len(nodes)} nodes")
 
@@ -341,6 +344,8 @@ def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: Bin
                     session.close()
         except AuditError as error:
             return _fail(writer, str(error), ExitCode.AUDIT_FAILED)
+        except SettingsError as error:
+            return _fail(writer, str(error), ExitCode.CONFIGURATION)
         except (NodeExpressionError, ValueError) as error:
             return _fail(writer, str(error), ExitCode.ERROR)
         except RefusedError as error:

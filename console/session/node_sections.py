@@ -37,7 +37,7 @@ Part = tuple[dict[str, Any], tuple[str, ...]]
 class NodeSections:
     """The sections of the settings. The console thread only: a `match` may ask a group program.
 
-    resolve: makes a node set of an expression. Raises what it raises, and SettingsError for values that cannot be.
+    resolve: makes a node set of an expression. Raises SettingsError for what cannot be.
     """
 
     def __init__(self, sections: Sequence[NodeSection], resolve: Callable[[str], NodeSet]) -> None:
@@ -75,8 +75,14 @@ class NodeSections:
 
     def _match(self) -> list[tuple[NodeSet, dict[str, Any]]]:
         if self._matched is None:
-            self._matched = [(self._resolve(section.match), _checked(section)) for section in self._sections]
+            self._matched = [(self._nodes(section), _checked(section)) for section in self._sections]
         return self._matched
+
+    def _nodes(self, section: NodeSection) -> NodeSet:
+        try:
+            return self._resolve(section.match)
+        except ValueError as error:
+            raise SettingsError(f"{section.source}: [[nodes]] {section.match!r}: {error}") from None
 
 
 def _checked(section: NodeSection) -> dict[str, Any]:

@@ -85,6 +85,8 @@ def _apply_file(settings: Settings, file: Path) -> None:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file}: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{file}: nested too deeply") from None
     try:
         _apply_table(settings, table, str(file))
     except SettingsError as error:
@@ -151,8 +153,8 @@ def _apply_environment(settings: Settings, environment: Mapping[str, str]) -> No
 
 def _line_of(text: str, message: str) -> str:
     """` (line 12)` where the quoted key of the message stands in the file; nothing when that is not certain."""
-    quoted = message.split("'")[1].rpartition(".")[2] if message.count("'") >= 2 else message.split(" ")[0]
-    key = quoted.rpartition(".")[2]
+    named = message.count("'") < 2 or " cannot be " in message
+    key = (message.split(" ")[0] if named else message.split("'")[1]).rpartition(".")[2]
     lines = [n for n, line in enumerate(text.splitlines(), 1) if line.split("=")[0].strip(" []\"'") == key]
     return f" (line {lines[0]})" if len(lines) == 1 else ""
 

@@ -283,6 +283,8 @@ def convert(name: str, value: Any) -> Any:
     allowed, low = item.metadata["choices"], item.metadata["low"]
     if allowed and result not in allowed:
         raise SettingsError(f"{name} cannot be {value!r}: use {', '.join(allowed)}{nearest(str(value), list(allowed))}")
+    if isinstance(result, int) and result >= 1 << 63:
+        raise SettingsError(f"{name} cannot be {value}: that is too large")
     if low is not None and result < low:
         raise SettingsError(f"{name} cannot be {value!r}: at least {low:g} is needed")
     return result
@@ -310,7 +312,8 @@ def convert_to(kind: type, name: str, value: Any) -> Any:
             return _size(value)
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise SettingsError(f"{name} cannot be {value!r}: a number is needed") from None
+        shown = repr(value) if isinstance(value, str | list | dict) else str(value)
+        raise SettingsError(f"{name} cannot be {shown}: a number is needed") from None
     if number != number or number in (float("inf"), float("-inf")):
         raise SettingsError(f"{name} cannot be {value!r}: a finite number is needed")
     return number

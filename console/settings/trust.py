@@ -20,7 +20,7 @@ def check_trusted(file: Path) -> None:
     Symbolic links are resolved first. A folder that others may write to is accepted only with the sticky bit, as
     /tmp has it, because then nobody else can replace what is ours in it. Raises OSError where it is not there.
     """
-    real = file.resolve(strict=True)
+    real = _resolved(file)
     owners = (0, os.geteuid())
     for place in (real, *real.parents):
         status = place.stat()
@@ -33,10 +33,17 @@ def check_trusted(file: Path) -> None:
         raise TrustError(f"{real} is not trusted: others may write to {place} (chmod go-w {place})")
 
 
+def _resolved(file: Path) -> Path:
+    try:
+        return file.resolve(strict=True)
+    except RuntimeError:  # older Pythons' word for a loop
+        raise TrustError(f"{file} is a link that leads back to itself") from None
+
+
 def read_trusted(file: Path) -> str:
     """The text of a trusted file. Raises TrustError, or OSError where it cannot be read."""
     check_trusted(file)
-    descriptor = os.open(file.resolve(strict=True), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = os.open(_resolved(file), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
@@ -49,6 +56,6 @@ def read_trusted(file: Path) -> str:
     if len(data) > MAX_BYTES:
         raise TrustError(f"{file} is not read: it is larger than {MAX_BYTES} bytes")
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
         raise TrustError(f"{file} is not read: it is not UTF-8 text") from None

@@ -215,3 +215,118 @@ def test_trusting_a_file_that_others_may_write_is_refused() -> None:
     with pytest.raises(TrustError):
         trust_project(project)
     assert not config._is_trusted(project)
+
+
+#: What is wrong with a file, and what its one line must say.
+BROKEN = {
+    "unknown key": (b"[run]\nfanuot = 3\n", "did you mean 'run.fanout'? (line 2)"),
+    "unknown section": (b"\n[rum]\nfanout = 3\n", "did you mean 'run'? (line 2)"),
+    "key without a section": (b"fanout = 3\n", "unknown section 'fanout' (line 1)"),
+    "section that is a number": (b"run = 3\n", "write [run] (line 1)"),
+    "text for a number": (b'[run]\nfanout = "many"\n', "a number is needed (line 2)"),
+    "truth for a number": (b"[run]\nfanout = true\n", "a number is needed (line 2)"),
+    "number for a text": (b"[run]\nuser = 3\n", "a text in quotes is needed (line 2)"),
+    "list for a number": (b"[run]\nfanout = [3]\n", "a number is needed (line 2)"),
+    "date for a number": (b"[run]\ntimeout = 2024-01-01\n", "2024-01-01: a number is needed (line 2)"),
+    "too low": (b"[run]\nfanout = 0\n", "at least 1 is needed (line 2)"),
+    "too large": (b"[run]\nfanout = 99999999999999999999\n", "too large"),
+    "no number": (b"[run]\ntimeout = nan\n", "a finite number is needed (line 2)"),
+    "no size": (b'[limits]\nrun_memory = "10 XB"\n', "a number is needed (line 2)"),
+    "no such choice": (b'[ssh]\nhost_keys = "sure"\n', "use ask, refuse, accept-new (line 2)"),
+    "key twice": (b"[run]\nfanout = 3\nfanout = 4\n", "line 3"),
+    "section twice": (b"[run]\nfanout = 3\n[run]\ntimeout = 4\n", "line 3"),
+    "no quotes": (b"[run]\nuser = bob\n", "line 2"),
+    "quote left open": (b'[run]\nuser = "bob\n', "line 2"),
+    "bracket left open": (b"[run\nfanout = 3\n", "line 1"),
+    "too deep": (b"[run]\nuser = " + b"[" * 5000, "deep"),
+    "not text": (b'[run]\nuser = "b\xf6b"\n', "not UTF-8"),
+    "control characters": (b'[run]\n"fan\\u001b[31mout" = 3\n', "unknown setting"),
+    "nodes as a table": (b'[nodes]\nmatch = "n1"\n', "write [[nodes]]"),
+    "nodes without a match": (b'[[nodes]]\nuser = "x"\n', 'needs match = "NODES"'),
+    "unknown key of nodes": (b'[[nodes]]\nmatch = "n1"\nusr = "x"\n', "did you mean 'user'? (line 3)"),
+    "wrong value of nodes": (b'[[nodes]]\nmatch = "n1"\nport = "x"\n', "a number is needed (line 3)"),
+    "groups as a list": (b'[groups.sets]\nweb = ["a"]\n', "table of texts"),
+    "far too large": (b"#" * 5_000_000, "larger than"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_one_clear_line(name: str) -> None:
+    content, wanted = BROKEN[name]
+    file = user_file("")
+    file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    text = str(caught.value)
+    assert wanted in text
+    assert str(file) in text
+    assert "\n" not in text
+    assert len(text) < 400
+
+
+def test_a_link_that_leads_to_itself_is_told(folders: Path) -> None:
+    file = user_file("")
+    file.unlink()
+    file.symlink_to(file)
+    with pytest.raises((SettingsError, OSError)) as caught:
+        load()
+    assert str(file) in str(caught.value)
+
+
+def test_marks_of_other_editors_do_no_harm() -> None:
+    user_file("\ufeff[run]\r\nfanout = 3\r\n")
+    assert load().run.fanout == 3
+
+
+def test_clush_conf_lies_below_everything_else(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = folders / "clush.conf"
+    conf.write_text(
+        "[Main]\nfanout: 7\nconnect_timeout: 3\nssh_user: bob\nmaxrc: yes\nnode_count: no\nverbosity: 0\n"
+        "ssh_options: -oPort=%%h\nfd_max: 3\nnosuchkey: x\nconfdir: $CFGDIR/more\n"
+    )
+    (folders / "more").mkdir()
+    (folders / "more" / "a.conf").write_text("[mode:careful]\nfanout: 1\ncommand_prefix: nice\n")
+    monkeypatch.setenv("CLUSTERDECK_CLUSH_CONF", str(conf))
+    (folders / "system.toml").write_text("[run]\nuser = 'sys'\n")
+    settings = load()
+    assert (settings.run.fanout, settings.run.connect_timeout, settings.run.user) == (7, 3.0, "sys")
+    assert (settings.batch.max_rc, settings.batch.node_count, settings.batch.verbosity) == (True, False, 0)
+    assert settings.ssh.options == "-oPort=%h"
+    assert settings.source("fanout") == str(conf)
+    in_mode = load_settings({"timeout": 9}, {"CLUSTERDECK_RUN_FANOUT": "4"}, mode="careful")
+    assert (in_mode.run.fanout, in_mode.batch.command_prefix, in_mode.run.timeout) == (1, "nice", 9.0)
+    assert in_mode.source("fanout") == f"{folders / 'more' / 'a.conf'}, mode careful"
+    with pytest.raises(SettingsError, match="did you mean 'careful'"):
+        load_settings({}, {}, mode="carful")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[Main\n",
+        "fanout: 3\n",
+        "[Main]\nfanout: x\n",
+        "[Main]\nfanout: 1\nfanout: 2\n",
+        "[Main]\nssh_options: %h\n",
+        "[Main]\nconfdir: 'x\n",
+        "[Main]\ncolor: purple\n",
+        "[Main]\nfanout\n",
+    ],
+)
+def test_a_broken_clush_conf_is_one_clear_line(content: str, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = folders / "clush.conf"
+    conf.write_text(content)
+    monkeypatch.setenv("CLUSTERDECK_CLUSH_CONF", str(conf))
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert str(conf) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_clush_conf_that_others_may_change_is_refused(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = folders / "clush.conf"
+    conf.write_text("[Main]\nssh_path: /tmp/mine\n")
+    conf.chmod(0o666)
+    monkeypatch.setenv("CLUSTERDECK_CLUSH_CONF", str(conf))
+    with pytest.raises(SettingsError, match="not trusted"):
+        load()
