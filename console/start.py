@@ -118,7 +118,9 @@ def _select(session: Session, settings: Settings, nodes: str | None) -> None:
         if nodes is None:
             raise SettingsError(f"groups.default ({expression}): {error}") from None
         raise
-problems: _Problems) -> list[Run]:
+
+
+def _earlier_runs(problems: _Problems) -> list[Run]:
     from .records.archive import archived_runs
 
     try:
