@@ -141,7 +141,8 @@ class FailuresView(LineView):
         else:
             line.add("  ").name(run.names[node], self._name_width, look["title"]).add(" ")
             line.column(clock(run.elapsed(node, run.ended or run.started)), 6, look.quiet, right=True).add("  ")
-            line.add(self._last_words(run, node), look["stderr"])
+            text, role = self._last_words(run, node)
+            line.add(text, look[role])
 
     def _fold(self, reason: Reason, run: RunView) -> str:
         folded = self._folded.get(reason)
@@ -149,16 +150,16 @@ class FailuresView(LineView):
             folded = self._folded[reason] = run.fold(reason.nodes)
         return folded
 
-    def _last_words(self, run: RunView, node: int) -> str:
-        """The newest line on stderr, else the reason, else the newest line at all."""
+    def _last_words(self, run: RunView, node: int) -> tuple[str, str]:
+        """What tells most about a node's end, and its role: stderr's newest line, the reason, the newest line."""
         count = run.line_count(node)
         for output in reversed(run.lines(node, max(0, count - 5), count)):
             if output.stream == "stderr":
-                return output.text
+                return output.text, "stderr"
         reason = told(run.failure_kind(node), run.reason(node), run.names[node])
-        if run.states[node] in (NodeState.UNREACHABLE, NodeState.LOST):
-            return reason or run.last_line(node)
-        return run.last_line(node) or reason
+        if reason and run.states[node] in (NodeState.UNREACHABLE, NodeState.LOST):
+            return reason, "text"
+        return (last, "text") if (last := run.last_line(node)) else (reason, "quiet")
 
     def row_text(self, row: int) -> str:
         return self._told(*self._rows_list[row])
@@ -177,7 +178,7 @@ class FailuresView(LineView):
             return f"{words} ({len(reason.nodes)}): {self._fold(reason, self.run)}"
         if node == MORE:
             return f"{len(reason.nodes) - _FOLDED} more nodes"
-        return f"{self.run.names[node]}: {safe(self._last_words(self.run, node))}"
+        return f"{self.run.names[node]}: {safe(self._last_words(self.run, node)[0])}"
 
     # -- keys
 

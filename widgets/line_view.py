@@ -283,8 +283,12 @@ class LineView(ScrollView, can_focus=True):
 
 
 def lay_over(strip: Strip, style: Style) -> Strip:
-    """The row with another background and weight; the colours of its pieces keep their meaning."""
-    over = Style(bgcolor=style.bgcolor, bold=style.bold, underline=style.underline, reverse=style.reverse)
+    """The row with another background and weight; the colours of its pieces keep their meaning.
+
+    Not where the background comes from turning a row's colours round: every piece would get another one.
+    """
+    colour = style.color if style.reverse else None
+    over = Style(color=colour, bgcolor=style.bgcolor, bold=style.bold, underline=style.underline, reverse=style.reverse)
     pieces = [Segment(text, (own or style) + over) for text, own, _ in strip]
     return Strip(pieces, strip.cell_length)
 

@@ -30,14 +30,14 @@ _LONG = {
     "dns": "no address",
     "unreachable": "host unreachable",
     "connect timeout": "no answer",
-    "banner": "no SSH server's answer",
+    "banner": "no SSH answer",
     "authentication": "login refused",
     "configuration": "not configured",
 }
 #: Kinds whose reason says all of it.
 _SELF_TOLD = {"", "command timeout", "copy", "connection lost"}
-#: Kinds whose reason begins with what kind it is.
-_KIND_FIRST = _SELF_TOLD | {"connect timeout"}
+#: Reasons that begin like this say their kind first.
+_KIND_FIRST = ("no ", "login ", "host key ")
 _LIMIT = re.compile(r"within ([\d.]+ s)\b")
 _ADDRESS = re.compile(r"\[[0-9a-fA-F:]+\](?::\d+)?|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+| port \d+)?\b")
 
@@ -71,7 +71,7 @@ def heading(kind: str, reason: str, name: str) -> str:
 def told(kind: str, reason: str, name: str) -> str:
     """The reason of one node, kind first: `refused: 10.1.0.7:22 refused the connection`."""
     text = without_name(safe(reason), name)
-    if kind in _KIND_FIRST:
+    if kind in _SELF_TOLD or text.startswith(_KIND_FIRST):
         return text
     word = heading(kind, reason, name)
     return f"{word}: {text}" if text else word

@@ -63,7 +63,9 @@ class ProgressLine(PaintedLine):
         self._seen: tuple[object, ...] = ()
         self._slowest: Sequence[int] = ()
         self._slow_at = 0.0
-        self._bytes: tuple[float, int] = (0.0, 0)
+        #: When the bytes of a copy were counted last, and how many there were.
+        self._bytes: tuple[float, int] | None = None
+        #: Bytes per second, evened out; 0 while it is not known.
         self.rate = 0.0
 
     def show(self, run: RunView | None, now: float) -> None:
@@ -73,14 +75,16 @@ class ProgressLine(PaintedLine):
             return
         self._seen = seen
         if run is not self.run:
-            self._slowest, self._bytes, self.rate = (), (now, 0), 0.0
+            self._slowest, self._bytes, self.rate = (), None, 0.0
         self.run = run
         self.now = now
         if run is not None and run.ended is None and now - self._slow_at >= 1.0:
             self._slow_at = now
             self._slowest = slowest(run, now)
             done = run.transferred()[0]
-            self.rate = max(0.0, (done - self._bytes[1]) / max(0.1, now - self._bytes[0]))
+            if self._bytes is not None:
+                rate = max(0.0, (done - self._bytes[1]) / max(0.1, now - self._bytes[0]))
+                self.rate = (self.rate + rate) / 2 if self.rate else rate
             self._bytes = (now, done)
         self.refresh()
 
@@ -99,11 +103,11 @@ class ProgressLine(PaintedLine):
         line.add(f" {clock(elapsed)} ", look.text).add("" if alive else "ended ", look.quiet)
         copied, size = run.transferred()
         if size:
-            rate = f" {quantity(self.rate)}/s" if alive else ""
+            rate = f" {quantity(self.rate)}/s" if alive and self.rate else ""
             line.add(f" {quantity(copied)} of {quantity(size)}{rate} ", look["accent"])
-        left = eta(run, self.now)
+        left = eta(run, self.now) if not size else (size - copied) / self.rate if alive and self.rate else None
         if left is not None:
-            line.add(f" eta {clock(left)} ", look["accent"])
+            line.add(f" eta {clock(left) if left >= 10 else f'{left:.0f}s'} ", look["accent"])
         self._counts(run, line, look)
         if alive and self._slowest and line.left > 20:
             slow = ", ".join(f"{run.names[node]} {clock(run.elapsed(node, self.now))}" for node in self._slowest)
@@ -132,11 +136,12 @@ class ProgressLine(PaintedLine):
 def eta(run: RunView, now: float) -> float | None:
     """Seconds that the rest will take if it goes on like this; None where that would be a guess.
 
-    Meaningful only while nodes still wait for their turn: once all run, the slowest decides, and nobody knows it.
+    Meaningful only while nodes still wait for their turn: once all run, or connect, the slowest decides, and nobody
+    knows it.
     """
     if run.ended is not None:
         return None
-    waiting = run.count(NodeState.PENDING) + run.count(NodeState.CONNECTING)
+    waiting = run.count(NodeState.PENDING)
     done = sum(run.count(state) for state in NodeState if state.finished)
     total = len(run.names)
     if not waiting or done < max(ETA_NODES, total * ETA_SHARE):

@@ -49,20 +49,27 @@ class TabLine(PaintedLine):
         return self._tabs
 
     def paint(self, line: Row, look: Look, row: int) -> None:
-        needed = sum(len(tab.key) + len(tab.name) + len(tab.badge) + 4 for tab in self._tabs)
-        tight = needed > line.left
+        gap, letters = self._fitting(line.left)
         self._places = []
         width = line.left
         for tab in self._tabs:
             here = tab.view == self._current
             self._places.append((width - line.left, tab.view))
             plain = look["cursor"] if here else look.text
-            line.add(" " if tight else "  ", look.text)
+            line.add(" " * gap, look.text)
             line.add(tab.key, plain if here else look["key"])
-            name = tab.name[:4] if tight and not here and needed - line.left > 0 and width < 66 else tab.name
-            line.add(f" {name}", plain)
+            line.add(f" {tab.name if here else tab.name[:letters]}", plain)
             if tab.badge:
-                line.add(f" {tab.badge}", look.state(4) if tab.hot else look.quiet)
+                line.add(f" {tab.badge}", look["failed"] if tab.hot else look.quiet)
+
+    def _fitting(self, width: int) -> tuple[int, int]:
+        """The gap between tabs, and how many letters of the names of those not on show fit."""
+        fixed = sum(len(tab.key) + 1 + (len(tab.badge) + 1 if tab.badge else 0) for tab in self._tabs)
+        for gap, letters in ((2, 99), (1, 99), (1, 6), (1, 5), (1, 4)):
+            names = sum(len(tab.name if tab.view == self._current else tab.name[:letters]) for tab in self._tabs)
+            if fixed + names + gap * len(self._tabs) <= width:
+                return gap, letters
+        return 1, 3
 
     def on_click(self, event: events.Click) -> None:
         for start, view in reversed(self._places):

@@ -236,6 +236,7 @@ def test_no_numbers_no_picture() -> None:
         ("", "n1: no way to 10.0.0.1 port 22", "no way to ADDRESS", "no way to 10.0.0.1 port 22"),
         ("", "", "", ""),
         ("no route", "n1 has no route", "no route", "no route: n1 has no route"),
+        ("authentication", "n1: login as x failed: 1 key", "login refused", "login as x failed: 1 key"),
     ],
 )  # fmt: skip
 def test_the_kind_of_failure_comes_first(kind: str, reason: str, common: str, own: str) -> None:
