@@ -250,7 +250,8 @@ async def test_the_prompt_follows_the_theme() -> None:
 
     def colours() -> set[str]:
         pieces = [piece for strip in deck.strips() for piece in strip if piece.text.startswith("nodes>")]
-        return {str(piece.style.color.triplet.hex) for piece in pieces if piece.style and piece.style.color.triplet}
+        found = [piece.style.color for piece in pieces if piece.style is not None]
+        return {colour.name for colour in found if colour is not None}
 
     async with deck.app.run_test(size=(100, 30)) as pilot:
         await settled(deck, pilot)
