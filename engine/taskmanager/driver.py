@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 #: Longest sleep, seconds: a shared store may have news that got lost with a connection.
 LONGEST_SLEEP = 1.0
+#: Seconds that `close` waits for nodes to remove what was noted there.
+CLEANING = 2.0
 
 
 class SlotDriver:
@@ -118,15 +120,19 @@ class SlotDriver:
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop and end running commands (see SlotPool.close). False when `timeout` seconds were not enough."""
-        if not self._over:
-            self._over = True
-            self.post(self.pool.close)
+        if self._over:
+            return True
+        self._over = True
+        self.post(self.pool.close)
         if self._thread.ident is None:
             self.pool.close()
             return True
         end = time.monotonic() + timeout
         self._thread.join(timeout)
         settled = self._runner.settle(max(0.0, end - time.monotonic()))
+        if settled:
+            self._runner.clean(self.pool.used_nodes())
+            self._runner.settle(min(CLEANING, max(0.0, end - time.monotonic())))
         return settled and not self._thread.is_alive()
 
     # -- the thread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -94,6 +94,9 @@ class Runner(Protocol):
 
     def cancel(self, handle: Any) -> None:
         """End a command and what it started; its `on_done` follows (ABORTED, or the end that this gave it)."""
+
+    def clean(self, nodes: Iterable[str]) -> None:
+        """Begin to remove what `run` left on nodes for `adopt`; `settle` waits for it."""
 
     def settle(self, timeout: float) -> bool:
         """Wait until nothing runs any more; False when `timeout` seconds were not enough."""

@@ -41,7 +41,7 @@ class Node:
 
     __slots__ = (
         "done", "failed", "health", "leaving", "lost", "name", "probing", "reason", "rest", "running", "slots",
-        "strikes", "tags", "trial", "until",
+        "strikes", "tags", "trial", "until", "used",
     )  # fmt: skip
 
     def __init__(self, name: str, count: int, tags: tuple[str, ...]) -> None:
@@ -60,6 +60,8 @@ class Node:
         #: After a rest one job at a time, until one succeeds.
         self.trial = False
         self.probing = False
+        #: Whether a job was ever begun on it.
+        self.used = False
         #: Draining because it was removed: forgotten when its last job ended.
         self.leaving = False
 

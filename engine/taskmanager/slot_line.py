@@ -134,6 +134,10 @@ class SlotLine:
         now = self._clock()
         return [node.view(now) for node in self._nodes.values()]
 
+    def used_nodes(self) -> list[str]:
+        """Nodes that can be reached and on which jobs were run: they have notes of us."""
+        return [node.name for node in self._nodes.values() if node.used and node.health is not NodeHealth.DOWN]
+
     @property
     def slots(self) -> int:
         """Slots of nodes that are up."""
@@ -183,7 +187,8 @@ class SlotLine:
     def _forget_if_empty(self, node: Node) -> None:
         if node.leaving and not any(slot.job for slot in node.slots):
             self._sign_off(node)
-            self._nodes.pop(node.name, None)
+            if self._nodes.pop(node.name, None) is not None and node.used:
+                self._runner.clean([node.name])
 
     # -- handing out
 
@@ -279,6 +284,7 @@ class SlotLine:
         job.started, job.clock = time.time(), self._clock()
         slot.job, slot.free = job, False
         node.running += 1
+        node.used = True
         self._jobs[task_id] = slot
         self._limits.add(job)
         self._tell(job, JobState.RUNNING, CommandEnd(NodeState.RUNNING), final=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ClusterShell.NodeSet import NodeSet
@@ -21,6 +21,8 @@ from .jobs import OUTPUT_LIMIT, CommandEnd
 
 #: Seconds that ending a command on its node may take before only the channel is closed.
 ENDING_LIMIT = 10.0
+#: Seconds that a node has to remove its notes.
+CLEANING_LIMIT = 3.0
 
 
 class _NoResults(Results):
@@ -173,11 +175,10 @@ class TaskRunner:
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, timeout)
 
-    def clean(self, nodes: str) -> None:
-        """Remove this pool's notes from nodes; nobody waits for it."""
-        command = markers.cleaning(self._pool)
-        worker = self._make(nodes, command, None)
-        self._task.engine.submit(lambda: self._begin(worker, None))
+    def clean(self, nodes: Iterable[str]) -> None:
+        """See Runner. A node that does not answer in time keeps its notes."""
+        for node in nodes:
+            self._launch(node, markers.cleaning(self._pool), lambda _end: None, None, timeout=CLEANING_LIMIT)
 
     def lost(self, reason: str = "the engine ended") -> None:
         """The Task will tell no more ends: end everything as LOST."""
@@ -195,11 +196,10 @@ class TaskRunner:
         worker._fanout = FANOUT_UNLIMITED
         return worker
 
-    def _begin(self, worker: Any, collector: _Collector | None) -> None:
+    def _begin(self, worker: Any, collector: _Collector) -> None:
         try:
             worker._set_task(self._quiet)
             worker._schedule()
             write_or_leave(worker)
         except Exception as error:
-            if collector is not None:
-                collector.finish(NodeState.FAILED, None, f"{type(error).__name__}: {error}")
+            collector.finish(NodeState.FAILED, None, f"{type(error).__name__}: {error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psutil
@@ -36,6 +36,7 @@ class World:
         self.now = 1000.0
         self.calls: list[Call] = []
         self.questions: list[Call] = []
+        self.cleaned: list[str] = []
         self.events: list[JobEvent] = []
         self._soon: deque[Callable[[], None]] = deque()
         self.manager = TaskManager()
@@ -64,6 +65,9 @@ class World:
 
     def cancel(self, handle: Call) -> None:
         handle.cancelled = True
+
+    def clean(self, nodes: Iterable[str]) -> None:
+        self.cleaned += nodes
 
     def settle(self, timeout: float = 0.0) -> bool:
         while self._soon:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class AnsweringRunner:
 
     def cancel(self, handle: Any) -> None:
         handle(CommandEnd(NodeState.ABORTED))
+
+    def clean(self, nodes: Iterable[str]) -> None: ...
 
     def settle(self, timeout: float) -> bool:
         return True
