@@ -38,6 +38,9 @@ class EventHandler:
     def ev_close(self, worker: Any, timedout: bool) -> None:
         """Called once, when the whole worker is done; `timedout`: at least one node timed out."""
 
+    def ev_error(self, worker: Any) -> None:
+        """Called for each line on stderr (deprecated; only beside an `ev_read` of one argument, or without any)."""
+
     def ev_port_start(self, port: Any) -> None:
         """Called once, when the loop takes up a port."""
 

@@ -216,9 +216,9 @@ class MsgTree:
 
     # -- forgetting
 
-    def remove(self, match: Match) -> None:
-        """Forget the keys for which `match` is true."""
-        gone = {key for key in self._settle() if match(key)}
+    def remove(self, match: Match | None = None) -> None:
+        """Forget the keys for which `match` is true, by default all."""
+        gone = {key for key in self._settle() if match is None or match(key)}
         for key in gone:
             del self._places[key]
         if gone and self.mode == MODE_TRACE:

@@ -10,28 +10,49 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar, cast
 
+from ClusterShell.NodeSet import NodeSet
+
 from .defaults import DEFAULTS
 from .errors import (
     AlreadyRunningError,
     EngineAbortException,
+    EngineAlreadyRunningError,
+    EngineClientError,
     EngineTimeoutException,
     TaskError,
     TaskException,
     TaskMsgTreeError,
     TimeoutError,  # noqa: A004  (the name is part of the interface)
 )
+from .events import EventHandler
+from .fanout import FANOUT_UNLIMITED
+from .gather import MsgTree
 from .lifecycle import RunState
 from .loop import Engine
+from .ports import EnginePort
 from .registry import REGISTRY, thread_of
 from .results import Results
 from .taskresults import TaskResults
 from .tasksettings import TaskSettings
 from .tasksubmission import TaskSubmission
+from .timers import EngineTimer
 from .workers.base import Worker
 from .workers.popen import WorkerPopen
 
+#: What scripts get of ClusterShell's module Task by a star import, and use.
 __all__ = [
+    "DEFAULTS",
+    "FANOUT_UNLIMITED",
     "AlreadyRunningError",
+    "EngineAbortException",
+    "EngineAlreadyRunningError",
+    "EngineClientError",
+    "EnginePort",
+    "EngineTimeoutException",
+    "EngineTimer",
+    "EventHandler",
+    "MsgTree",
+    "NodeSet",
     "Task",
     "TaskError",
     "TaskException",
@@ -296,14 +317,17 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
     @property
     def excepthook(self) -> ExceptHook:
         """What is called with (type, value, traceback) when an exception ends the Task's own thread."""
-        return self._print_exception if self._excepthook is None else self._excepthook
+        return self.default_excepthook if self._excepthook is None else self._excepthook
 
     @excepthook.setter
     def excepthook(self, hook: ExceptHook) -> None:
         self._excepthook = hook
 
-    def _print_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        lines = traceback.format_exception(kind, error, trace)
+    def default_excepthook(
+        self, exc_type: type[BaseException], exc_value: BaseException, tb: TracebackType | None
+    ) -> None:
+        """What `excepthook` is unless it is set: a heading and the traceback on stderr; hooks may call it, too."""
+        lines = traceback.format_exception(exc_type, exc_value, tb)
         sys.stderr.write(f"Exception in {self.thread.name} (clusterdeck Task):\n{''.join(lines)}")
 
 

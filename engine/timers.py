@@ -29,7 +29,20 @@ class EngineTimer:
     drift; after a stall it catches up, one call per turn of the loop.
     """
 
-    __slots__ = ("_deadline", "_due", "_host", "_rearmed", "_valid", "autoclose", "eh", "fire_delay", "interval")
+    # Scripts hang values of their own on their timers, so there is room for them, taken only where it is used.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_deadline",
+        "_due",
+        "_host",
+        "_rearmed",
+        "_valid",
+        "autoclose",
+        "eh",
+        "fire_delay",
+        "interval",
+    )
 
     def __init__(
         self, fire_delay: float, interval: float = -1.0, autoclose: bool = False, handler: Any | None = None
