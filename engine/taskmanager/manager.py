@@ -124,7 +124,10 @@ class TaskManager(OriginalNames):
         requester: str | None = None,
         options: TaskOptions = DEFAULT_OPTIONS,
     ) -> list[str]:
-        """Several requests with one tag, all or none; QueueFull at once when there is no room for all."""
+        """Several requests with one tag, all or none; QueueFull at once when there is no room for all.
+
+        In Redis more than 10,000 go in steps of so many: if the server goes in the middle, the first ones stay.
+        """
         check_name(tag, "tag")
         payloads = [self._store.dumps(each) for each in parameters]
         return self._admitted(lambda: self._store.add_many(tag, payloads, _requester(None, requester), options))

@@ -248,6 +248,15 @@ def test_bounded_queue(make_manager: Any, background: Any) -> None:
     assert task_id.startswith("t_")
 
 
+def test_many_requests_are_all_in_or_none(make_manager: Any) -> None:
+    manager = make_manager(limit=3000)
+    assert manager.add_task_requests("t", range(2500)) == ids(2500)
+    with pytest.raises(QueueFull):
+        manager.add_task_requests("t", range(501))
+    assert manager.number_of_tasks() == ({"t": 2500}, {}, {})
+    assert [manager.get_any_task(timeout=1)[2] for _ in range(3)] == [0, 1, 2]
+
+
 def test_blocked_calls_end_when_something_comes(manager: TaskManager, background: Any) -> None:
     taker = background(manager.get_any_task)
     by_tag = background(manager.get_task_with_tag, "b")

@@ -114,7 +114,7 @@ class Store(Protocol):
         """Put a task at the end; its id. QueueFull when the queue is bounded and full."""
 
     def add_many(self, tag: str, payloads: Iterable[Any], requester: str | None, options: TaskOptions) -> list[str]:
-        """The same for several, at one cost; all or none."""
+        """The same for several, at one cost; all or none (Redis: of each 10,000, see there)."""
 
     def take(
         self,
