@@ -22,7 +22,7 @@ from .remote_files import RemoteFiles
 
 WORKERS = ("paramiko", "ssh", "exec", "pdsh", "rsh")
 _RESULTS = {
-    "ok": "ended well in the last run",
+    "ok": "ended well",
     "failed": "returned another code than 0",
     "timeout": "timed out",
     "unreachable": "could not be reached",
@@ -284,8 +284,8 @@ def _words(token: Token, sources: Sources) -> Iterator[Candidate]:
 
 
 def _conditions(token: Token, _sources: Sources) -> Iterator[Candidate]:
-    yield from _plain(((f"@{word}", f"a node {text}") for word, text in _RESULTS.items()), token)
-    yield from _plain(((f"{word}>=", f"count of nodes: {text}") for word, text in _RESULTS.items()), token)
+    yield from _plain(((f"@{word}", f"some nodes {text}") for word, text in _RESULTS.items()), token)
+    yield from _plain(((f"{word}>=", f"how many nodes {text}") for word, text in _RESULTS.items()), token)
     others = (("groups==", "different answers"), ("nodes>=", "nodes of the run"), ("out:/", "a line of the output"))
     yield from _plain(iter(others), token)
 

@@ -34,7 +34,7 @@ class Stopper:
             if self.stop(run.id):
                 return True
         self._session.abort()
-        self._say(f"still stopping {len(running)} runs: {', '.join(f'#{run.id}' for run in running[:10])}")
+        self._say(f"still stopping {', '.join(f'#{run.id}' for run in running[:10])}")
         return True
 
     def stop(self, number: int) -> bool:

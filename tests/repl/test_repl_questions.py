@@ -10,11 +10,26 @@ from pathlib import Path
 
 import pytest
 
+from clusterdeck.tests.support.hostile_ssh import HostileServer
 from clusterdeck.tests.support.sshd import Sshd
+from clusterdeck.tests.support.sshd_accounts import ACCOUNTS, sshd_with_accounts, why_not
 from clusterdeck.tests.support.terminal import PtyRecorder
 from clusterdeck.tests.support.tmux import Tmux
 
 KEYS = "^C stop run"
+
+RIGHT = "canary-0815-pw"
+
+
+def _command(tmp_path: Path, config: Path, known: Path, *more: str) -> tuple[list[str], dict[str, str]]:
+    """A REPL on three nodes of a server, with folders of its own."""
+    moved = {f"CLUSTERDECK_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "STATE", "CACHE")}
+    command = [sys.executable, "-m", "clusterdeck", "repl", "-w", "node[1-3]", "-O", f"ssh.config={config}"]
+    return [*command, "-O", f"ssh.known_hosts={known}", "-O", "ssh.agent=false", *more], moved
+
+
+def _kept(folder: Path, secret: str) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
 
 
 @pytest.fixture
@@ -81,9 +96,7 @@ def test_a_passphrase_is_asked_and_ends_up_nowhere(sshd: Sshd, tmp_path: Path) -
     config = tmp_path / "ssh_config"
     text = sshd.config.read_text().replace(str(sshd.key), str(key))
     config.write_text(text.replace("BatchMode yes", "BatchMode no"))
-    moved = {f"CLUSTERDECK_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "STATE", "CACHE")}
-    command = [sys.executable, "-m", "clusterdeck", "repl", "-w", "node[1-3]", "-O", f"ssh.config={config}"]
-    command += ["-O", f"ssh.known_hosts={sshd.known_hosts}", "-O", "ssh.agent=false"]
+    command, moved = _command(tmp_path, config, sshd.known_hosts)
     with PtyRecorder(command, columns=140, rows=40, environment=moved, cwd=tmp_path) as repl:
         end = repl.wait_for(b"(3)")
         repl.send(b"echo reached\r")
@@ -99,6 +112,64 @@ def test_a_passphrase_is_asked_and_ends_up_nowhere(sshd: Sshd, tmp_path: Path) -
         assert repl.wait() == 0
         shown = repl.data
     assert canary.encode() not in shown
-    kept = [path for path in tmp_path.rglob("*") if path.is_file() and canary.encode() in path.read_bytes()]
-    assert kept == []
+    assert _kept(tmp_path, canary) == []
     assert "echo reached" in (tmp_path / "state" / "history").read_text()
+
+
+@pytest.mark.parametrize("methods", ["password", "keyboard-interactive"])
+def test_a_password_is_asked_once_for_all_nodes(tmp_path: Path, methods: str) -> None:
+    server = HostileServer(methods=methods, password=RIGHT, prompts=(("Code: ", False),), answers=[RIGHT])
+    known, config = tmp_path / "known", tmp_path / "ssh_config"
+    known.write_text(server.known_hosts)
+    config.write_text(
+        f"Host *\n HostName 127.0.0.1\n Port {server.port}\n User operator\n UserKnownHostsFile {known}\n"
+        " IdentityFile none\n IdentityAgent none\n"
+    )
+    command, moved = _command(tmp_path, config, known)
+    try:
+        with PtyRecorder(command, columns=140, rows=40, environment=moved, cwd=tmp_path) as repl:
+            end = repl.wait_for(b"(3)")
+            repl.send(b"echo reached\r")
+            end = repl.wait_for(b"(not shown)", start=end)
+            repl.send(b"wrong\r")
+            end = repl.wait_for(b"unreachable 3", start=end)
+            repl.send(b"echo reached\r")
+            end = repl.wait_for(b"(not shown)", start=end)
+            repl.send(RIGHT.encode() + b"\r")
+            end = repl.wait_for(b"ok 3", start=end)
+            repl.send(b"echo again\r")
+            end = repl.wait_for(b"ok 3", start=end)
+            repl.send(b":quit\r")
+            assert repl.wait() == 0
+            shown = repl.data
+    finally:
+        server.stop()
+    assert shown.count(b"  operator  node[1-3]") == 2, (
+        "one question for all three nodes, and one after the wrong answer"
+    )
+    assert RIGHT.encode() not in shown
+    assert b"wrong\r" not in shown
+    assert _kept(tmp_path, RIGHT) == []
+    wrong = [attempt for attempt in server.attempts if attempt[-1] == "wrong"]
+    assert len(wrong) == 1, "a wrong password is tried on one node only"
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_sudo_asks_once_for_all_nodes(tmp_path: Path) -> None:
+    password = ACCOUNTS["operator"][1]
+    (tmp_path / "server").mkdir()
+    with sshd_with_accounts(tmp_path / "server") as server:
+        command, moved = _command(tmp_path, server.config, server.known_hosts)
+        with PtyRecorder(command, columns=140, rows=40, environment=moved, cwd=tmp_path) as repl:
+            end = repl.wait_for(b"(3)")
+            repl.send(b":shell --sudo -- id -un\r")
+            end = repl.wait_for(b"(not shown)", start=end)
+            repl.send(password.encode() + b"\r")
+            end = repl.wait_for(b"ok 3", start=end)
+            repl.send(b":quit\r")
+            assert repl.wait() == 0
+            shown = repl.data
+    assert b"node2: root" in re.sub(rb"\x1b\[[0-9;]*m", b"", shown)
+    assert shown.count(b"node[1-3]\r\n") == 1, shown
+    assert password.encode() not in shown
+    assert _kept(tmp_path / "state", password) == []

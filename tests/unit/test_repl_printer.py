@@ -180,6 +180,6 @@ def test_ctrl_c_stops_the_newest_run_first_and_then_all() -> None:
     stopper = Stopper(session, said.append)  # type: ignore[arg-type]
     assert [stopper.stop_run() for _ in range(3)] == [True, True, True]
     assert session.aborted == [2, 1, None]
-    assert said == ["stopping #2 cmd 2", "stopping #1 cmd 1", "still stopping 2 runs: #1, #2"]
+    assert said == ["stopping #2 cmd 2", "stopping #1 cmd 1", "still stopping #1, #2"]
     session.running = []
     assert not stopper.stop_run()
