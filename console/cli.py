@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
 import sys
@@ -35,6 +36,8 @@ def script() -> NoReturn:
     that still waits for a terminal's input cannot hold up the end.
     """
     code = 1
+    _fill_streams()
+    threading.excepthook = _thread_died
     try:
         code = main()
     except SystemExit as leaving:
@@ -42,8 +45,8 @@ def script() -> NoReturn:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:
-        code = code or 1
+    except OSError as error:
+        code = code or _not_written(error)
     if threading.active_count() > 1:
         # Somebody's thread still works: let the interpreter wait for it as usual.
         sys.exit(code)
@@ -53,6 +56,28 @@ def script() -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """The `clusterdeck` command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError as error:
+        return _not_written(error)
+    except Exception as error:
+        from .settings.settings import SettingsError
+
+        if isinstance(error, SettingsError):
+            return _fail(str(error), 6)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            return _not_written(error)
+        if os.environ.get("CLUSTERDECK_DEBUG"):
+            raise
+        from .crash import tell_crash
+
+        tell_crash(error, words)
+        return 1
+
+
+def _dispatch(words: list[str]) -> int:
     if words[:1] == ["demo"]:  # reads its own words, `--` and what follows it included
         from .demo import main as demo_main
 
@@ -63,21 +88,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         return worker_main(words[1:])
     arguments = make_parser(only=words[0] if words else "").parse_args(words)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
-    from .settings.settings import SettingsError
+    return handler(arguments)
 
-    try:
-        return handler(arguments)
-    except SettingsError as error:
-        return _fail(str(error), 6)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
-    except Exception as error:
-        if os.environ.get("CLUSTERDECK_DEBUG"):
-            raise
+
+def _fill_streams() -> None:
+    """Open what we were started without, on /dev/null: a file of ours would get its number, and be taken for it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _not_written(error: OSError) -> int:
+    """Nobody reads our output any more (`| head`), which is no mistake, or the disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered would fail again
+    return 1 if isinstance(error, BrokenPipeError) else _fail(error.strerror or str(error), 1)
+
+
+def _thread_died(about: threading.ExceptHookArgs) -> None:
+    """No traceback on somebody's screen, from a thread neither."""
+    if about.exc_value is not None and not isinstance(about.exc_value, SystemExit):
         from .crash import tell_crash
 
-        tell_crash(error, words)
-        return 1
+        tell_crash(about.exc_value, sys.argv[1:])
 
 
 def _fail(text: str, code: int) -> int:

@@ -224,3 +224,75 @@ def test_settings_can_be_written_and_explained(environment: dict[str, str], tmp_
     told = run(["config", "explain", "fanout"], {**environment, "CLUSTERDECK_RUN_FANOUT": "9"})
     assert "run.fanout = 9" in told.stdout
     assert "environment CLUSTERDECK_RUN_FANOUT" in told.stdout
+
+
+@pytest.mark.parametrize(
+    "words", ["config show", "help", "doctor", "run -R exec -w n1 echo x", "run -R exec -w n1 --json echo"]
+)
+def test_nobody_reads_or_the_disk_is_full(words: str, environment: dict[str, str]) -> None:
+    program = f"{sys.executable} -m clusterdeck {words}"
+    for script, codes in (
+        # The reader has gone before anything is written.
+        (f"exec 3> >(true); wait $!; {program} >&3; echo $? >&2", {"1"}),
+        (f"{program} > /dev/full; echo $? >&2", {"1"}),
+        (f"{program} >&-; echo $? >&2", {"0", "1"}),  # 1: the doctor has found something
+    ):
+        done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+        *told, code = done.stderr.splitlines()
+        assert code in codes, done.stderr
+        assert not any("mistake" in line or "Traceback" in line for line in told), done.stderr
+
+
+def test_closed_streams_are_no_mistake(environment: dict[str, str]) -> None:
+    script = f"{sys.executable} -m clusterdeck run -R exec -w n1 'echo x; echo y >&2' {{}}; echo $?"
+    for closed, wanted in (("<&-", "n1: x\n0\n"), ("2>&-", "n1: x\n0\n"), ("<&- >&- 2>&-", "0\n")):
+        done = subprocess.run(
+            ["bash", "-c", script.format(closed)], env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.stdout == wanted, done.stderr
+
+
+def test_a_crash_is_a_report_and_no_traceback(environment: dict[str, str], tmp_path: Path) -> None:
+    code = (
+        "import sys, threading\n"
+        "import clusterdeck.console.settings.config as config\n"
+        "config.load_settings = lambda *a, **k: 1 / 0\n"
+        "from clusterdeck.console.cli import script\n"
+        "sys.argv = ['clusterdeck', 'run', '-w', 'n1', 'mysql --password=tiger']\n"
+        "script()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    (report,) = (tmp_path / "state" / "crashes").glob("*.txt")
+    assert "tiger" not in report.read_text()
+    assert report.stat().st_mode & 0o777 == 0o600
+    doctor = run(["doctor"], environment)
+    assert str(report) in doctor.stdout
+    assert "ZeroDivisionError" in doctor.stdout
+
+
+def test_a_shell_reads_what_comes_where_no_command_is_given(environment: dict[str, str], sshd: Sshd) -> None:
+    script = f"printf 'echo one; X=2\\necho $X\\n' | {sys.executable} -m clusterdeck run -O ssh.config={sshd.config}"
+    done = subprocess.run(
+        ["bash", "-c", f"{script} -w 'node[1-2]' -b"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout.splitlines()[-2:]) == (0, ["one", "2"]), done.stderr
+
+
+def test_large_input_takes_little_memory(environment: dict[str, str], sshd: Sshd) -> None:
+    size = 60_000_000
+    for words in (["-R", "exec", "-w", "n[1-4]", "-f", "2"], ["-O", f"ssh.config={sshd.config}", "-w", "node[1-2]"]):
+        source = subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE)
+        code = "import resource, sys; from clusterdeck.console.cli import main; main(sys.argv[1:]); " + (
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, "run", *words, "-bN", "wc -c"],
+            env=environment, stdin=source.stdout, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert source.wait() == 0
+        counted, kilobytes = done.stdout.split()
+        assert int(counted) == size, done.stderr
+        assert int(kilobytes) < 80 * 1024

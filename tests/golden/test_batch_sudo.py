@@ -1,4 +1,4 @@
-"""`clusterdeck run --sudo` and run modes with a password: asked on the terminal once, never shown, or a clear refusal."""
+"""`clusterdeck run --sudo`, and run modes with a password: asked on the terminal once, or a clear refusal."""
 
 from __future__ import annotations
 
