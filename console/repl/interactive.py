@@ -73,6 +73,7 @@ class Interactive(Repl):
                 self._loop()
         finally:
             self.pump.stop()
+            self.terminal.restore()
         return self.front_end.code or ExitCode.OK
 
     def _loop(self) -> None:

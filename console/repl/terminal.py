@@ -158,6 +158,18 @@ class Terminal:
         if session is not None:
             session.app.invalidate()
 
+    def restore(self) -> None:
+        """Put back what a prompt had changed when a signal ended it at some moment; harmless where it did itself."""
+        output = self.output
+        if output is not None:
+            with suppress(OSError):  # the terminal may have gone
+                output.disable_bracketed_paste()
+                output.reset_attributes()
+                output.enable_autowrap()
+                output.reset_cursor_key_mode()
+                output.show_cursor()
+                output.flush()
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Nothing is written meanwhile (an editor has the terminal); writers wait."""
