@@ -197,7 +197,8 @@ def main(words: list[str]) -> int:
         f"{sum(tally.states.values())} commands ({', '.join(f'{k} {v}' for k, v in tally.states.items() if v)}), "
         f"{tally.killed} connections killed, memory {tally.window(0.2, 0.4) / 2**20:.0f} -> "
         f"{tally.window(0.8, 1.0) / 2**20:.0f} MiB ({tally.drift:+.1%}), "
-        f"run median {statistics.median(tally.seconds):.2f} s, {tally.late} longer than {PERIOD:g} s, 0 deadlocks, load {os.getloadavg()[0]:.1f}"
+        f"run median {statistics.median(tally.seconds):.2f} s, {tally.late} longer than {PERIOD:g} s, "
+        f"0 deadlocks, load {os.getloadavg()[0]:.1f}"
     )
     for text in wrong:
         _say(f"  {text}")
