@@ -16,6 +16,7 @@ need pdsh pdsh
 need sudo sudo
 need tmux tmux
 need redis-server redis-server
+need parallel parallel
 need git git
 
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
