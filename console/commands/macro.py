@@ -46,7 +46,8 @@ def record(context: Context, command: Command) -> Outcome:
     if os.path.lexists(file):
         message = f"there is a macro {name} already"
         raise CommandError(message, f"another name, or remove {file}", code=ExitCode.USAGE, argument="name")
-    recorder.start(name, file)
+    selection = context.selection
+    recorder.start(name, file, f"{selection.folded} ({len(selection)})" if selection else "")
     return context.tell(f"recording {name}: every line that works is kept; :stop ends it")
 
 
@@ -55,8 +56,13 @@ def stop(context: Context, _command: Command) -> Outcome:
     recorder = context.recorder
     if not recorder.active:
         raise CommandError("nothing is being recorded", ":record NAME begins", code=ExitCode.USAGE)
+
+    def is_bad(number: int) -> bool:
+        run = context.session.runs.get(number)
+        return run is not None and len(run.bad_nodes()) > 0
+
     try:
-        file, count, secrets = recorder.stop()
+        file, count, secrets = recorder.stop(is_bad)
     except OSError as error:
         raise CommandError(sanitize_text(f"cannot write {recorder.file}: {error.strerror or error}")) from error
     text = f"{file}: {count} line{'s' * (count != 1)}"

@@ -65,7 +65,7 @@ class Interpreter:
             text = sanitize_text(f":{command.spec.word}: internal error: {type(error).__name__}: {error}{where}")
             self.front_end.show(Document.of(text, level="error"))
             return Outcome(ExitCode.ERROR)
-        self.recorder.note(command)
+        self.recorder.note(command, outcome.runs)
         return outcome
 
     def perform(self, command: Command) -> Outcome:

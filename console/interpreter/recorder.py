@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,8 @@ _LEFT_OUT = frozenset(
     {"macro.record", "macro.stop", "session.quit", "help.show", "macro.list", "macro.edit", "run.edit"}
 )
 
+_GO_ON = ":on-failure continue"
+
 
 @dataclass
 class Recorder:
@@ -24,18 +27,22 @@ class Recorder:
     file: Path | None = None
     lines: list[str] = field(default_factory=list)
     secrets: int = 0
+    nodes: str = ""
+    #: Runs that a line began, and the number of lines up to it.
+    runs: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def active(self) -> bool:
         """Whether lines are being recorded."""
         return self.file is not None
 
-    def start(self, name: str, file: Path) -> None:
-        """Begin a recording."""
-        self.name, self.file, self.lines, self.secrets = name, file, [], 0
+    def start(self, name: str, file: Path, nodes: str = "") -> None:
+        """Begin a recording. nodes: what is selected, for the macro's first line."""
+        self.nodes = nodes
+        self.name, self.file, self.lines, self.secrets, self.runs = name, file, [], 0, []
 
-    def note(self, command: Command) -> None:
-        """A command was done; keep its line if a recording is under way."""
+    def note(self, command: Command, runs: Sequence[int] = ()) -> None:
+        """A command was done and began these runs; keep its line if a recording is under way."""
         if not self.active or command.spec.id in _LEFT_OUT:
             return
         if command.spec.id == "session.note" and not command.get("text"):
@@ -45,13 +52,19 @@ class Recorder:
             self.secrets += 1
             text = f"{text[:start]}{{secret{self.secrets}}}{text[end:]}"
         self.lines.append(text)
+        self.runs += [(run, len(self.lines)) for run in runs]
 
-    def stop(self) -> tuple[Path, int, int]:
+    def stop(self, is_bad: Callable[[int], bool]) -> tuple[Path, int, int]:
         """End the recording and write the macro (mode 0600); gives the file, its lines and how many secrets were
-        left out. Raises OSError; then the recording goes on."""
+        left out. is_bad: whether a run did not end well. Raises OSError; then the recording goes on.
+
+        Where the operator went on after a run that had failed somewhere, the macro does, too.
+        """
         assert self.file is not None
-        head = [f"# {self.name}: recorded in clusterdeck"]
+        head = [f"# {self.name}: recorded in clusterdeck" + (f" on {self.nodes}" if self.nodes else "")]
         head += [f":param secret{number}" for number in range(1, self.secrets + 1)]
+        if any(line < len(self.lines) and is_bad(run) for run, line in self.runs):
+            head += ["# Not all went well while this was recorded, and more was typed all the same.", _GO_ON]
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(self.file, flags, 0o600), "w", encoding="utf-8") as stream:
@@ -59,10 +72,6 @@ class Recorder:
         found = self.file, len(self.lines), self.secrets
         self.file = None
         return found
-
-    def cancel(self) -> None:
-        """Forget the recording."""
-        self.file = None
 
 
 def _in_file(command: Command) -> str:

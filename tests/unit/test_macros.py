@@ -401,6 +401,26 @@ def test_recording(deck: Deck) -> None:
     assert [command for command, _ in deck.ran] == ["uptime", "mysql --password=lion -e 'select 1'", "a\nb"]
 
 
+def test_a_recording_goes_on_where_the_operator_did(deck: Deck) -> None:
+    deck.session.answer = lambda command, node: Answered(rc=1 if command == "check" and node == "web2" else 0)
+    deck.line("@web")
+    deck.line(":record mine")
+    for line in ("check", "@failed repair", "check"):
+        deck.line(line)
+    deck.line(":stop")
+    lines = (deck.own / "mine.deck").read_text().splitlines()
+    assert lines[0] == "# mine: recorded in clusterdeck on web[1-4] (4)"
+    assert lines[2:] == [":on-failure continue", "check", "@failed repair", "check"]
+    played = list(deck.ran)
+    deck.session.calls.clear()
+    deck.line(":play mine")
+    assert deck.ran == played
+    deck.line(":record last")
+    deck.line("check")
+    deck.line(":stop")
+    assert ":on-failure" not in (deck.own / "last.deck").read_text(), "nothing was typed after the failure"
+
+
 def test_recordings_do_not_overwrite(deck: Deck) -> None:
     deck.write("uptime", "mine")
     assert "already" in deck.line(":record mine", ExitCode.USAGE)
