@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from ClusterShell.NodeSet import NodeSet
 
 from ..client import EngineClient
-from ..errors import WorkerBadArgumentError, WorkerError
+from ..errors import WorkerError
 from ..names import NameRefusedError, check_node
 from ..states import Failure, FailureKind, NodeEnd, NodeState
-from .distant import DistantWorker
+from .pernode import PerNodeWorker
 from .process import ProcessClient
 
 __all__ = ["WORKER_CLASS", "CopyClient", "ExecClient", "ExecWorker", "WorkerError"]
@@ -151,40 +150,16 @@ class CopyClient(ExecClient):
         return [*command, *([dest, source] if self.reverse else [source, dest])], None
 
 
-class ExecWorker(DistantWorker):
-    """Runs a local command, or a local copy, once per node.
+class ExecWorker(PerNodeWorker):
+    """Runs a local command, or a local copy, once per node; arguments and errors as PerNodeWorker.
 
-    nodes: str or NodeSet; none: nothing happens. handler: see EventHandler. timeout: seconds from the start of each
-    command. Keywords: command, or source and dest; stderr (keep it apart), autoclose, preserve, reverse (copies).
-    Raises ValueError if there is neither a command nor a source.
+    In the command, source and dest, %h and %host are the node, %n and %rank its index among the nodes from 0, %% is a
+    percent sign. %hosts in the command: one process for all nodes, and %hosts is their folded node set. Any other % is
+    a WorkerError when the command starts.
     """
 
     SHELL_CLASS: type[ExecClient] = ExecClient
     COPY_CLASS: type[CopyClient] = CopyClient
-
-    def __init__(self, nodes: Any, handler: Any | None = None, timeout: float | None = None, **kwargs: Any) -> None:
-        super().__init__(handler)
-        self.nodes = NodeSet(nodes)
-        self.timeout = timeout
-        self.command: str | None = kwargs.get("command")
-        self.source: str | None = kwargs.get("source")
-        self.dest: str | None = kwargs.get("dest")
-        self.stderr = bool(kwargs.get("stderr", False))
-        self.autoclose = bool(kwargs.get("autoclose", False))
-        self.preserve = bool(kwargs.get("preserve", False))
-        self.reverse = bool(kwargs.get("reverse", False))
-        if self.command is None and self.source is None:
-            raise WorkerBadArgumentError(f"{type(self).__name__} for {self.nodes} needs a command or a source")
-        if self.command is None:
-            self._check_copy()
-        self._made = list(self._make_all())
-
-    def _check_copy(self) -> None:
-        """Raise ValueError if the copy cannot be done as asked."""
-        if self.dest is None:
-            raise WorkerBadArgumentError(f"copy of {self.source!r} needs a destination")
-        if self.reverse and not os.path.isdir(self.dest):
-            raise WorkerBadArgumentError(f"reverse copy of {self.source!r}: {self.dest!r} is not an existing directory")
 
     def _for_all_nodes(self) -> bool:
         """Whether one process serves all nodes."""
@@ -218,32 +193,6 @@ class ExecWorker(DistantWorker):
             self.preserve,
             self.reverse,
         )
-
-    def make_clients(self) -> Iterable[EngineClient]:
-        """See Worker."""
-        made, self._made = self._made, []
-        return made
-
-    def _all(self) -> list[EngineClient]:
-        return [*self._made, *self._clients]
-
-    def write(self, buf: bytes, sname: str | None = None) -> None:
-        """Write bytes to the input of every command; kept until its start, dropped after its end."""
-
-        def write() -> None:
-            for client in self._all():
-                client.write(buf, sname)
-
-        self._in_task(write)
-
-    def set_write_eof(self, sname: str | None = None) -> None:
-        """Close the input of every command when all is written."""
-
-        def set_write_eof() -> None:
-            for client in self._all():
-                client.set_write_eof(sname)
-
-        self._in_task(set_write_eof)
 
 
 WORKER_CLASS = ExecWorker

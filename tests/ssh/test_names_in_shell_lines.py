@@ -113,9 +113,8 @@ def test_node_names_through_the_worker(ssh_task: Task, tmp_path: Path, elsewhere
     config.write_text(LINE)
     ssh_task.set_info("ssh_config", str(config))
     ssh_task.set_info("connect_timeout", 2)
-    worker = WorkerParamiko("node1", recorder, command="true")
-    worker.nodes = NodeSet.fromlist([n for n in HOSTILE if set(n).isdisjoint("[]{},*?! \t\n@&^")], RESOLVER_NOGROUP)
-    ssh_task.schedule(worker)
+    nodes = NodeSet.fromlist([n for n in HOSTILE if set(n).isdisjoint("[]{},*?! \t\n@&^")], RESOLVER_NOGROUP)
+    ssh_task.schedule(WorkerParamiko(nodes, recorder, command="true"))
     ssh_task.resume()
     assert len(recorder.ends) > 30
     assert {recorder.kind(node) for node in recorder.ends} == {FailureKind.CONFIGURATION}

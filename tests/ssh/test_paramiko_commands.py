@@ -204,9 +204,8 @@ def test_dead_nodes_do_not_hold_up_the_others(ssh_task: Task, sshd: Sshd, tmp_pa
 def test_names_that_are_no_names(ssh_task: Task, recorder: Recorder) -> None:
     from clusterdeck.engine.workers.paramiko import WorkerParamiko
 
-    worker = WorkerParamiko("node1", handler=recorder, command="true")
-    worker.nodes = NodeSet.fromlist(["-oProxyCommand=x", "a;b"])
-    ssh_task.schedule(worker)
+    nodes = NodeSet.fromlist(["-oProxyCommand=x", "a;b"])
+    ssh_task.schedule(WorkerParamiko(nodes, handler=recorder, command="true"))
     ssh_task.resume()
     assert {end.state for end in recorder.ends.values()} == {NodeState.UNREACHABLE}
     assert {recorder.kind(node) for node in recorder.ends} == {FailureKind.CONFIGURATION}
