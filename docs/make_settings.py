@@ -24,10 +24,12 @@ The first that says something wins:
 | source | how |
 |---|---|
 | flag | an option of the command line, or `:set NAME VALUE` during a session |
+| run mode | `clusterdeck run -m MODE`, a `[mode:MODE]` section of `clush.conf` |
 | environment | `CLUSTERDECK_SECTION_KEY`, such as `CLUSTERDECK_RUN_FANOUT=128` |
 | project | `.clusterdeck.toml` in the current folder, once you have trusted it (`clusterdeck config trust`) |
 | user | `config.toml` in your configuration folder (`~/.config/clusterdeck` on Linux) |
 | system | `/etc/clusterdeck/config.toml` |
+| clush.conf | ClusterShell's file, where clush looks for it; `CLUSTERDECK_CLUSH_CONF` names another (empty: none) |
 | default | the tables below |
 
 `clusterdeck config explain` prints every value with its source. Files that somebody else may write to are refused,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from clusterdeck.console.exits import ExitCode
 from clusterdeck.tests.support.sshd import Sshd
+from clusterdeck.tests.support.tree import ROOT
 
 
 @pytest.fixture
@@ -296,3 +298,37 @@ def test_large_input_takes_little_memory(environment: dict[str, str], sshd: Sshd
         counted, kilobytes = done.stdout.split()
         assert int(counted) == size, done.stderr
         assert int(kilobytes) < 80 * 1024
+
+
+def _documented(heading: str, *, column: int = 0) -> list[set[str]]:
+    """The words in code marks in a column of the tables below a heading of docs/programs.md, a set for each row."""
+    text = (ROOT / "docs" / "programs.md").read_text().partition(f"## `{heading}`\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|") and not line.startswith("|--")]
+    return [set(re.findall(r"`([a-z_]+)`", row[column])) for row in rows]
+
+
+def test_json_is_as_documented(environment: dict[str, str]) -> None:
+    done = local(environment, "-w", "n[1-3]", "-u", "1", "--json", "echo a; test %n = 2 && exec sleep 20; exit %n")
+    found = json.loads(done.stdout)
+    documented = [name for row in _documented("--json") for name in row]
+    head, node = documented[: documented.index("nodes") + 1], documented[documented.index("nodes") + 1 :]
+    assert list(found) == head
+    for entry in found["nodes"]:
+        assert set(entry) == set(node)
+    assert found["format"] == 1
+    assert [entry["state"] for entry in found["nodes"]] == ["ok", "failed", "timeout"]
+    assert [type(entry["seconds"]) for entry in found["nodes"]] == [float] * 3
+
+
+def test_json_lines_are_as_documented(environment: dict[str, str], tmp_path: Path) -> None:
+    command = f"echo a; echo b >&2; echo x >> {tmp_path}/%h; test $(grep -c x {tmp_path}/%h) -ge 2"
+    done = local(environment, "-w", "n[1-2]", "--retries", "1", "--jsonl", command)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    names, fields = _documented("--jsonl"), _documented("--jsonl", column=1)
+    documented = {next(iter(name)): words for name, words in zip(names[1:], fields[1:], strict=True)}
+    assert {event["event"] for event in events} == set(documented)
+    for event in events:
+        words = set(event) - {"event"}
+        assert words <= documented[event["event"]]
+        assert documented[event["event"]] - words <= {"reason", "stdout", "stderr"}
+    assert [event["event"] for event in events][:1] + [event["event"] for event in events][-1:] == ["start", "finish"]
