@@ -62,7 +62,7 @@ class Span:
 
 def styled_line(data: bytes) -> list[Span]:
     """The spans of one line of node output (bytes without a line end); their texts joined are `clean_line(data)`."""
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8", "replace").rstrip("\r")
     spans: list[Span] = []
     style = PLAIN
     start = column = 0
@@ -76,7 +76,9 @@ def styled_line(data: bytes) -> list[Span]:
 
 def _append(spans: list[Span], text: str, style: TextStyle, column: int) -> int:
     """Add a piece of the line that begins in `column`; returns the column after it."""
-    clean = sanitize_text(text).replace("\n", "\N{SYMBOL FOR NEWLINE}")
+    whole = text.rstrip("\r")  # the gate takes carriage returns off ends of lines, which a piece's end is not
+    clean = sanitize_text(whole).replace("\n", "\N{SYMBOL FOR NEWLINE}")
+    clean += "\N{SYMBOL FOR CARRIAGE RETURN}" * (len(text) - len(whole))
     if not clean:
         return column
     if "\t" in clean:

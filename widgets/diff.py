@@ -17,10 +17,14 @@ _HEX = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{12,}\b")
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """One line of a comparison. mark: " " in both, "-" only in the base, "+" only in the other, "@" left out."""
+    """One line of a comparison. mark: " " in both, "-" only in the base, "+" only in the other, "@" left out.
+
+    part: where the line differs from the one that it stands for (start and end), (0, 0) where that is not known.
+    """
 
     mark: str
     text: str
+    part: tuple[int, int] = (0, 0)
 
 
 def normalise(text: str, names: Sequence[str] = ()) -> str:
@@ -53,10 +57,27 @@ def compare(base: Sequence[str], other: Sequence[str], keys: tuple[Sequence[str]
                 lines.extend(DiffLine(" ", text) for text in other[other_first:other_last])
                 continue
             changed += last - first + other_last - other_first
-            lines.extend(DiffLine("-", text) for text in base[first : min(last, first + SHOWN_LINES)])
-            lines.extend(
-                DiffLine("+", text) for text in other[other_first : min(other_last, other_first + SHOWN_LINES)]
-            )
+            old = base[first : min(last, first + SHOWN_LINES)]
+            new = other[other_first : min(other_last, other_first + SHOWN_LINES)]
+            # Lines that took each other's place say where they differ.
+            paired = len(old) == len(new)
+            parts = [different(*pair) for pair in zip(old, new, strict=True)] if paired else []
+            for mark, texts, side in (("-", old, 0), ("+", new, 1)):
+                lines.extend(
+                    DiffLine(mark, text, parts[number][side] if paired else (0, 0)) for number, text in enumerate(texts)
+                )
     if len(lines) > SHOWN_LINES:
         lines = [*lines[:SHOWN_LINES], DiffLine("@", f"... {changed} lines differ in all")]
     return lines
+
+
+def different(old: str, new: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The part of each text that is left when their common beginning and end are taken away; (0, 0) for all of it."""
+    start = next(
+        (at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), min(len(old), len(new))
+    )
+    most = min(len(old), len(new)) - start
+    end = next((at for at in range(most) if old[-1 - at] != new[-1 - at]), most)
+    if start + end == 0:
+        return (0, 0), (0, 0)
+    return (start, len(old) - end), (start, len(new) - end)

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 
 from .actions import bindings
 from .background import Background
-from .cells import Row, safe
+from .cells import Row, fit, safe, width_of
 from .diff import COMPARED_LINES, DiffLine, compare, normalise
 from .line_view import LineView
 from .look import Look
@@ -22,15 +22,21 @@ from .views import GroupView, RunView
 COMPARED_ANSWERS = 50
 REFRESH_INTERVAL = 0.5
 LIVE_INTERVAL = 3.0
+_DIFFERENT = Style(bold=True, underline=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One answer beside the base. nodes: its node numbers in the shown run."""
+    """One answer beside the base. nodes: its node numbers in the shown run. note: behind its title."""
 
     title: str
     nodes: tuple[int, ...]
     lines: tuple[DiffLine, ...]
+    note: str = ""
+
+    def count(self, mark: str) -> int:
+        """How many lines have a mark."""
+        return sum(1 for line in self.lines if line.mark == mark)
 
 
 @dataclass(slots=True)
@@ -146,19 +152,17 @@ class DiffView(LineView):
         if not groups:
             return
         base = next((group for group in groups if self._base is not None and self._base in group.members), groups[0])
-        self._blocks.append(Part(f"base: {base.folded} ({len(base.members)})", tuple(base.members), ()))
+        self._blocks.append(Part(f"base: {base.folded}", tuple(base.members), (), self._ignored()))
         others = [group for group in groups if group is not base]
         for group in others[:COMPARED_ANSWERS]:
-            self._wait_for(
-                Comparison(run, base, run, group, tuple(group.members), f"{group.folded} ({len(group.members)})")
-            )
+            self._wait_for(Comparison(run, base, run, group, tuple(group.members), group.folded))
         if len(others) > COMPARED_ANSWERS:
             self._blocks.append(f"... {len(others) - COMPARED_ANSWERS} more answers: narrow them with /")
         if not others:
             self._blocks.append("all answers are equal")
 
     def _against_run(self, run: RunView, other: RunView) -> None:
-        self._blocks.append(f"base: #{other.id} {other.line}")
+        self._blocks.append(Part(f"base: #{other.id} {other.line}", (), (), self._ignored()))
         theirs = {other.names[node]: group for group in other.groups() for node in group.members}
         pairs: dict[tuple[int, int], tuple[GroupView, GroupView | None, list[int]]] = {}
         for group in self._groups(run):
@@ -166,8 +170,10 @@ class DiffView(LineView):
                 old = theirs.get(run.names[node])
                 pairs.setdefault((id(group), id(old)), (group, old, []))[2].append(node)
         for group, old, nodes in list(pairs.values())[:COMPARED_ANSWERS]:
-            title = f"{run.fold(nodes)} ({len(nodes)})"
-            self._wait_for(Comparison(other, old, run, group, tuple(nodes), title, hide_equal=True))
+            self._wait_for(Comparison(other, old, run, group, tuple(nodes), run.fold(nodes), hide_equal=True))
+
+    def _ignored(self) -> str:
+        return "names and numbers ignored" if self.normalising else ""
 
     def _wait_for(self, comparison: Comparison) -> None:
         comparison.place = len(self._blocks)
@@ -225,21 +231,43 @@ class DiffView(LineView):
         return ["Nothing to compare yet.", "After a run, answers that differ from the majority stand here."]
 
     def paint(self, row: int, line: Row, look: Look) -> None:
-        _part, diff = self._rows_list[row]
+        part, diff = self._rows_list[row]
         if diff.mark == "#":
-            line.add(f"{safe(diff.text)} ", look["title"])
-            line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
+            self._paint_heading(part, diff.text, line, look)
             return
         styles: dict[str, Style] = {"+": look["added"], "-": look["removed"]}
         style = styles.get(diff.mark, look.quiet)
         line.add(f" {diff.mark} ", style)
-        hit = look["current-match"] if row == self.cursor_row else look["match"]
-        for piece in self.search.pieces(diff.text, style, hit):
-            line.add(piece.text, piece.style)
+        if self.search:
+            hit = look["current-match"] if row == self.cursor_row else look["match"]
+            for piece in self.search.pieces(diff.text, style, hit):
+                line.add(piece.text, piece.style)
+            return
+        start, end = diff.part
+        line.add(diff.text[:start], style).add(diff.text[start:end], style + _DIFFERENT).add(diff.text[end:], style)
+
+    @staticmethod
+    def _paint_heading(part: Part | None, text: str, line: Row, look: Look) -> None:
+        """Title, number of nodes, lines more and less: the title is cut, never the numbers."""
+        notes: list[tuple[str, Style]] = []
+        if part is not None and part.nodes:
+            notes.append((f" ({len(part.nodes)})", look["accent"]))
+        if part is not None:
+            counts = [(mark, part.count(mark), role) for mark, role in (("+", "added"), ("-", "removed"))]
+            notes += [(f" {mark}{count}", look[role]) for mark, count, role in counts if count]
+            notes += [(f"  {part.note}", look["warn"])] if part.note else []
+        room = max(8, line.left - sum(len(note) for note, _ in notes) - 3)
+        text = safe(text)
+        line.add(fit(text, min(room, width_of(text))), look["title"])
+        for note, style in notes:
+            line.add(note, style)
+        line.add(" ").add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
 
     def row_text(self, row: int) -> str:
-        diff = self._rows_list[row][1]
-        return safe(diff.text) if diff.mark == "#" else f"{diff.mark} {diff.text}"
+        part, diff = self._rows_list[row]
+        if diff.mark != "#":
+            return f"{diff.mark} {diff.text}"
+        return f"{safe(diff.text)} ({len(part.nodes)})" if part is not None and part.nodes else safe(diff.text)
 
     # -- keys
 

@@ -134,7 +134,7 @@ class GatherView(LineView):
             self._paint_heading(place, run, line, look)
         elif place.kind == "member":
             node = place.block.members[place.number]
-            changed = self._since is not None and node in self._since.nodes
+            changed = self._since is not None and node in self._since.marked
             line.add("    ").add(NodeState(run.states[node]).symbol, look.state(run.states[node]))
             line.add(f" {run.names[node]}", look["changed" if changed else "title"])
             line.add("  changed" if changed else "", look["changed"])

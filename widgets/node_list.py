@@ -38,7 +38,7 @@ class NodeList(LineView):
         *bindings("row.match-back"),
     ]
     TITLE_WORD = "nodes"
-    HELP_TEXT = "One row per node of the shown run: state, return code, time and last line."
+    HELP_TEXT = "One row per node: state, return code, time, last line. Ctrl-click marks one, Shift-click a range."
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
@@ -76,7 +76,7 @@ class NodeList(LineView):
 
     def set_since(self, since: Since | None) -> None:
         """Mark the nodes that answered otherwise than in the round before (None: nothing to compare with)."""
-        changed = since.nodes if since is not None else frozenset()
+        changed = since.marked if since is not None else frozenset()
         if changed != self.changed:
             self.changed = changed
             self.refresh()
@@ -266,9 +266,14 @@ class NodeList(LineView):
             self.post_message(TextCopied(folded, f"{len(nodes)} nodes as a node set"))
 
     def on_click(self, event: events.Click) -> None:
+        before = self.cursor_row
         super().on_click(event)
         if event.ctrl:
             self._mark(self.cursor_name)
+        elif event.shift:
+            first, last = sorted((before, self.cursor_row))
+            self.marks |= {self.board.names[node] for node in self._visible[first : last + 1] if node >= 0}
+            self.refresh()
 
     def set_order(self, order: str) -> None:
         """Put the rows into one of ORDERS; the cursor stays on its node."""

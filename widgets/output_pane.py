@@ -129,7 +129,7 @@ class OutputPane(LineView):
         changed = new = False
         if self._since is not None:
             number = self._since.number(name) if node is None else node
-            changed = number in self._since.nodes
+            changed = number in self._since.marked
             new = changed and self._since.is_new(number, output.text)
         if name:
             line.name(name, self._name_width, look["changed" if changed else "title"])

@@ -155,16 +155,14 @@ class PlotView(LineView):
     def _heat(self, run: RunView, summary: Summary) -> None:
         """Every node in its place, whether it gave a number or not, so that rounds can be compared at a glance."""
         if summary.low == summary.high:
-            self._lines.append([(f" all {told(summary.low)}", "quiet")])
+            self._lines.append([(f"all {told(summary.low)}", "quiet")])
         else:
             width = (summary.high - summary.low) / HEAT_STEPS
             edges = edges_told([summary.low + width * step for step in range(HEAT_STEPS)])
-            legend = [
-                piece
-                for step, mark in enumerate(HEAT_MARKS)
-                for piece in ((f"  {mark}", f"heat-{step}"), (f" {edges[step]}", "quiet"))
-            ]
-            self._lines.append([*legend, (f" .. {told(summary.high)}", "quiet")])
+            marks = [(f"  {mark}", f"heat-{step}") for step, mark in enumerate(HEAT_MARKS)]
+            self._lines.append(
+                [piece for pair in zip(marks, ((f" {e}+", "quiet") for e in edges), strict=True) for piece in pair]
+            )
         nodes = range(len(run.names)) if self._wanted is None else self._wanted
         columns = max(1, (max(20, self._width) - 1) // (self._name_width + _BESIDE_NAME))
         self._dense = -(-len(nodes) // columns) > max(20, 2 * self.size.height)
@@ -240,10 +238,10 @@ class PlotView(LineView):
     def paint(self, row: int, line: Row, look: Look) -> None:
         below = row - len(self._lines)
         if below < 0:
+            if row == 1 and self.picture == "heat map":
+                line.add(" ").column(self._told_cell(), self._name_width + _BESIDE_NAME, look["title"]).add(" ")
             for text, role in self._lines[row]:
                 line.add(text, look[role])
-            if row == 1 and self.picture == "heat map":
-                line.add(f"  {self._told_cell()}", look["title"])
         elif self.picture == "heat map":
             self._heat_row(row, self._cells[below], line, look)
         else:

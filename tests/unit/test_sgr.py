@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clusterdeck.engine.sgr import PLAIN, Span, TextStyle, styled_line
@@ -36,6 +36,15 @@ def test_nothing_but_text_comes_through(pieces: list[bytes]) -> None:
     assert all(c.isprintable() for c in text)
 
 
-@given(st.text(alphabet="abc日本 é", max_size=40))
-def test_plain_lines_are_as_the_gate_shows_them(text: str) -> None:
-    assert "".join(span.text for span in styled_line(text.encode())) == clean_line(text.encode())
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a", "日本", "\t", "é", "\x1b[31m", "\x1b[m", "\x07", "\x1b[2K", "\r", "x\ny", "\x1b]0;t\x07", "\x9b"]
+        ),
+        max_size=20,
+    )
+)
+@example(["x", "\r", "\x1b[31m", "a"])
+def test_the_texts_joined_are_what_the_gate_shows(pieces: list[str]) -> None:
+    line = "".join(pieces).rstrip("\r").encode()
+    assert "".join(span.text for span in styled_line(line)) == clean_line(line)
