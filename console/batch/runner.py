@@ -112,9 +112,13 @@ class BatchRunner:
         if not expression.strip() or self._request.confirmed == len(nodes):
             return
         try:
-            protected = self._session.resolve(expression) & nodes
+            meant = self._session.resolve(expression)
         except NodeExpressionError as error:
             raise SettingsError(f"safety.protected ({expression}): {error}") from None
+        if not len(meant):
+            # A group that is not there is empty for ClusterShell; a mistyped rail must not stand open.
+            raise SettingsError(f"safety.protected ({expression}) names no node: set it right, or to nothing")
+        protected = meant & nodes
         if len(protected):
             raise RefusedError(f"{protected} is protected: --confirm {len(nodes)} runs on all {len(nodes)} nodes")
 

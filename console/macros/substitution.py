@@ -35,13 +35,25 @@ def fill(command: Command, values: Mapping[str, str]) -> Command:
     spec = command.spec
 
     def filled(name: str, value: str) -> str:
-        part = spec.argument(name)
-        in_shell = part is not None and part.kind in (Kind.COMMAND, Kind.LOCAL_COMMAND)
-        return fill_shell(value, values) if in_shell else fill_plain(value, values)
+        part = spec.argument(name) or spec.option(name)
+        kind = None if part is None else part.kind
+        if kind in (Kind.COMMAND, Kind.LOCAL_COMMAND):
+            return fill_shell(value, values)
+        if kind is Kind.NODES:
+            _refuse_widening(value, values)
+        return fill_plain(value, values)
 
-    options = tuple((name, fill_plain(value, values)) for name, value in command.options)
+    options = tuple((name, filled(name, value)) for name, value in command.options)
     arguments = tuple((name, filled(name, value)) for name, value in command.arguments)
     return command.changed(options=options, arguments=arguments)
+
+
+def _refuse_widening(text: str, values: Mapping[str, str]) -> None:
+    """An empty value beside `@` or `*` would make every node of what was to be one group. Raises SubstitutionError."""
+    for match in _PLACE.finditer(text):
+        beside = text[: match.start()].endswith(("@", ":")) or text[match.end() :].startswith(("*", ":"))
+        if match[2] and beside and values.get(match[2]) == "":
+            raise SubstitutionError(f"{match[2]} is empty, and {text} would then mean more nodes than are meant")
 
 
 def fill_plain(text: str, values: Mapping[str, str]) -> str:

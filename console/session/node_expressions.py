@@ -33,6 +33,7 @@ STATE_WORDS: dict[str, tuple[NodeState, ...]] = {
 #: More nodes than this are a slip of the keyboard, and would take the memory of the machine.
 MAX_NODES = 1_000_000
 _BRACKETS = re.compile(r"\[([^\]]*)\]|[,!&^\s]")
+_NAMELESS_SOURCE = re.compile(r"@\s*:")
 #: What a group program's command line, which is a shell's, may be given.
 _WORD = re.compile(r"[A-Za-z0-9_@.,:/+*%=~\[\]][A-Za-z0-9_@.,:/+*%=~\[\]\-]*\Z")
 _RANGE = re.compile(r"\s*(\d+)-(\d+)(?:/(\d+))?", re.ASCII)
@@ -174,6 +175,10 @@ def parse_nodes(expression: str, resolver: Any) -> NodeSet:
     """The node set of an expression, every name checked. Raises NodeExpressionError; may wait for group programs."""
     try:
         check_size(expression)
+        nameless = _NAMELESS_SOURCE.search(expression)
+        if nameless is not None:
+            # What is left of "@$SOURCE:*" where the variable is not set: every node, where one group was meant.
+            raise NodeExpressionError("a group source without a name: was a variable empty?", nameless.start())
         nodes = NodeSet(expression, resolver=resolver)
         if len(nodes) > MAX_NODES:
             raise NodeExpressionError(f"{len(nodes)} nodes are too many: at most {MAX_NODES}")
