@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ..names import check_user
 from ..states import NodeEnd
 from .exec import CopyClient, ExecClient, ExecWorker
+from .remote_ends import unconfirmed
 from .ssh import program, words
 
 __all__ = ["WORKER_CLASS", "Rcp", "Rsh", "WorkerRsh"]
@@ -32,7 +33,8 @@ class Rsh(ExecClient):
         if info("rsh_user"):
             command += ["-l", str(info("rsh_user"))]
         command += words(info("rsh_options"))
-        return [*command, str(self.key), f"{self.command}; echo {_MARK.decode()}$?"], None
+        # In a subshell of its own, because the command may say `exit`; on a line of its own, because it may end in `#`.
+        return [*command, str(self.key), f"({self.command}\n); echo {_MARK.decode()}$?"], None
 
     def report_lines(self, sname: str, lines: list[bytes]) -> None:
         """Filter the line with the return code, which may follow text that had no line end."""
@@ -51,6 +53,11 @@ class Rsh(ExecClient):
     def ended(self, rc: int) -> NodeEnd:
         """The return code that the node told, where rsh itself has nothing worse to say."""
         return super().ended(self._told if rc in (0, 1) and self._told is not None else rc)
+
+    def killed(self, timed_out: bool) -> NodeEnd:
+        """See EngineClient. Whether rsh takes the remote process with it depends on the daemon there."""
+        end = super().killed(timed_out)
+        return unconfirmed(str(self.key), "rsh", end) if self.pid is not None else end
 
 
 class Rcp(CopyClient):

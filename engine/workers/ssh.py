@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from ..names import check_user
-from ..states import Failure, FailureKind, NodeEnd, NodeState
+from ..states import NodeEnd
 from .exec import CopyClient, ExecClient, ExecWorker
+from .remote_ends import REMEMBERED, ssh_end, unconfirmed
 
 __all__ = ["WORKER_CLASS", "Scp", "Ssh", "WorkerSsh"]
 
@@ -25,7 +27,31 @@ def program(value: Any, default: str) -> list[str]:
     return [os.path.expanduser(found[0]), *found[1:]] if found else [default]
 
 
-class Ssh(ExecClient):
+class _OpenSsh(ExecClient):
+    """What ssh and scp have in common: 255 and the messages behind it."""
+
+    PROGRAM = "ssh"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._last: deque[bytes] = deque(maxlen=REMEMBERED)
+
+    def report_lines(self, sname: str, lines: list[bytes]) -> None:
+        """See EngineClient; the last ones may tell why there is no connection."""
+        self._last.extend(lines[-REMEMBERED:])
+        super().report_lines(sname, lines)
+
+    def ended(self, rc: int) -> NodeEnd:
+        """It says 255 where it could not connect or lost the connection."""
+        return ssh_end(str(self.key), self.PROGRAM, self._last) if rc == 255 else super().ended(rc)
+
+    def killed(self, timed_out: bool) -> NodeEnd:
+        """See EngineClient. The remote process gets no signal from a client that is killed."""
+        end = super().killed(timed_out)
+        return unconfirmed(str(self.key), self.PROGRAM, end) if self.pid is not None else end
+
+
+class Ssh(_OpenSsh):
     """ssh to one node."""
 
     def check_names(self) -> None:
@@ -43,16 +69,11 @@ class Ssh(ExecClient):
         command += _connect_timeout(info("connect_timeout"))
         return [*command, "-oBatchMode=yes", str(self.key), self.command or ""], None
 
-    def ended(self, rc: int) -> NodeEnd:
-        """ssh says 255 where it could not connect (or lost the connection)."""
-        if rc == 255:
-            failure = Failure(FailureKind.UNREACHABLE, f"{self.key}: ssh ended with 255: its own message is the output")
-            return NodeEnd(NodeState.UNREACHABLE, rc, failure)
-        return super().ended(rc)
 
-
-class Scp(CopyClient):
+class Scp(_OpenSsh, CopyClient):
     """scp to or from one node."""
+
+    PROGRAM = "scp"
 
     def check_names(self) -> None:
         """See ExecClient; the user, too."""
