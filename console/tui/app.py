@@ -32,7 +32,7 @@ from .deck import Deck
 from .errands import Errand, known_groups, look_at_queue
 from .frontend import TuiFrontEnd
 from .housekeeping import Collector
-from .keymap import load_keymap, normal, shown_key
+from .keymap import keys_of, load_keymap, normal, shown_key
 from .messages import LineAsked, LineOffered
 from .news import Newsreader
 from .palette import DeckCommands
@@ -89,6 +89,7 @@ class ClusterdeckApp(App[int]):
         self._make_prompt = make_prompt
         self._interrupt_line = interrupt
         self._resolver = ExpressionResolver(lambda expression: [str(name) for name in session.resolve(expression)])
+        self._chosen_keys = load_keymap(session.settings.screen.keymap, paths.config_dir() / "keys.toml")
         self.deck = Deck(session, self._resolver, self._resolver.forget)
         self.main = MainScreen(self.deck, self.book, self._prompt_host)
         self._pump = Pump(session, session.settings.screen.refresh, self._tick, self._tick_failed)
@@ -117,10 +118,9 @@ class ClusterdeckApp(App[int]):
         problems = self.wardrobe.open(screen.theme, colour=not self._colourless)
         if screen.animation == "none" or (screen.animation == "auto" and "SSH_CONNECTION" in os.environ):
             self.animation_level = "none"
-        keymap = load_keymap(screen.keymap, paths.config_dir() / "keys.toml")
-        if keymap.keys:
-            self.set_keymap(dict(keymap.keys))
-        self._tell_problems([*problems, *keymap.problems])
+        if self._chosen_keys.keys:
+            self.set_keymap(dict(self._chosen_keys.keys))
+        self._tell_problems([*problems, *self._chosen_keys.problems])
         for spec in self.registry:
             self._bind(spec)
         # After Ctrl-Z and fg the terminal is empty, and Textual would paint only what changes.
@@ -211,8 +211,9 @@ class ClusterdeckApp(App[int]):
         return PromptHost(
             self._make_prompt,
             self._execute,
-            on_interrupt=self._interrupt_busy,
-            leave_keys=("ctrl+o", "f6", "ctrl+p", "ctrl+q", "f1", "f9", "ctrl+z"),
+            on_interrupt=self.action_interrupt,
+            # Ctrl-C has a meaning of its own in a line: the prompt hands it on when it has no use for it.
+            leave_keys=set(keys_of("app.", self._chosen_keys.keys)) - {"ctrl+c"},
             empty_leave_keys=("pageup", "pagedown") if vi else ("escape", "pageup", "pagedown"),
         )
 
@@ -250,11 +251,9 @@ class ClusterdeckApp(App[int]):
 
     # -- stopping
 
-    def _interrupt_busy(self) -> None:
-        self._interrupt_line()
-        self.action_interrupt()
-
     def action_interrupt(self) -> None:
+        if self.main.prompt.busy:
+            self._interrupt_line()
         self._stopping.interrupt()
 
     def action_leave(self) -> None:

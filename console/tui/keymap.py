@@ -7,7 +7,7 @@ want one key are reported and the later one keeps its key of before.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -226,6 +226,8 @@ def _keys(text: str) -> set[str]:
     return {key.strip() for key in text.split(",")}
 
 
-def describe(keymap: Mapping[str, str], actions: Iterable[str] = ACTIONS) -> list[tuple[str, str, str]]:
-    """(keys, action id, help) for every action, for help and the manual."""
-    return [(keymap.get(action, ACTIONS[action].key), action, ACTIONS[action].help) for action in actions]
+def keys_of(prefix: str, keymap: Mapping[str, str]) -> Iterator[str]:
+    """Every key of the actions whose ids begin so."""
+    for identifier, action in ACTIONS.items():
+        if identifier.startswith(prefix):
+            yield from _keys(keymap.get(identifier, action.key))

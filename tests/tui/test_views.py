@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
-from clusterdeck.console.tui import keymap
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.tests.support.tui import Deck, settled, until
@@ -544,15 +543,6 @@ async def test_keys_of_commands_that_reach_nodes_only_fill_the_prompt() -> None:
         assert deck.lines == []
         await pilot.press("ctrl+u", "ctrl+o", "u")
         await deck.wait_line(pilot, ":nodes undo")
-
-
-async def test_every_key_of_the_registry_does_something_on_the_screen() -> None:
-    async with opened() as (deck, pilot):
-        await pilot.press("ctrl+o")
-        bound = set(deck.app.main.active_bindings)
-        for spec in deck.registry:
-            for key in spec.keys:
-                assert keymap.normal(key) in bound, (spec.id, key)
 
 
 async def test_palette_has_commands_and_keys() -> None:

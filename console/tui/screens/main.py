@@ -60,6 +60,7 @@ class MainScreen(Screen[None]):
     AUTO_FOCUS = "PromptHost"
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("view.help", "view.quit", "view.prompt", "view.escape", "view.filter", "view.list"),
+        *bindings("app.interrupt"),
         *bindings("view.panes", "view.gathered", "view.failures", "view.queue", "view.runs", "view.log"),
         *bindings("view.diff", "view.plot", "view.gathered-too", "view.next", "view.previous"),
     ]
@@ -315,10 +316,6 @@ class MainScreen(Screen[None]):
             view = self.focus_target()
             if isinstance(view, LineView):
                 view.action_page(1 if event.key == "pagedown" else -1)
-        elif event.key == "ctrl+c":
-            event.stop()
-            event.prevent_default()
-            await self._copy_or_interrupt()
         elif self._for_prompt(event):
             event.stop()
             event.prevent_default()
@@ -331,7 +328,8 @@ class MainScreen(Screen[None]):
             return False
         return event.key not in self.active_bindings
 
-    async def _copy_or_interrupt(self) -> None:
+    async def action_copy_or_interrupt(self) -> None:
+        """What is marked with the mouse is copied; otherwise the run is stopped."""
         if self.get_selected_text():
             self.action_copy_text()
         else:
