@@ -19,6 +19,8 @@ from .tasks import Failure
 
 #: Seconds between pings when nothing else is said (the original's figure).
 DEFAULT_PERIOD = 120.0
+#: Shared items that a worker keeps; the oldest one goes first.
+ITEMS_KEPT = 64
 _STATE = "__clusterdeck_state__"
 
 
@@ -189,8 +191,10 @@ class WorkerProcess:
 
     def _item(self, label: str) -> Any:
         if label not in self._items:
-            self._items = {**dict(itertools.islice(self._items.items(), 63)), label: None}
-            self._items[label] = self.task_manager.retrieve_data(label)
+            item = self.task_manager.retrieve_data(label)
+            while len(self._items) >= ITEMS_KEPT:
+                del self._items[next(iter(self._items))]
+            self._items[label] = item
         return self._items[label]
 
     def _ping(self) -> None:

@@ -66,6 +66,21 @@ def test_shared_states_are_apart(manager: TaskManager) -> None:
     thread.join(10)
 
 
+def test_a_shared_item_that_is_gone_fails_every_task_that_needs_it(manager: TaskManager) -> None:
+    master = MasterProcess(manager)
+    thread = start(Worker(manager, watchdog_period=None))
+    state = master.set_global_state(table=[10])
+    reference = master.global_state_value(state, "table")
+    master.delete_global_state(state)
+    for _ in range(2):
+        master.request_task("table", reference, 0)
+        with pytest.raises(TaskRaisedException) as raised:
+            master.retrieve_result("table", timeout=10)
+        assert isinstance(raised.value.exception, KeyError)
+    assert master.shutdown(10)
+    thread.join(10)
+
+
 def test_tasks_nobody_can_do_wait_without_spinning(manager: TaskManager) -> None:
     master = MasterProcess(manager)
     thread = start(Worker(manager, watchdog_period=None))
