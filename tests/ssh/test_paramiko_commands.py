@@ -15,6 +15,7 @@ from clusterdeck.engine.states import FailureKind, NodeState
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.workers.paramiko import pool_of
 from clusterdeck.tests.ssh.conftest import Recorder
+from clusterdeck.tests.support.leaks import wait_gone
 from clusterdeck.tests.support.sshd import Sshd
 
 
@@ -108,6 +109,24 @@ def test_timeout_ends_the_remote_process(ssh_task: Task, recorder: Recorder, com
     assert recorder.states() == {NodeState.TIMEOUT}
     assert {end.failure for end in recorder.ends.values()} == {None}, "each end was to be confirmed"
     assert not _alive(marker)
+
+
+def test_of_a_hundred_that_are_stopped_those_that_live_on_are_named(ssh_task: Task) -> None:
+    """sshd takes no signal for root's sessions, so this rests on the reaping command. At least 99 are to end."""
+    marker = f"94{time.monotonic_ns() % 10**9}"
+    recorders = []
+    for _ in range(4):
+        recorder = Recorder()
+        recorders.append(recorder)
+        worker = ssh_task.shell(f"echo started; sleep {marker}", nodes="node[1-25]", handler=recorder)
+        recorder.on_lines = lambda _w, _n, r=recorder, w=worker: w.abort() if len(r.lines) == 25 else None
+        ssh_task.resume()
+    ends = [end for recorder in recorders for end in recorder.ends.values()]
+    assert [end.state for end in ends] == [NodeState.ABORTED] * 100
+    said = sum(end.failure is not None and "not confirmed" in end.failure.reason for end in ends)
+    # What is only late is gone in a moment.
+    left = wait_gone(_alive(marker), 5)
+    assert len(left) <= min(1, said), f"{len(left)} live on, {said} were said to"
 
 
 @pytest.mark.usefixtures("patient")
