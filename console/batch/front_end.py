@@ -127,10 +127,12 @@ class BatchFrontEnd:
                 self._writer.data(piece)
         self._writer.narrate(f"#{run.id} {run.line}: {run.summary()}")
         for rc, numbers in run.return_codes().items():
-            if rc:
-                self._writer.narrate(f"{run.fold(numbers)}: exited with exit code {rc}")
+            failed = [number for number in numbers if run.states[number] == NodeState.FAILED]
+            if rc and failed:
+                self._writer.narrate(f"{run.fold(failed)}: exited with exit code {rc}")
         for reason, numbers in run.reasons().items():
-            self._writer.narrate(f"{run.fold(numbers)}: {reason}")
+            nodes = run.fold(numbers)
+            self._writer.narrate(reason if reason.startswith(nodes) else f"{nodes}: {reason}")
         for state in (NodeState.TIMEOUT, NodeState.ABORTED):
             numbers = [number for number in run.numbers(state) if not run.reason(number)]
             if numbers:
