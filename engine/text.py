@@ -35,7 +35,7 @@ _SEQUENCE = (
 _CONTROL = "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]"
 _DECEPTIVE = (
     "[\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff"
-    "\\uffa0\\ufff0-\\ufffb\\ud800-\\udfff\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff]"
+    "\\uffa0\\ufff0-\\ufffb\\ud800-\\udfff\\U00013430-\\U0001343f\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff]"
 )
 _UNSAFE = re.compile(f"{_SEQUENCE}|{_CONTROL}|{_DECEPTIVE}")
 _CARRIAGE_RETURNS = re.compile("(?<!\\r)\\r++(?=\\n|\\Z)")
