@@ -219,7 +219,7 @@ def _add_tools(commands: argparse._SubParsersAction[_Parser]) -> None:
     doctor.set_defaults(handler=_doctor)
     config = commands.add_parser("config", help="settings: show, explain, init, trust", allow_abbrev=False)
     config.add_argument("action", nargs="?", default="show", choices=("show", "explain", "init", "trust"))
-    config.add_argument("key", nargs="?", help="one setting, or the file to trust")
+    config.add_argument("key", nargs="?", help="one setting or section, or the file to trust")
     config.add_argument("--force", action="store_true", help="init: replace a file that is there")
     config.set_defaults(handler=_config)
     queue = commands.add_parser("queue", help="the work queue", add_help=False, allow_abbrev=False)

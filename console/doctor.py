@@ -118,6 +118,9 @@ def _sources(settings: Settings) -> list[Finding]:
     found = []
     for file in (paths.system_config_file(), paths.user_config_file(), Path.cwd() / PROJECT_FILE):
         found.append(Finding("settings", f"{file}: {'read' if file.is_file() else 'not there'}"))
+    for file in paths.clush_conf_files():
+        if file.is_file():
+            found.append(Finding("settings", f"{file}: read, below all of these"))
     for name, value, source, _meaning in settings.explain():
         if source != "default":
             found.append(Finding("settings", f"{name} = {value} (from {source})"))
@@ -200,7 +203,7 @@ def _state() -> list[Finding]:
         if broken is None:
             found.append(Finding("state", f"audit log: {log.stat().st_size} bytes, its chain is whole"))
         else:
-            remedy = "somebody or something changed it: keep a copy and look"
+            remedy = "somebody or something changed it: look, and move it away; the next line begins a new one"
             found.append(
                 Finding("state", f"audit log: line {broken} does not follow from the one before", "error", remedy)
             )

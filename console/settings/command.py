@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import paths
 from .config import PROJECT_FILE, load_settings, template, trust_project
-from .settings import split_key
+from .settings import sections, split_key
 from .trust import TrustError
 
 
@@ -23,7 +23,9 @@ def config_command(action: str, key: str | None, *, force: bool = False) -> int:
     for notice in notices:
         sys.stderr.write(f"clusterdeck: {notice}\n")
     rows = settings.explain()
-    if key is not None:
+    if key in sections():
+        rows = [row for row in rows if row[0].startswith(f"{key}.")]
+    elif key is not None:
         name = ".".join(split_key(key))
         rows = [row for row in rows if row[0] == name]
     section = ""
@@ -48,6 +50,9 @@ def _sources() -> None:
     files = (paths.system_config_file(), paths.user_config_file(), Path.cwd() / PROJECT_FILE)
     for file in files:
         sys.stdout.write(f"{'read' if file.is_file() else 'not there'}: {file}\n")
+    for file in paths.clush_conf_files():
+        if file.is_file():
+            sys.stdout.write(f"read: {file}\n")
 
 
 def _init(*, force: bool) -> int:
