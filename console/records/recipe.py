@@ -7,6 +7,7 @@ to be repeated.
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 from ..language.redact import find_secrets
@@ -32,9 +33,14 @@ def write_recipe(run: Run) -> dict[str, Any]:
     return {
         "command": run.command,
         "options": changed,
-        "sources": list(run.sources),
-        "destination": run.destination,
+        "sources": [_here(path) for path in run.sources] if run.kind == "copy" else list(run.sources),
+        "destination": _here(run.destination) if run.kind == "rcopy" else run.destination,
     }
+
+
+def _here(path: str) -> str:
+    """A path on this host that means the same from another folder; a slash at the end stays."""
+    return os.path.abspath(path) + "/" * (path.endswith("/") and path != "/")
 
 
 def read_recipe(run: Run, data: Any) -> None:

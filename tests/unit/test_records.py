@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import syslog
 import threading
 from pathlib import Path
@@ -192,12 +193,17 @@ def test_a_run_of_an_earlier_session_is_repeated_as_it_was(tmp_path: Path) -> No
 
 def test_copies_can_be_repeated_too(tmp_path: Path) -> None:
     run = ended_run(tmp_path, command=":copy a b c")
-    run.kind, run.sources, run.destination = "copy", ("a", "b"), "c"
+    here = os.getcwd()
     folder = tmp_path / "runs"
     folder.mkdir()
-    write_run(run, folder)
-    (back,) = archived_runs(folder)
-    assert (back.sources, back.destination, back.unrepeatable) == (("a", "b"), "c", "")
+    out = ("copy", (f"{here}/a", f"{here}/b/", "/c"), "d")
+    back_again = ("rcopy", ("a", "b/", "/c"), f"{here}/d")
+    for kind, sources, dest in (out, back_again):
+        run.kind, run.sources, run.destination = kind, ("a", "b/", "/c"), "d"
+        place = write_run(run, folder)
+        (back,) = archived_runs(folder)
+        assert (back.kind, back.sources, back.destination, back.unrepeatable) == (kind, sources, dest, "")
+        shutil.rmtree(place)
 
 
 @pytest.mark.parametrize(
