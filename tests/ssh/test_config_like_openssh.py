@@ -145,6 +145,11 @@ CONFIGURATIONS = [
     "Host Other\n Include %DIR%/hosts\nHost node1\n User last",
     "Include %DIR%/hosts\nUser after",
     "Match host node1\n Include %DIR%/nested\n Port 12",
+    "Host node1\n ProxyJump a@b:1,c,ssh://d@e:5,[::1]:6",
+    "ProxyCommand relay %n %h %p %r\nHost node1\n HostName real",
+    "Match host node? user *\n Port 9\nMatch user nobody-at-all,%ME%\n User you",
+    "Match originalhost node* !user %ME%\n Port 9",
+    "UserKnownHostsFile ${HOME}/x",
     "Compression yes\nVisualHostKey no\nLogLevel ERROR\nPort 3",
 ]
 
@@ -159,8 +164,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _theirs(path: Path, host: str) -> dict[str, list[str]] | None:
-    command = ["ssh", "-F", str(path), "-G", host]
+def _theirs(path: Path, host: str, *options: str) -> dict[str, list[str]] | None:
+    command = ["ssh", "-F", str(path), *options, "-G", host]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         return None
@@ -290,6 +295,27 @@ def test_the_table(folder: Path) -> None:
             if value is not None and ",".join(value) != known[key][0]:
                 wrong.append(f"{text!r} {host}: {key}: {value}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "User me\nPort 5",
+        "Match user other\n Port 9\n IdentityFile /other",
+        "Match user me\n Port 9",
+        "IdentityFile ~/.ssh/%r-%p\nProxyCommand relay %r@%h:%p",
+        "Host node1\n HostName real\nMatch host real user other\n ConnectTimeout 3",
+        "ProxyJump me@jump:2222",
+    ],
+)
+def test_user_and_port_of_a_command_line(folder: Path, text: str) -> None:
+    path = folder / "config"
+    path.write_text(text + "\n")
+    for user, port in (("other", None), ("other", 77), (None, 77)):
+        options = [*(["-l", user] if user else []), *(["-p", str(port)] if port else [])]
+        known = _theirs(path, "node1", *options)
+        assert known is not None
+        assert _ours(SshConfig(str(path)).lookup("node1", user, port)) == _normal("node1", known)
 
 
 def test_the_default_identities_are_openssh_s(folder: Path) -> None:

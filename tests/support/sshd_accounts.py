@@ -24,7 +24,7 @@ operator ALL=(ALL:ALL) ALL
 trusted ALL=(ALL:ALL) NOPASSWD: ALL
 """
 _PAM = "auth required pam_unix.so nodelay\naccount required pam_unix.so\nsession required pam_unix.so\n"
-_OVER = ("passwd", "shadow", "group", "sudoers", "pam.d/sudo")
+_OVER = ("passwd", "shadow", "group", "sudoers", "pam.d/sudo", "pam.d/sshd")
 
 
 def why_not() -> str:
@@ -39,14 +39,17 @@ def why_not() -> str:
     return tried.stderr.strip() if tried.returncode else ""
 
 
-def sshd_with_accounts(folder: Path) -> Sshd:
-    """The server: node1.. log in as `operator`; `-l` or ssh_user chooses another account. folder: an empty one."""
+def sshd_with_accounts(folder: Path, **more: str) -> Sshd:
+    """The server: node1.. log in as `operator`; `-l` or ssh_user chooses another account. folder: an empty one.
+
+    more: sshd_config keywords.
+    """
     folder.chmod(0o755)
     lines = "\n".join(_mount(folder / "etc" / name, f"/etc/{name}") for name in _OVER)
     script = f'set -e\n{lines}\nmount -t tmpfs none /run/sudo\n{_mount(folder, PLACE)}\nexec "$@"\n'
     _write(folder)
     wrapper = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script, "accounts"]
-    options = {"AuthorizedKeysFile": f"{PLACE}/authorized_keys", "SetEnv": "MARK=1"}
+    options = {"AuthorizedKeysFile": f"{PLACE}/authorized_keys", "SetEnv": "MARK=1", **more}
     Path("/run/sudo").mkdir(mode=0o711, exist_ok=True)
     server = Sshd(folder, options, wrapper=wrapper)
     server.user = "operator"
@@ -70,11 +73,11 @@ def _write(folder: Path) -> None:
         passwd += f"{name}:x:{number}:{number}::{PLACE}/home/{name}:/bin/sh\n"
         shadow += f"{name}:{_hash(password)}:20000:0:99999:7:::\n"
         group += f"{name}:x:{number}:\n"
-    modes = {"passwd": 0o644, "shadow": 0o600, "group": 0o644, "sudoers": 0o440, "pam.d/sudo": 0o644}
-    texts = {"passwd": passwd, "shadow": shadow, "group": group, "sudoers": _SUDOERS, "pam.d/sudo": _PAM}
-    for file, text in texts.items():
+    texts = {"passwd": passwd, "shadow": shadow, "group": group, "sudoers": _SUDOERS}
+    modes = {"shadow": 0o600, "sudoers": 0o440}
+    for file, text in (texts | {"pam.d/sudo": _PAM, "pam.d/sshd": _PAM}).items():
         (etc / file).write_text(text)
-        (etc / file).chmod(modes[file])
+        (etc / file).chmod(modes.get(file, 0o644))
 
 
 def _hash(password: str) -> str:
