@@ -25,20 +25,6 @@ Mapper = Callable[[Any], Any]
 _NOBODY = object()
 
 
-class _Places(dict[Any, MsgTreeElem]):
-    """Where each key stands; a new key at the root, without being stored."""
-
-    __slots__ = ("root",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.root = MsgTreeElem()
-        self.root._shared = True
-
-    def __missing__(self, key: Any) -> MsgTreeElem:
-        return self.root
-
-
 class MsgTree:
     """Messages by key, equal beginnings stored once.
 
@@ -51,12 +37,14 @@ class MsgTree:
         if mode not in (MODE_DEFER, MODE_SHIFT, MODE_TRACE):
             raise ValueError(f"mode of a MsgTree must be MODE_DEFER, MODE_SHIFT or MODE_TRACE, not {mode!r}")
         self.mode = mode
-        self._places = _Places()
+        #: Where each key stands; a key that is not in it stands at the root.
+        self._places: dict[Any, MsgTreeElem] = {}
+        self._root = _new_root()
         #: The key of the last `add`, and its lines that are not in the tree yet.
         self._last: Any = _NOBODY
         self._waiting: list[bytes] = []
 
-    def _settle(self) -> _Places:
+    def _settle(self) -> dict[Any, MsgTreeElem]:
         """The places of all keys, with nothing waiting."""
         if self._last is not _NOBODY:
             key, self._last = self._last, _NOBODY
@@ -85,20 +73,20 @@ class MsgTree:
 
     def _follow(self, key: Hashable, lines: Sequence[bytes]) -> MsgTreeElem:
         """Where the key stands after these lines."""
-        place = self._places[key]
-        if self.mode != MODE_TRACE:
-            return self._advance(place, lines)
-        for line in lines:
-            place = self._trace(key, place, line)
-        return place
-
-    def _advance(self, place: MsgTreeElem, lines: Sequence[bytes]) -> MsgTreeElem:
-        """Where a key that stands at `place` stands after `lines`."""
+        place = self._places.get(key, self._root)
+        if self.mode == MODE_TRACE:
+            for line in lines:
+                place = self._trace(key, place, line)
+            return place
         position, count = 0, len(lines)
         while position < count:
-            child = place._child(lines[position])
-            if child is None:
-                return _append(place, lines[position:])
+            # As `_child`, without the call: this is where the time goes.
+            line, child = lines[position], place._first
+            if child is None or child._line != line:
+                others = place._others
+                child = None if others is None else others.get(line)
+                if child is None:
+                    return _append(place, lines[position:])
             position += 1
             rest = child._rest
             if rest is not None:
@@ -203,7 +191,8 @@ class MsgTree:
 
     def _descend(self) -> Iterator[tuple[MsgTreeElem, int]]:
         """Every element below the root, depth-first, with its depth; iterative, as outputs are long."""
-        stack = [(child, 1) for child in reversed(self._settle().root.children)]
+        self._settle()
+        stack = [(child, 1) for child in reversed(self._root.children)]
         while stack:
             elem, depth = stack.pop()
             depth += len(elem._rest or ())
@@ -236,9 +225,16 @@ class MsgTree:
         # later garbage collection.
         for elem, _ in list(self._descend()):
             elem._first = elem._others = None
-        self._places = _Places()
+        self._places = {}
+        self._root = _new_root()
         self._last = _NOBODY
         self._waiting = []
+
+
+def _new_root() -> MsgTreeElem:
+    root = MsgTreeElem()
+    root._shared = True
+    return root
 
 
 def group_places(items: Iterable[tuple[Any, MsgTreeElem]]) -> list[tuple[MsgTreeElem, list[Any]]]:
