@@ -94,7 +94,7 @@ class LocalBackend:
             event = running.get(info.id)
             since = info.ended or info.started or info.added
             where = "" if event is None else f"{event.node}/{event.slot}"
-            command = self._service.command_of(info.id)
+            command = self._service.command_of(info)
             age = max(0.0, time.time() - since)
             rows.append(TaskRow(info.id, info.tag, info.state.word, age, info.attempt, where, command))
         return Look(_counted(now.waiting, now.running, now.finished), rows, len(now.processes))
@@ -114,7 +114,7 @@ class LocalBackend:
         known = {task for task, *_ in found}
         while len(found) < limit and (outcome := self._service.manager.try_outcome(Claim())) is not None:
             if outcome.task_id not in known:
-                found.append(_of_outcome(outcome, self._service.command_of(outcome.task_id)))
+                found.append(_of_outcome(outcome, self._service.known_command(outcome.task_id)))
         return found
 
 
@@ -145,7 +145,9 @@ class RemoteBackend:
             since = float(fields.get("ended") or fields.get("started") or fields.get("added") or 0.0)
             age = max(0.0, time.time() - since)
             attempts = int(fields.get("attempt") or 0)
-            rows.append(TaskRow(str(fields["id"]), str(fields["tag"]), str(fields["state"]), age, attempts, "", ""))
+            task, tag, state = (str(fields[name]) for name in ("id", "tag", "state"))
+            about = sanitize_text(str(fields.get("parameters") or ""))
+            rows.append(TaskRow(task, tag, state, age, attempts, "", about))
         return Look(_counted(now["waiting"], now["running"], now["finished"]), rows, len(now["processes"]))
 
     def cancel(self, task: str) -> bool:

@@ -25,7 +25,7 @@ from ...engine.taskmanager.slots import DEFAULT_TAG
 from ...engine.taskmanager.sockets import SocketServer
 from ...engine.taskmanager.stores import REDIS_SCHEMES
 from ...engine.taskmanager.stores.base import Claim
-from ...engine.taskmanager.tasks import TaskOptions
+from ...engine.taskmanager.tasks import TaskInfo, TaskOptions
 from ...engine.taskmanager.template import TemplateError
 from ...engine.text import sanitize_text
 from ..language.redact import redact
@@ -33,12 +33,15 @@ from ..runs.events import Notice
 from ..session.service import Service
 from .jobs import JobResult, MapJob, QueueError, TaskRow, counts
 from .node_workers import NodeWorkers
+from .ways import Step, Ways
 
 __all__ = ["DEFAULT_TAG", "JobResult", "MapJob", "QueueError", "QueueService", "TaskRow", "TemplateError", "counts"]
 
 #: Results that are kept to be looked at, and bytes of their output.
 _KEPT_RESULTS = 10_000
 _KEPT_BYTES = 64 * 1024 * 1024
+#: Bytes of a result that a view shows something of.
+_GLIMPSE = 2000
 #: Maps whose slots are kept so that they can be retried.
 _KEPT_MAPS = 20
 
@@ -61,6 +64,7 @@ class QueueService:
         self._last_map = 0
         self._mine: dict[str, str] = {}
         self._running: dict[str, JobEvent] = {}
+        self._ways = Ways()
         self._results: deque[JobResult] = deque()
         self._kept = 0
         self._version = 0
@@ -185,10 +189,27 @@ class QueueService:
         self._note("queue add", command=redact(json.dumps(parameters)), count=1, tag=tag)
         return self.manager.add_task_request(tag, parameters, options=TaskOptions(retriable=retriable))
 
-    def command_of(self, task: str) -> str:
+    def known_command(self, task: str) -> str:
         """What a task of this console runs, clean; empty where that is not known."""
         event = self._running.get(task)
         return sanitize_text(event.command if event is not None else self._mine.get(task, ""))
+
+    def command_of(self, info: TaskInfo) -> str:
+        """What a task runs, or its parameters, clean; empty where they are too long."""
+        return self.known_command(info.id) or sanitize_text(info.text)
+
+    def way_of(self, task: str) -> tuple[Step, ...]:
+        """What became of a task on this console's slots, oldest first: where it ran and how that ended."""
+        return self._ways.of(task)
+
+    def result_lines(self, task: str, most: int = 5) -> list[str]:
+        """The last lines of what a task put out, clean, as long as its result is kept and was not taken."""
+        with self._lock:
+            kept = next((result for result in reversed(self._results) if result.task == task), None)
+        if kept is None:
+            return []
+        text = (kept.output + kept.error)[-_GLIMPSE:].decode("utf-8", "replace")
+        return sanitize_text(text).splitlines()[-most:]
 
     def status(self) -> QueueStatus:
         """How many wait, run and are finished, per tag, and who works; may wait for a store on another machine."""
@@ -196,7 +217,7 @@ class QueueService:
 
     def tasks(self, limit: int = 1000) -> list[TaskRow]:
         """At most that many tasks with what they run; may wait for a store on another machine."""
-        return [TaskRow(info, self.command_of(info.id)) for info in self.manager.tasks(limit=limit)]
+        return [TaskRow(info, self.command_of(info)) for info in self.manager.tasks(limit=limit)]
 
     def running(self) -> list[JobEvent]:
         """Jobs that run on this console's slots now, or are hoped for on nodes that went away."""
@@ -290,6 +311,7 @@ class QueueService:
     def _heard(self, event: JobEvent) -> None:
         """In a driver's thread: what became of a job."""
         self._version += 1
+        self._ways.heard(event)
         if event.state in (JobState.RUNNING, JobState.LOST) and not event.final:
             self._running[event.task_id] = event
             return

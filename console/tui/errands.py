@@ -21,12 +21,16 @@ def look_at_queue(service: Any) -> QueueSnapshot:
     status = service.status()
     now = time.time()
     places = {job.task_id: job.node for job in service.running()}
-    tasks = [_task(row, places.get(row.info.id, ""), now) for row in service.tasks(limit=2_000)]
+    tasks = [_task(row, places.get(row.info.id, ""), now, service) for row in service.tasks(limit=2_000)]
     counts: dict[str, dict[str, int]] = {}
     for word, table in (("waiting", status.waiting), ("running", status.running), ("finished", status.finished)):
         for tag, count in table.items():
             counts.setdefault(tag, {})[word] = count
-    pools = {"queue": service.nodes(), **{f"map {number}": nodes for number, nodes in service.map_nodes().items()}}
+    pools = {
+        "queue": service.nodes(),
+        "Python": service.worker_nodes(),
+        **{f"map {number}": nodes for number, nodes in service.map_nodes().items()},
+    }
     workers = [
         QueueWorker(sanitize_text(node.name), node.state, node.slots, node.running, node.done, node.failed + node.lost,
                     _trouble(node), pool)
@@ -40,17 +44,19 @@ def look_at_queue(service: Any) -> QueueSnapshot:
     return QueueSnapshot(version, tasks, processes, counts, workers, maps)
 
 
-def _task(row: Any, node: str, now: float) -> QueueTask:
+def _task(row: Any, node: str, now: float, service: Any) -> QueueTask:
     info = row.info
     word = _STATES.get(info.state.word, info.state.word)
     since = info.ended or info.started or info.added
     way = [f"added {_ago(now, info.added)}"]
     if info.started:
         way.append(f"handed out {_ago(now, info.started)}, attempt {info.attempt}, to process {info.owner}")
+    way += [f"{step.text}, {_ago(now, step.at)}" for step in service.way_of(info.id)]
     if info.losses:
         way.append(f"given back {info.losses} times because what held it went away")
     if info.ended:
         way.append(f"{info.state.word} {_ago(now, info.ended)}")
+    way += [f"  {line}" for line in service.result_lines(info.id)]
     where = node or (f"process {info.owner}" if info.owner is not None else "")
     age = max(0.0, now - since)
     return QueueTask(info.id, info.tag, word, where, age, max(1, info.attempt), sanitize_text(row.command), tuple(way))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .manager import TaskManager
@@ -94,7 +94,7 @@ def _states(words: list[str] | None) -> list[TaskState]:
 
 def _tasks(manager: TaskManager, states: list[str] | None = None, limit: int = 1000) -> list[dict[str, Any]]:
     found = manager.tasks(_states(states), max(0, min(limit, MOST_TASKS)))
-    return [{**asdict(each), "state": each.state.word} for each in found]
+    return [{**asdict(replace(each, parameters=each.text)), "state": each.state.word} for each in found]
 
 
 _TEXT, _WHOLE = (str,), (int,)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from .compat import OriginalNames
@@ -293,7 +293,11 @@ class TaskManager(OriginalNames):
 
     def tasks(self, states: Collection[TaskState] = EVERY_STATE, limit: int = 1000) -> list[TaskInfo]:
         """At most `limit` tasks in these states, for a view."""
-        return self._store.tasks(states, limit)
+        found = self._store.tasks(states, limit)
+        return [
+            task if task.parameters is None else replace(task, parameters=self._store.loads(task.parameters))
+            for task in found
+        ]
 
     def status(self) -> QueueStatus:
         """Counts, processes and mode in one look."""

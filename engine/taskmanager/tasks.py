@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import re
 import traceback as traceback_module
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ TASK_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,79}_[0-9]{1,18}", re.ASCI
 #: Longest message and traceback kept of a failure, in characters.
 MESSAGE_LIMIT = 4_000
 TRACEBACK_LIMIT = 64_000
+#: Longest description of a task in a view.
+TEXT_LIMIT = 500
 
 
 class TaskState(enum.IntEnum):
@@ -112,7 +115,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class TaskInfo:
-    """One task as a view shows it. added, started, ended: wall clock, seconds since the epoch, 0.0 = not yet."""
+    """One task as a view shows it. added, started, ended: wall clock, seconds since the epoch, 0.0 = not yet.
+
+    parameters: None also where they are too long for a view.
+    """
 
     id: str
     tag: str
@@ -124,6 +130,21 @@ class TaskInfo:
     added: float
     started: float
     ended: float
+    parameters: Any = None
+
+    @property
+    def text(self) -> str:
+        """What it is about: its command (and item), or its parameters. At most TEXT_LIMIT characters; not clean."""
+        given = self.parameters
+        if given is None:
+            return ""
+        if isinstance(given, dict) and isinstance(given.get("command"), str):
+            item = f" ::: {given['argument']}" if "argument" in given else ""
+            return f"{given['command']}{item}"[:TEXT_LIMIT]
+        try:
+            return json.dumps(given, ensure_ascii=False, default=str)[:TEXT_LIMIT]
+        except (TypeError, ValueError, RecursionError):  # any object may be in a queue in memory
+            return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,12 +97,17 @@ def test_a_look_at_the_queue() -> None:
         nodes=lambda: [node],
         map_nodes=dict,
         maps=list,
+        worker_nodes=list,
+        way_of=lambda task: [SimpleNamespace(at=now - 4, text=f"{task} began on node1 slot 1")],
+        result_lines=lambda _task: ["the last line"],
     )
     seen = look_at_queue(service)
     (task,) = seen.tasks
     assert (task.id, task.state, task.where, task.attempts) == ("job_1", "running", "node1", 2)
     assert "\x9b" not in task.text
     assert any("given back 1 times" in step for step in task.way)
+    assert any(step.startswith("job_1 began on node1 slot 1, 4 s ago") for step in task.way)
+    assert task.way[-1] == "  the last line"
     assert seen.counts == {"job": {"waiting": 2, "running": 1}}
     (worker,) = seen.workers
     assert worker.failed == 2

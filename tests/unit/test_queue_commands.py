@@ -196,6 +196,24 @@ def test_cancel_and_retry(deck: Deck) -> None:
     assert "1 task once more" in deck(":queue retry failed")
 
 
+def test_the_view_knows_a_tasks_way_and_result(deck: Deck) -> None:
+    deck(":queue join web1")
+    deck(":queue add -- fail it")
+    deck(':queue add -T square --json -- [3, "\\u001b[2J"]')
+    while len(deck.queue.way_of("shell_0")) < 2:
+        deck.interpreter.pause(0.01)
+    steps = [step.text for step in deck.queue.way_of("shell_0")]
+    assert steps[0] == "began on web1 slot 1"
+    assert steps[1].startswith("failed on web1 slot 1 after 0.")
+    assert steps[1].endswith("exit status 1")
+    assert deck.queue.result_lines("shell_0") == ["no good"]
+    commands = {row.info.id: row.command for row in deck.queue.tasks()}
+    assert commands["shell_0"] == "fail it"
+    assert commands["square_1"].startswith('[3, "')
+    assert "\x1b" not in commands["square_1"]
+    assert deck.queue.way_of("nosuch_1") == ()
+
+
 def test_an_operator_gets_the_prompt_back_and_hears_of_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLUSTERDECK_STATE_DIR", str(tmp_path))
     deck = Deck(tmp_path, interactive=True)

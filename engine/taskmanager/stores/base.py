@@ -163,7 +163,7 @@ class Store(Protocol):
         """Whether `collect` would probably succeed; cheap."""
 
     def tasks(self, states: Collection[TaskState], limit: int) -> list[TaskInfo]:
-        """At most `limit` tasks in these states, oldest first per state."""
+        """At most `limit` tasks in these states, oldest first per state; parameters encoded, None if they are long."""
 
     # -- data items, life
 

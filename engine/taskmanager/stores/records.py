@@ -54,4 +54,6 @@ class Journal(Protocol):
 def info_of(task: Task) -> TaskInfo:
     owner = None if task.owner is None else task.owner.id
     times = (task.added, task.started, task.ended)
-    return TaskInfo(task.id, task.tag, task.state, task.attempt, task.losses, owner, task.requester, *times)
+    return TaskInfo(
+        task.id, task.tag, task.state, task.attempt, task.losses, owner, task.requester, *times, task.payload
+    )

@@ -306,5 +306,6 @@ def _info(row: list[Any]) -> TaskInfo:
     state, attempt, losses = TaskState(int(row[1])), int(row[2]), int(row[3])
     owner = int(row[4]) if row[4] else None
     requester = row[5].decode() if row[5] else None
-    times = (int(each) / 1000 if each else 0.0 for each in row[6:9])
-    return TaskInfo(task_id, task_id.rpartition("_")[0], state, attempt, losses, owner, requester, *times)
+    added, started, ended = (int(each) / 1000 if each else 0.0 for each in row[6:9])
+    facts = (state, attempt, losses, owner, requester, added, started, ended)
+    return TaskInfo(task_id, task_id.rpartition("_")[0], *facts, parameters=row[9].decode() if row[9] else None)

@@ -365,7 +365,8 @@ end
 return found
 """
 
-#: limit wanted-states -> {{id, state, attempt, losses, owner, requester, added, started, ended}, ...}
+#: limit wanted-states -> {{id, state, attempt, losses, owner, requester, added, started, ended, parameters}, ...};
+#: parameters of more than 4,000 bytes are left out
 TASKS = """
 local left, found = tonumber(ARGV[3]), {}
 local function gather(lane)
@@ -376,6 +377,8 @@ local function gather(lane)
       local had = call('HMGET', P .. 't:' .. id, 's', 'a', 'l', 'o', 'q', 'c', 'd', 'z')
       if left > 0 and string.find(ARGV[4], had[1], 1, true) then
         left = left - 1
+        local short = call('HSTRLEN', P .. 't:' .. id, 'b') <= 4000
+        had[#had + 1] = short and call('HGET', P .. 't:' .. id, 'b') or ''
         found[#found + 1] = {id, unpack(had)}
       end
     end
