@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..frontend import Document
 from ..interpreter.context import CommandError, Context, Outcome
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
+from ..language.values import read_duration
 from ..settings.settings import SettingsError, as_toml, describe, split_key
 from . import documents
 
@@ -18,6 +21,14 @@ def _full(key: str) -> str:
         return ".".join(split_key(key))
     except SettingsError as error:
         raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="key") from None
+
+
+def _in_seconds(name: str, value: str) -> str:
+    """A duration such as `1m` as the number of seconds, where the setting is one; anything else as it is."""
+    if describe(name).startswith("seconds"):
+        with suppress(ValueError):
+            return f"{read_duration(value):g}"
+    return value
 
 
 def set_value(context: Context, command: Command) -> Outcome:
@@ -32,7 +43,7 @@ def set_value(context: Context, command: Command) -> Outcome:
     if context.dry_run:
         return context.tell(sanitize_text(f"would set {name} to {value}"))
     try:
-        context.session.set_option(name, value)
+        context.session.set_option(name, _in_seconds(name, value))
     except SettingsError as error:
         raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="value") from None
     level = "warning" if name in _LESS_SAFE else "info"
@@ -69,7 +80,11 @@ SPECS = (
             Argument("key", Kind.SETTING, "section.key, or the key alone where it is unique"),
             Argument("value", Kind.TEXT, "shown if left out", required=False),
         ),
-        examples=((":set fanout 128", ""), (":set connect_timeout 5", "seconds"), (":set read_only on", "only look")),
+        examples=(
+            (":set fanout 128", ""),
+            (":set timeout 1m30s", "one that counts seconds takes 90 as well"),
+            (":set read_only on", "only look"),
+        ),
         danger=Danger.CHANGES,
     ),
     CommandSpec(

@@ -75,7 +75,8 @@ def find_run(context: Context, number: int | None, argument: str = "run") -> Run
     run = runs.last if number is None else runs.get(number)
     if run is None:
         if number is None:
-            raise CommandError("there is no run yet", "type a command first")
+            earlier = ":runs lists those of earlier sessions, by number" if any(runs) else "type a command first"
+            raise CommandError("there is no run yet", earlier)
         raise CommandError(f"there is no run #{number}", ":runs lists them", code=ExitCode.USAGE, argument=argument)
     return run
 

@@ -420,6 +420,22 @@ def test_failed_sets_feed_the_next_command(console: Console) -> None:
     assert console.session.calls[-1][2] == "web2"
 
 
+def test_runs_of_earlier_sessions_are_reached_by_number(console: Console) -> None:
+    console("@web uptime")
+    run = console.session.runs.get(1)
+    assert run is not None
+    run.restored = True
+    assert "earlier sessions" in console(":gather", ExitCode.ERROR)
+    assert "uptime" in console(":gather 1")
+
+
+def test_settings_in_seconds_take_durations(console: Console) -> None:
+    assert console(":set timeout 1m30s") == "run.timeout = 90"
+    assert console(":set connect_timeout 0.5") == "run.connect_timeout = 0.5"
+    assert "number" in console(":set timeout soon", ExitCode.USAGE)
+    assert "number" in console(":set fanout 1m", ExitCode.USAGE)
+
+
 def test_again(console: Console) -> None:
     console("@web uptime")
     console("!ls")
