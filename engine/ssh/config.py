@@ -78,6 +78,9 @@ class SshConfig:
         elif path != "none":
             self._read(os.path.expanduser(path), user_file=True, must_exist=True)
         self._index()
+        for option in (option for section in self._sections for option in section.options):
+            if option.key == "canonicalizehostname" and option.value.lower() not in ("no", "none"):
+                self._warn(f"{option.where}: CanonicalizeHostname is not supported, names are used as they are")
 
     def _read(self, path: str, *, user_file: bool, must_exist: bool) -> None:
         reader = Reader(self.home, user_file=user_file, on_read=self.files.append)

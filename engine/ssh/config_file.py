@@ -129,7 +129,6 @@ class Reader:
 
     def __init__(self, home: str, *, user_file: bool, on_read: Callable[[str], None] | None = None) -> None:
         self.sections: list[Section] = []
-        self.warnings: list[str] = []
         self._home = home
         self._user_file = user_file
         self._base = f"{home}/.ssh" if user_file else "/etc/ssh"

@@ -35,6 +35,8 @@ class Directory:
         self._known_hosts = settings.known_hosts
         self._host_keys = settings.host_keys
         self._peers: dict[tuple[str, str | None], Peer] = {}
+        #: How many of the configuration's warnings were told.
+        self._told = 0
         self._stamps = self._look()
         self._looked = time.monotonic()
 
@@ -73,6 +75,9 @@ class Directory:
                 except NameRefusedError as error:
                     raise ConfigError(str(error)) from error
             peer = self._peers[node, user] = self._make(self.config.lookup(node, user), 0)
+            for text in self.config.warnings[self._told :]:
+                self._pool.settings.notice(f"ssh_config: {text}")
+            self._told = len(self.config.warnings)
         return peer
 
     def _make(self, config: HostConfig, depth: int, via: Peer | None = None) -> Peer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from . import wire
@@ -19,12 +19,10 @@ from .sftp import (
     Attributes,
     SftpClient,
     SftpError,
-    status,
 )
 from .steps import CopyRefusedError, Name, Pause, Reply, Request, Work, decode, is_eof
 from .transfer import (
-    BYTES_UNDER_WAY,
-    REQUESTS,
+    Pipeline,
     Progress,
     RemoteFileError,
     join,
@@ -242,72 +240,53 @@ def _ignore(_kind: int, _fields: wire.Reader) -> None:
     """Nothing depends on whether a read handle could be closed."""
 
 
-class _Drain:
-    """Reads one file with many requests under way. size: as the server says; 0: read until the end."""
+class _Drain(Pipeline):
+    """Reads one file. size: as the server says; 0: read until the end."""
 
     def __init__(
         self, client: SftpClient, file: NewFile, handle: bytes, size: int, limit: int, progress: Progress
     ) -> None:
-        self._client = client
+        super().__init__(client, handle, progress)
         self._file = file
-        self._handle = wire.string(handle)
         self._sized = size > 0
         self._end = size if size else min(limit, _UNSIZED_LIMIT)
-        self._progress = progress
         self._offset = 0
-        self._under_way = 0
-        self._bytes = 0
         self._ended = False
-        self._error: Exception | None = None
-        self._resume: Callable[[Exception | None], None] = lambda _error: None
+        if not self._sized:
+            # One request after the other, so that it stops where the file does.
+            self.at_once = 1
 
-    def start(self, resume: Callable[[Exception | None], None]) -> None:
-        self._resume = resume
-        self._fill()
+    @property
+    def exhausted(self) -> bool:
+        """See Pipeline."""
+        return self._ended or self._offset >= self._end
 
-    def _fill(self) -> None:
-        # Of an unknown size only one request at a time is under way, so that it stops where the file does.
-        at_once = REQUESTS if self._sized else 1
-        while self._error is None and not self._ended and self._offset < self._end and self._under_way < at_once:
-            if self._bytes >= BYTES_UNDER_WAY:
-                return
-            size = min(self._client.chunk, self._end - self._offset)
-            self._request(self._offset, size)
-            self._offset += size
-        if not self._under_way:
-            resume, self._resume = self._resume, lambda _error: None
-            resume(self._error)
+    def more(self) -> bool:
+        """See Pipeline."""
+        size = min(self.client.chunk, self._end - self._offset)
+        self._request(self._offset, size)
+        self._offset += size
+        return True
+
+    def failed(self, error: SftpError) -> None:
+        """See Pipeline: the end of the file may come early."""
+        self._ended = True
+        if error.code != FX_EOF:
+            super().failed(error)
 
     def _request(self, offset: int, size: int) -> None:
-        self._under_way += 1
-        self._bytes += size
-
         def answered(kind: int, fields: wire.Reader) -> None:
-            self._under_way -= 1
-            self._bytes -= size
-            error = status(kind, fields)
-            if error is not None:
-                self._ended = True
-                if error.code != FX_EOF:
-                    self._error = self._error or error
-            else:
-                self._take(offset, size, decode(kind, fields))
-            self._fill()
+            self._take(offset, size, decode(kind, fields))
 
-        self._client.ask(READ, answered, self._handle, wire.u64(offset), wire.u32(size))
+        self.ask(READ, size, answered, wire.u64(offset), wire.u32(size))
 
     def _take(self, offset: int, size: int, data: Reply) -> None:
         if not isinstance(data, bytes) or len(data) > size:
-            self._error = self._error or CopyRefusedError("the server sent more than it was asked for")
+            raise CopyRefusedError("the server sent more than it was asked for")
+        if self.error is not None:
             return
-        if self._error is not None:
-            return
-        try:
-            self._file.write(data, offset)
-        except OSError as error:
-            self._error = error
-            return
-        self._progress.add(len(data))
+        self._file.write(data, offset)
+        self.progress.add(len(data))
         if not data:
             self._ended = True
         elif len(data) < size:

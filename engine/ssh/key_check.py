@@ -42,7 +42,8 @@ def check_host_key(peer: Peer, attempt: Attempt, kind: str, key: bytes, address:
     peer.unknown_key = UnknownKey(config.node, name, address, kind, shown, key, judgement.note)
     if peer.pool.accepts_new(config, peer.unknown_key):
         return
-    note = f" ({judgement.note})" if judgement.note else ""
+    remarks = "; ".join(filter(None, (judgement.note, *known.problems)))
+    note = f" ({remarks})" if remarks else ""
     reason = f"{peer.label}: host key {kind} {shown} is not known{note}: accept it, or add it to known_hosts"
     need = Need("host-key", name)
     attempt.need = need

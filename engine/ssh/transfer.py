@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from ..states import Failure, FailureKind
 from . import wire
-from .sftp import EXTENDED, FX_NO_SUCH_FILE, LSTAT, RENAME, STAT, Attributes, SftpClient, SftpError
-from .steps import Pause, Reply, Request, Steps, Work
+from .sftp import EXTENDED, FX_NO_SUCH_FILE, LSTAT, RENAME, STAT, Attributes, SftpClient, SftpError, status
+from .steps import CopyRefusedError, Pause, Reply, Request, Steps, Work
 
 #: Files of one node that are under way at once; bytes and requests of one file.
 FILES_AT_ONCE = 8
@@ -120,6 +120,76 @@ class _Several:
         self._running -= 1
         self._error = self._error or error
         self.fill()
+
+
+class Pipeline:
+    """Many requests for one open file under way at once; `start` is what a Pause takes.
+
+    Subclasses give `more`, which sends one request and may raise, and `exhausted`.
+    """
+
+    at_once = REQUESTS
+
+    def __init__(self, client: SftpClient, handle: bytes, progress: Progress) -> None:
+        self.client = client
+        self.progress = progress
+        #: Why no more requests are made.
+        self.error: Exception | None = None
+        self._handle = wire.string(handle)
+        self._under_way = 0
+        self._bytes = 0
+        self._resume: Callable[[Exception | None], None] | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left to be asked for."""
+        raise NotImplementedError
+
+    def more(self) -> bool:
+        """Send one request by `ask`; False: not now. Raises OSError, CopyRefusedError."""
+        raise NotImplementedError
+
+    def start(self, resume: Callable[[Exception | None], None]) -> None:
+        """Begin; `resume` is called once, when the last answer is there."""
+        self._resume = resume
+        self.fill()
+
+    def fill(self) -> None:
+        """Keep requests under way."""
+        try:
+            while self.error is None and not self.exhausted and self._under_way < self.at_once:
+                if self._bytes >= BYTES_UNDER_WAY or not self.more():
+                    return
+        except (OSError, CopyRefusedError) as error:
+            self.error = error
+        if not self._under_way and (self.error is not None or self.exhausted):
+            resume, self._resume = self._resume, None
+            if resume is not None:
+                resume(self.error)
+
+    def ask(self, kind: int, size: int, answered: Callable[[int, wire.Reader], None], *pieces: bytes) -> None:
+        """Send a request for `size` bytes; answered(kind, fields) may raise OSError and CopyRefusedError."""
+        self._under_way += 1
+        self._bytes += size
+
+        def answer(kind: int, fields: wire.Reader) -> None:
+            self._under_way -= 1
+            self._bytes -= size
+            error = status(kind, fields)
+            try:
+                if error is None:
+                    answered(kind, fields)
+                else:
+                    self.failed(error)
+            except (OSError, CopyRefusedError) as problem:
+                self.error = self.error or problem
+            self.fill()
+
+        self.client.ask(kind, answer, self._handle, *pieces)
+
+    def failed(self, error: SftpError) -> None:
+        """The server refused a request."""
+        self.error = self.error or error
 
 
 def reason(label: str, error: Exception) -> Failure:

@@ -23,12 +23,10 @@ from .sftp import (
     Attributes,
     SftpClient,
     SftpError,
-    status,
 )
 from .steps import CopyRefusedError, Name, Pause, Reply, Request, Work
 from .transfer import (
-    BYTES_UNDER_WAY,
-    REQUESTS,
+    Pipeline,
     Progress,
     RemoteFileError,
     join,
@@ -183,58 +181,40 @@ def _as_before(there: Attributes | None) -> Attributes | None:
     return Attributes(mode=there.mode & 0o7777, uid=there.uid, gid=there.gid)
 
 
-class _Pump:
-    """Writes one file with many requests under way."""
+class _Pump(Pipeline):
+    """Writes one file."""
 
     def __init__(self, client: SftpClient, reader: SharedReader, item: Item, handle: bytes, progress: Progress) -> None:
-        self._client = client
+        super().__init__(client, handle, progress)
         self._reader = reader
         self._item = item
-        self._handle = wire.string(handle)
-        self._progress = progress
         self._offset = 0
-        self._under_way = 0
-        self._bytes = 0
-        self._error: Exception | None = None
-        self._resume: Callable[[Exception | None], None] = lambda _error: None
 
     def start(self, resume: Callable[[Exception | None], None]) -> None:
-        self._resume = resume
-        self._client.writers.add(self.fill)
-        self.fill()
+        """See Pipeline; goes on when the server's window has admitted what was written, too."""
+        self.client.writers.add(self.fill)
 
-    def fill(self) -> None:
-        client, item = self._client, self._item
-        while self._error is None and self._offset < item.size and self._under_way < REQUESTS:
-            if self._bytes >= BYTES_UNDER_WAY or client.backlog >= _BACKLOG:
-                return
-            try:
-                data = self._reader.read(item, self._offset, min(client.chunk, item.size - self._offset))
-            except OSError as error:
-                self._error = error
-                break
-            if not data:
-                self._error = CopyRefusedError(f"{os.fsdecode(item.path)!a} became shorter while it was copied")
-                break
-            place = wire.u64(self._offset)
-            self._offset += len(data)
-            self._under_way += 1
-            self._bytes += len(data)
-            client.ask(WRITE, self._written(len(data)), self._handle, place, wire.u32(len(data)), data)
-        if not self._under_way and (self._error is not None or self._offset >= item.size):
-            self._client.writers.discard(self.fill)
-            resume, self._resume = self._resume, lambda _error: None
-            resume(self._error)
+        def done(error: Exception | None) -> None:
+            self.client.writers.discard(self.fill)
+            resume(error)
 
-    def _written(self, size: int) -> Callable[[int, wire.Reader], None]:
-        def answered(kind: int, fields: wire.Reader) -> None:
-            self._under_way -= 1
-            self._bytes -= size
-            error = status(kind, fields)
-            if error is not None:
-                self._error = self._error or error
-            else:
-                self._progress.add(size)
-            self.fill()
+        super().start(done)
 
-        return answered
+    @property
+    def exhausted(self) -> bool:
+        """See Pipeline."""
+        return self._offset >= self._item.size
+
+    def more(self) -> bool:
+        """See Pipeline."""
+        client, item = self.client, self._item
+        if client.backlog >= _BACKLOG:
+            return False
+        data = self._reader.read(item, self._offset, min(client.chunk, item.size - self._offset))
+        if not data:
+            raise CopyRefusedError(f"{os.fsdecode(item.path)!a} became shorter while it was copied")
+        place = wire.u64(self._offset)
+        size = len(data)
+        self._offset += size
+        self.ask(WRITE, size, lambda _kind, _fields: self.progress.add(size), place, wire.u32(size), data)
+        return True
