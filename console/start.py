@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ from .settings.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from .batch.targets import TargetOptions
+
+#: Seconds that runs have to end when their session does.
+_LAST_MOMENTS = 3.0
 
 
 def read_settings(overrides: Sequence[str], notices: list[str]) -> Settings:
@@ -80,6 +84,7 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
         try:
             yield session
         finally:
+            _end_runs(session)
             records.close()
             session.close()
             if selection.version != version:
@@ -105,6 +110,15 @@ class _Problems:
         self._session = session
         for text in self._kept:
             self.note(text)
+
+
+def _end_runs(session: Session) -> None:
+    """Stop what still runs and take its end in, so that it is written down; nobody else pumps any more."""
+    deadline = time.monotonic() + _LAST_MOMENTS
+    session.abort()
+    while session.runs.running and time.monotonic() < deadline:
+        if session.wait_batch(0.1):
+            session.drain(0.05)
 
 
 def _select(session: Session, settings: Settings, nodes: str | None) -> None:

@@ -212,6 +212,7 @@ class BatchRunner:
                     if change.failure is not None and change.state is not NodeState.TIMEOUT:
                         self._tell_reason(name, change.failure.reason)
             case QuestionAsked(question=number):
+                self._writer.progress("") if self._request.progress else None
                 self._session.answer(number, self._secrets.answer(event))
             case Notice(level=level, text=text) if level != "info" or self._request.verbose:
                 self._failed = self._failed or level == "error"

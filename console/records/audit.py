@@ -75,7 +75,7 @@ class AuditLog:
         self.write(record)
 
     def finished(self, run: Run) -> None:
-        """A run ended."""
+        """A run ended. Never raises: what has run has run, and there is nothing left to refuse."""
         codes = {str(rc): run.fold(numbers) for rc, numbers in run.return_codes().items()}
         bad = {state.word: str(run.node_set(state)) for state in NodeState if state.bad and run.count(state)}
         bad.pop("failed", None)
@@ -88,7 +88,10 @@ class AuditLog:
             "bytes": run.output.bytes_total,
             **bad,
         }
-        self.write(record)
+        try:
+            self.write(record)
+        except AuditError as error:
+            self._warn(str(error))
 
     def note(self, what: str, **content: Any) -> None:
         """Something else that belongs into the log, such as an accepted host key."""

@@ -287,8 +287,10 @@ def test_large_input_takes_little_memory(environment: dict[str, str], sshd: Sshd
     size = 60_000_000
     for words in (["-R", "exec", "-w", "n[1-4]", "-f", "2"], ["-O", f"ssh.config={sshd.config}", "-w", "node[1-2]"]):
         source = subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE)
-        code = "import resource, sys; from clusterdeck.console.cli import main; main(sys.argv[1:]); " + (
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        # Not getrusage: that would tell of the process that this one was forked from.
+        code = (
+            "import sys; from clusterdeck.console.cli import main; main(sys.argv[1:]); "
+            "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, "run", *words, "-bN", "wc -c"],

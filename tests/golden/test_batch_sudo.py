@@ -53,7 +53,7 @@ def test_the_password_is_asked_once_and_not_shown(nodes: Sshd, tmp_path: Path) -
     argv = ["/bin/sh", "-c", script, str(base), *words(nodes, "--sudo", "-b", "cat; echo done")]
     with PtyRecorder(argv) as terminal:
         terminal.wait_for(b"password for")
-        terminal.wait_for(b"node[1-3])")
+        terminal.wait_for(b"): ")
         terminal.send(b"right\n")
         terminal.wait_for(b"code 0")
         assert terminal.wait() == 0
@@ -65,7 +65,7 @@ def test_the_password_is_asked_once_and_not_shown(nodes: Sshd, tmp_path: Path) -
 
 def test_a_wrong_password_is_tried_on_one_node(nodes: Sshd) -> None:
     with PtyRecorder(words(nodes, "--sudo", "-b", "-S", "echo ran")) as terminal:
-        terminal.wait_for(b"node[1-3])")
+        terminal.wait_for(b"): ")
         terminal.send(b"wrong\n")
         assert terminal.wait() == 1  # what sudo returned
         shown = terminal.data

@@ -339,3 +339,10 @@ def test_messages_to_the_system_log_stay_legible(text: str) -> None:
     found = message({"event": "run", "command": text, "rc": {str(n): "n" * 90 for n in range(90)}})
     assert len(found) <= 4096
     assert json.loads(found)["event"] == "run"
+
+
+def test_an_end_that_cannot_be_written_is_told_and_no_more(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    audit = AuditLog(tmp_path / "no" / "audit", demanding(True), warnings.append)
+    audit.finished(ended_run(tmp_path))
+    assert len(warnings) == 1
