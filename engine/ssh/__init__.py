@@ -1,11 +1,13 @@
 """SSH connections of one Task, without a thread per connection: what workers/paramiko.py stands on.
 
 Floors: wire, codec, transport (the only module that touches paramiko's inside) | stream, channel, connection | keys,
-vault, auth, hostkeys, hostcerts, config | dial, peer, holds, pool | session, command, sftp and what copies files.
+vault, auth, hostkeys, hostcerts, config | dial, proxy_command, window, attempt, peer, directory, holds, pool | session,
+command, sftp, what copies files and tidies up behind it. key_sources stands apart: where unknown keys are looked up.
 Everything runs in the thread that turns the reactor; `background.py` has the few threads for calls that can only block.
 
 How a front end uses it (nothing here knows of a Task but through these values; `set_info` may be called at any time and
-counts for connections that are dialled afterwards):
+counts for workers that begin afterwards; `Worker.infos` says otherwise for one worker, which then reaches its nodes by
+its own configuration, user, time to connect and rule for host keys, beside the others):
 
     task.set_default("distant_workername", "paramiko")
     task.set_info("ssh_config", path)        # as `ssh -F`; None: ~/.ssh/config and the system's; "none": no file
