@@ -433,7 +433,6 @@ def test_settings_in_seconds_take_durations(console: Console) -> None:
     assert console(":set timeout 1m30s") == "run.timeout = 90"
     assert console(":set connect_timeout 0.5") == "run.connect_timeout = 0.5"
     assert "number" in console(":set timeout soon", ExitCode.USAGE)
-    assert "number" in console(":set fanout 1m", ExitCode.USAGE)
 
 
 def test_again(console: Console) -> None:
