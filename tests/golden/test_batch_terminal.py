@@ -1,4 +1,4 @@
-"""`clusterdeck run --sudo`, and run modes with a password: asked on the terminal once, or a clear refusal."""
+"""`clusterdeck run` on a terminal: passwords are asked for there once, and lines with nodes only open the prompt."""
 
 from __future__ import annotations
 
@@ -102,3 +102,15 @@ def test_a_run_mode_gives_the_password_as_the_first_line(tmp_path: Path) -> None
     refused = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, start_new_session=True)
     assert refused.returncode == ExitCode.REFUSED
     assert "no terminal" in refused.stderr
+
+
+def test_only_nodes_on_a_terminal_open_the_prompt(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "clusterdeck", "run", "-R", "exec", "-w", "n[1-3]", "-x", "n2", "-f", "7"]
+    with PtyRecorder(argv) as terminal:
+        terminal.wait_for(b"n[1,3]")
+        terminal.send(b":set fanout\r")
+        terminal.wait_for(b"run.fanout = 7  (flag")
+        terminal.send(b"echo it is %h\r")
+        terminal.wait_for(b"it is n3")
+        terminal.send(b":quit\r")
+        assert terminal.wait() == 0
