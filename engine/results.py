@@ -18,14 +18,22 @@ Source = tuple[Any, Any]
 
 
 class Results:
-    """Results of one run of a Task. `records(sname)` says, at any moment, whether a stream is to be kept."""
+    """Results of one run of a Task.
 
-    def __init__(self, records: Callable[[str], bool]) -> None:
+    records(sname): whether a stream is to be kept, asked for each chunk. limit(): bytes of each message that are kept
+    at most, None = all.
+    """
+
+    def __init__(self, records: Callable[[str], bool], limit: Callable[[], int | None] = lambda: None) -> None:
         self._records = records
+        self._limit = limit
         self._lock = threading.RLock()
         self._trees: dict[str, MsgTree] = {}
         self._retcodes: dict[Source, int] = {}
         self._timeouts: dict[Source, None] = {}
+        #: Under a limit: bytes that are kept, by source and stream, and bytes that were not.
+        self._kept: dict[tuple[Source, str], int] = {}
+        self._cut: dict[Source, int] = {}
         #: Sources by key: one source, or a list where several workers share the key.
         self._by_key: dict[Any, Source | list[Source]] = {}
 
@@ -37,6 +45,8 @@ class Results:
             self._trees.clear()
             self._retcodes.clear()
             self._timeouts.clear()
+            self._kept.clear()
+            self._cut.clear()
             self._by_key.clear()
 
     # -- writing
@@ -52,7 +62,24 @@ class Results:
             source = (worker, key)
             if source not in tree:
                 source = self._known(source)
-            tree.extend(source, lines)
+            limit = self._limit()
+            tree.extend(source, lines if limit is None else self._within(limit, source, sname, lines))
+
+    def _within(self, limit: int, source: Source, sname: str, lines: list[bytes]) -> list[bytes]:
+        """The lines that a message may still have, the last one maybe cut; what is left out is counted."""
+        kept = self._kept.get((source, sname), 0)
+        for position, line in enumerate(lines):
+            room = limit - kept
+            if len(line) > room:
+                # From here on nothing is kept: a short line must not close up to what stands before the gap.
+                self._kept[source, sname] = limit + 1
+                head = [line[:room]] if room > 0 else []
+                left = sum(len(line) + 1 for line in lines[position:]) - sum(len(piece) + 1 for piece in head)
+                self._cut[source] = self._cut.get(source, 0) + left
+                return lines[:position] + head
+            kept += len(line) + 1
+        self._kept[source, sname] = kept
+        return lines
 
     def set_retcode(self, worker: Any, key: Any, rc: int) -> None:
         """Keep a source's return code."""
@@ -133,6 +160,8 @@ class Results:
             tree = self._trees.pop(sname, None)
             if tree is not None:
                 tree.clear()
+            for entry in [entry for entry in self._kept if entry[1] == sname]:
+                del self._kept[entry]
 
     def flush_worker(self, worker: Any, keys: Iterable[Any], sname: str) -> None:
         """Forget one worker's messages of a stream."""
@@ -141,6 +170,12 @@ class Results:
             if tree is not None:
                 for key in keys:
                     tree.discard((worker, key))
+                    self._kept.pop(((worker, key), sname), None)
+
+    def cut(self) -> list[tuple[Any, int]]:
+        """(key, bytes) of output that the limit kept out, per worker."""
+        with self._lock:
+            return [(source[1], size) for source, size in self._cut.items()]
 
     # -- return codes
 

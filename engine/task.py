@@ -108,7 +108,7 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
             self._init_settings(DEFAULTS if defaults is None else defaults)
             self.engine = Engine(self._defaults["engine"], self.info, self.print_debug, self.in_own_thread)
             self._info["engine"] = self.engine.identifier
-            self.results = Results(self.records)
+            self.results = Results(self.records, self.buffer_limit)
             self._state = RunState()
             self._resources: dict[str, Any] = {}
             self._excepthook: ExceptHook | None = None

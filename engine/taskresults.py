@@ -73,6 +73,10 @@ class TaskResults:
         """Iterate over the keys that timed out, per worker."""
         return iter(self.results.timeouts())
 
+    def iter_cut(self) -> Iterator[tuple[Any, int]]:
+        """Iterate over (key, bytes) of output that was not kept, per worker, as info `buffer_limit` says."""
+        return iter(self.results.cut())
+
     def flush_buffers(self) -> None:
         """Forget all messages."""
         self.results.flush("stdout")

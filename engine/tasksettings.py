@@ -50,6 +50,11 @@ class TaskSettings:
         """Whether messages of a stream are kept now."""
         return bool(self._defaults.get(sname + "_msgtree", False))
 
+    def buffer_limit(self) -> int | None:
+        """Bytes of each message that are kept (info `buffer_limit`), None = all."""
+        limit: int | None = self._info.get("buffer_limit")
+        return limit
+
     def print_debug(self, text: str) -> None:
         """A line for the info value `print_debug`, if `debug` is on."""
         if self._info.get("debug"):

@@ -250,3 +250,21 @@ def test_elements_stay_as_they_were_handed_out(task: Task) -> None:
     task.resume()
     assert [text for text, _ in seen] == [b"one", b"one\ntwo", b"one\ntwo\nthree"]
     assert [bytes(element) for _, element in seen] == [text for text, _ in seen]
+
+
+def test_a_limit_of_what_is_kept(task: Task) -> None:
+    """Events bring everything; of the message a prefix stays, and what was left out is counted."""
+    task.set_info("buffer_limit", 1000)
+    handler = Recorder()
+    large = task.shell("seq 1 5000", key="large", handler=handler)
+    small = task.shell("seq 1 10; echo e >&2", key="small", stderr=True)
+    task.resume()
+    whole = b"".join(b"%d\n" % number for number in range(1, 5001))
+    assert large.read() == whole[:1000].removesuffix(b"\n")
+    assert len([event for event in handler.events if event.startswith("read")]) == 5000
+    assert (small.read() or b"").splitlines()[-1] == b"10"
+    assert list(task.iter_cut()) == [("large", len(whole) - 1001 + whole[:1000].endswith(b"\n"))]
+    task.set_info("buffer_limit", None)
+    task.run("seq 1 5000", key="large")
+    assert task.key_buffer("large") == whole[:-1]
+    assert list(task.iter_cut()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -123,3 +123,21 @@ def test_streams_that_are_not_recorded() -> None:
     recorded.clear()
     results.add_lines("w", "k", "stdout", [b"lost too"])
     assert results.key_message("k", "stdout") == b"kept"
+
+
+@given(st.lists(st.lists(st.sampled_from([b"", b"x", b"long line"]), max_size=4), max_size=6), st.integers(0, 40))
+def test_a_limit_keeps_a_prefix_and_counts_the_rest(chunks: list[list[bytes]], limit: int) -> None:
+    results = Results(lambda sname: True, lambda: limit)
+    for chunk in chunks:
+        results.add_lines("w", "k", "stdout", chunk)
+    lines = [line for chunk in chunks for line in chunk]
+    whole, size = b"\n".join(lines), sum(len(line) + 1 for line in lines)
+    elem = results.message("w", "k", "stdout")
+    kept = None if elem is None else elem.message()
+    assert whole.startswith(kept or b"")
+    assert len(kept or b"") <= limit
+    assert dict(results.cut()).get("k", 0) == size - (0 if kept is None else len(kept) + 1)
+    assert size <= limit or not lines or len(kept or b"") >= min(limit, len(whole)) - 1
+    results.flush("stdout")
+    results.add_lines("w", "k", "stdout", [b"x" * limit])
+    assert bytes(results.message("w", "k", "stdout") or b"") == b"x" * limit
