@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...engine.taskmanager.halt import parse_halt
 from ...engine.taskmanager.joblog import JobLogError
+from ...engine.taskmanager.jobs import JobState
 from ...engine.taskmanager.mapping import MapOptions
 from ...engine.taskmanager.runtimes import parse_timeout
 from ...engine.taskmanager.template import Template, TemplateError, Values
@@ -208,7 +209,8 @@ class _Away:
 
 def _show_results(context: Context) -> None:
     for result in context.queue.results():
-        context.front_end.show(_document(result))
+        if result.state is not JobState.DONE or result.output or result.error:  # what went well in silence is counted
+            context.front_end.show(_document(result))
 
 
 def _document(result: JobResult) -> Document:
