@@ -33,14 +33,21 @@ class Block:
         return self.group.line_count - self.shown
 
     @property
+    def compact(self) -> bool:
+        """One node and one line: both stand in one row, so that many different answers make a table."""
+        return len(self.members) == 1 and self.group.line_count == 1 and not self.opened_members
+
+    @property
     def rows(self) -> int:
         """Heading, members, lines, the mark of folded lines, and a blank."""
+        if self.compact:
+            return 1
         return 2 + (len(self.members) if self.opened_members else 0) + self.shown + (1 if self.hidden else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a row is. kind: "heading", "member", "line", "more" or "blank"; number: of the member or line."""
+    """What a row is. kind: "heading", "compact", "member", "line", "more" or "blank"; number: of the member or line."""
 
     block: Block
     kind: str
@@ -73,7 +80,7 @@ class AnswerRows:
         block = self.blocks[number]
         rest = row - self._starts[number]
         if rest == 0:
-            return Place(block, "heading")
+            return Place(block, "compact" if block.compact else "heading")
         rest -= 1
         if block.opened_members:
             if rest < len(block.members):

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from ..engine.states import NodeState
 from .actions import bindings
 from .board import name_width
-from .cells import Row, clock, safe
+from .cells import Row, clock, fit, safe, width_of
 from .line_view import LineView
 from .look import Look
 from .messages import CommandRequested, NodeChosen, NodesSelected, SearchOpened
@@ -26,6 +26,8 @@ REFRESH_INTERVAL = 0.25
 UNFOLDED = 8
 _FOLDED = 5
 _NAME_LIMIT = 24
+#: Cells that the node set of a heading keeps however long the reason is.
+_NODES_LEAST = 16
 _BAD = (NodeState.FAILED, NodeState.TIMEOUT, NodeState.UNREACHABLE, NodeState.LOST, NodeState.ABORTED)
 
 
@@ -131,9 +133,10 @@ class FailuresView(LineView):
         style = look.state(reason.state)
         if node == HEADING:
             line.add(f"{reason.state.symbol} {reason.state.word} ", style)
-            line.add(f"{reason.text} " if reason.text else "", look.text)
-            line.add(f"({len(reason.nodes)}) ", look["accent"])
-            line.add(f"{self._fold(reason, run)} ", look["title"])
+            count, folded = f"({len(reason.nodes)}) ", self._fold(reason, run)
+            room = max(8, line.left - len(count) - min(_NODES_LEAST, len(folded)) - 2)
+            line.add(fit(reason.text, min(room, width_of(reason.text))) + " " if reason.text else "", look.text)
+            line.add(count, look["accent"]).add(f"{folded} ", look["title"])
             line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
         elif node == MORE:
             more = len(reason.nodes) - _FOLDED

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .board import Board
-from .filter_terms import Term, parse_filter, rc_passes
+from .filter_terms import OPENERS, Term, parse_filter, rc_passes
 
 _LINES_PER_SLICE = 400
 
@@ -31,7 +31,10 @@ Resolve = Callable[[str], Resolution]
 
 @dataclass(frozen=True, slots=True)
 class FilterResult:
-    """nodes: numbers that pass, ascending; None: no filter. pending: an answer is still to come."""
+    """nodes: numbers that pass, ascending; None: no filter. pending: an answer is still to come.
+
+    error: what is wrong in the line; `nodes` is then what passed before.
+    """
 
     nodes: Sequence[int] | None
     total: int
@@ -98,12 +101,15 @@ class FilterModel:
         self._scans: dict[str, OutputScan] = {}
         self._good: dict[str, frozenset[str]] = {}
         self._seen: tuple[object, ...] = ()
+        #: What passed at the last time when nothing was wrong and nothing outstanding; None: everything.
+        self._passed: Sequence[int] | None = None
         self.result = FilterResult(None, 0)
 
     def set_board(self, board: Board) -> FilterResult:
         """Filter other nodes."""
         self._board = board
         self._scans = {}
+        self._passed = None
         return self.evaluate()
 
     def set_text(self, text: str) -> FilterResult:
@@ -141,6 +147,7 @@ class FilterModel:
         self._seen = (board.version,)
         total = len(board.names)
         if not self.terms:
+            self._passed = None
             self.result = FilterResult(None, total)
             return self.result
         nodes: Sequence[int] = range(total)
@@ -160,7 +167,13 @@ class FilterModel:
                 nodes = [node for node in nodes if node not in inside]
             else:
                 nodes = passed
-        self.result = FilterResult(list(nodes), total, pending, error)
+        if error:
+            # What passed before the mistake stays on show: a half-typed word must not bring all nodes back.
+            self.result = FilterResult(self._passed, total, pending, error)
+            return self.result
+        if not pending:
+            self._passed = list(nodes)
+        self.result = FilterResult(list(nodes), total, pending)
         return self.result
 
     def _passing(self, term: Term, nodes: Sequence[int]) -> tuple[list[int] | None, bool, str]:
@@ -188,7 +201,10 @@ class FilterModel:
                     scan.step(time.perf_counter() + 0.006)
                 return [node for node in nodes if scan.hits[node]], scan.pending, ""
             case _:
-                return self._by_text(term.text, nodes), False, ""
+                found_nodes = self._by_text(term.text, nodes)
+                if not found_nodes and any(opener.startswith(term.text) for opener in OPENERS):
+                    return None, False, "not finished"  # the list must not go empty for the first letters of `state:`
+                return found_nodes, False, ""
 
     def _in_set(self, term: Term, nodes: Sequence[int]) -> tuple[list[int] | None, bool, str]:
         known = self._resolve(term.text)

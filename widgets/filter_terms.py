@@ -23,7 +23,10 @@ _WIDE = re.compile(r"(\d+)-(\d+)")
 #: A node set that could name more than this is refused before anything tries to count it.
 EXPRESSION_LIMIT = 1_000_000
 
-_STATE_WORDS = {state.word: frozenset({state}) for state in NodeState} | {
+#: How the terms begin that are no names.
+OPENERS = ("state:", "rc:", "out:/")
+#: Words behind `state:`, with what they stand for.
+STATE_WORDS = {state.word: frozenset({state}) for state in NodeState} | {
     "bad": frozenset(state for state in NodeState if state.bad),
     "done": frozenset(state for state in NodeState if state.finished),
     "alive": frozenset(state for state in NodeState if not state.finished),
@@ -75,12 +78,12 @@ def _term(word: str) -> Term:
 def _state(rest: str, body: str, negated: bool) -> Term:
     states: frozenset[NodeState] = frozenset()
     for word in filter(None, rest.lower().split(",")):
-        known = [name for name in _STATE_WORDS if name.startswith(word)]
+        known = [name for name in STATE_WORDS if name.startswith(word)]
         if not known:
             return Term("state", body, negated, error=f"no state begins with {word!a}")
-        states |= _STATE_WORDS[word] if word in _STATE_WORDS else _STATE_WORDS[known[0]]
+        states |= STATE_WORDS[word] if word in STATE_WORDS else STATE_WORDS[known[0]]
     if not states:
-        return Term("state", body, negated, error="state: wants one of " + " ".join(sorted(_STATE_WORDS)))
+        return Term("state", body, negated, error="state: wants one of " + " ".join(sorted(STATE_WORDS)))
     return Term("state", body, negated, states=states)
 
 

@@ -12,6 +12,7 @@ from textual.binding import BindingType
 from ..engine.states import NodeState
 from .actions import bindings
 from .answers import AnswerRows, Place, blocks_of
+from .board import name_width
 from .cells import Row, fit, safe, width_of
 from .line_view import LineView
 from .look import Look
@@ -25,6 +26,7 @@ REGROUP_INTERVAL = 0.25
 #: Grouping takes at most one part in this many of the time, however many different answers there are.
 GROUPING_SHARE = 15.0
 _LINES_PER_READ = 500
+_NAME_LIMIT = 24
 
 
 class GatherView(LineView):
@@ -50,6 +52,7 @@ class GatherView(LineView):
         self._cost = 0.0
         self._shift = 0
         self._silent: list[int] = []
+        self._name_width = 0
         self._mixtures: dict[int, Counter[int]] = {}
         self._since: Since | None = None
 
@@ -62,6 +65,7 @@ class GatherView(LineView):
             self._opened.clear()
             self._with_members.clear()
             self.cursor_row = 0
+            self._name_width = min(_NAME_LIMIT, name_width(run.names)) if run is not None else 0
             self._regroup()
 
     def set_filter(self, nodes: Sequence[int] | None) -> None:
@@ -138,17 +142,25 @@ class GatherView(LineView):
             line.add("    ").add(NodeState(run.states[node]).symbol, look.state(run.states[node]))
             line.add(f" {run.names[node]}", look["changed" if changed else "title"])
             line.add("  changed" if changed else "", look["changed"])
+        elif place.kind == "compact":
+            node = place.block.members[0]
+            line.add(f"{NodeState(run.states[node]).symbol} ", look.state(run.states[node]))
+            line.name(run.names[node], self._name_width, look["title"])
+            line.add(" \N{BOX DRAWINGS LIGHT VERTICAL} ", look["rule"])
+            self._paint_line(place, row, line, look)
         elif place.kind == "line":
-            output = place.block.group.lines(place.number, place.number + 1)
-            if output:
-                line.add("  ")
-                first = place.block.members[0]
-                new = self._since is not None and self._since.is_new(first, output[0].text)
-                hit = look["current-match"] if row == self.cursor_row else look["match"]
-                for piece in painted(output[0], look, self.search, hit, self._shift, line.left, changed=new):
-                    line.add(piece.text, piece.style)
+            line.add("  ")
+            self._paint_line(place, row, line, look)
         elif place.kind == "more":
             line.add(f"  \N{HORIZONTAL ELLIPSIS} {place.number} more lines, Enter unfolds them", look.quiet)
+
+    def _paint_line(self, place: Place, row: int, line: Row, look: Look) -> None:
+        output = place.block.group.lines(place.number, place.number + 1)
+        if output:
+            new = self._since is not None and self._since.is_new(place.block.members[0], output[0].text)
+            hit = look["current-match"] if row == self.cursor_row else look["match"]
+            for piece in painted(output[0], look, self.search, hit, self._shift, line.left, changed=new):
+                line.add(piece.text, piece.style)
 
     def _paint_heading(self, place: Place, run: RunView, line: Row, look: Look) -> None:
         """Symbol of most members, node set, count, other states among them, changes, share."""
@@ -189,9 +201,10 @@ class GatherView(LineView):
         place = self._answers.place(row)
         if place.kind == "heading":
             return f"{safe(place.block.folded)} ({len(place.block.members)})"
-        if place.kind == "line":
+        if place.kind in ("line", "compact"):
             output = place.block.group.lines(place.number, place.number + 1)
-            return "  " + safe(output[0].text) if output else ""
+            text = safe(output[0].text) if output else ""
+            return f"{safe(place.block.folded)}: {text}" if place.kind == "compact" else f"  {text}"
         if place.kind == "member" and self.run is not None:
             return self.run.names[place.block.members[place.number]]
         return ""
@@ -217,7 +230,7 @@ class GatherView(LineView):
             self.post_message(ViewChosen("failures"))
             return
         place = self._answers.place(row)
-        if place.kind == "member":
+        if place.kind in ("member", "compact"):
             self.post_message(NodeChosen(place.block.members[place.number]))
         else:
             self._toggle(self._opened, row)

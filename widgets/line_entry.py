@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.suggester import Suggester
 from textual.widgets import Input
 
 from .cells import Row, width_of
@@ -48,6 +49,17 @@ class EntryLabel(PaintedLine):
         line.add(" " * max(0, line.left - width_of(self._text) - 1)).add(self._text, look[self._role])
 
 
+class FirstOffered(Suggester):
+    """Shows the best completion behind the cursor; Right takes it."""
+
+    def __init__(self, entry: LineEntry) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._entry = entry
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return next((line for line in self._entry.complete(value) if line.startswith(value)), None)
+
+
 class LineEntry(Horizontal):
     """A line for typing; says every change, Enter and Escape by message. Hidden while it is not needed."""
 
@@ -64,9 +76,12 @@ class LineEntry(Horizontal):
         self._on_changed = changed
         self._on_closed = closed
         self._earlier: list[str] = []
+        #: Whole lines that a line may become, best first; Tab goes through them.
+        self.complete: Callable[[str], Sequence[str]] = lambda _line: ()
+        self._offered: tuple[Sequence[str], int] = ((), 0)
         self._recall = -1
         self.note = EntryLabel(role="quiet")
-        self.input = Input(compact=True, select_on_focus=False)
+        self.input = Input(compact=True, select_on_focus=False, suggester=FirstOffered(self))
 
     def compose(self) -> ComposeResult:
         yield EntryLabel(self._label)
@@ -116,6 +131,17 @@ class LineEntry(Horizontal):
         event.stop()
         self._bring(-1)
 
+    def key_tab(self, event: events.Key) -> None:
+        event.stop()
+        event.prevent_default()
+        offered, at = self._offered
+        if not (offered and self.input.value == offered[at]):
+            offered, at = list(self.complete(self.input.value)), -1
+        if offered:
+            self._offered = offered, (at + 1) % len(offered)
+            self.input.value = offered[self._offered[1]]
+            self.input.cursor_position = len(self.input.value)
+
     def _bring(self, step: int) -> None:
         at = self._recall + step
         if -1 <= at < len(self._earlier):
@@ -127,7 +153,9 @@ class LineEntry(Horizontal):
 class FilterBar(LineEntry):
     """`filter: @web state:failed        12 of 128`; Enter makes what passes the selection."""
 
-    HELP_TEXT = "Node sets, globs, state:, rc:, out:/regex/, /regex/, plain text. Enter selects what passes."
+    HELP_TEXT = (
+        "Node sets, globs, state:, rc:, out:/regex/, /regex/, plain text. Tab completes, Enter selects what passes."
+    )
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(" filter:", FilterChanged, FilterClosed, id=id)

@@ -137,6 +137,22 @@ async def test_gathered_answers_say_who_is_missing() -> None:
         assert deck.app.main.view == "failures"
 
 
+async def test_many_different_answers_of_a_line_make_a_table() -> None:
+    session = FakeSession("node[1-12]")
+    run = session.make_run("hostname")
+    session.push(*(out(run, node, f"I am {node + 1}") for node in range(12)), finish(run))
+    async with opened(session, "gathered", (80, 24)) as (deck, pilot):
+        view = deck.app.main.query_one("#gathered", GatherView)
+        assert [view.row_text(row) for row in range(2)] == ["node1: I am 1", "node2: I am 2"]
+        assert view.row_count() == 12
+        assert ". node12 \N{BOX DRAWINGS LIGHT VERTICAL} I am 12" in deck.screen_text()
+        await pilot.press("down", "s")
+        await deck.wait_line(pilot, ":nodes node2")
+        await pilot.press("enter")
+        await settled(deck, pilot)
+        assert [pane.source.title for pane in deck.app.main.panes.panes if pane.source] == ["node2"]
+
+
 # -- node list
 
 

@@ -87,7 +87,8 @@ def test_answers_find_every_row() -> None:
     rows = AnswerRows(blocks)
     kinds = [rows.place(row).kind for row in range(rows.total)]
     assert kinds[:5] == ["heading", "member", "member", "member", "line"]
-    assert kinds.count("heading") == 3
+    assert kinds.count("heading") == 2
+    assert kinds.count("compact") == 1  # one node, one line
     assert kinds.count("more") == 1
     assert rows.total == sum(block.rows for block in blocks)
     for number in range(3):
