@@ -19,7 +19,7 @@ from paramiko.common import (
 
 from .job import Job, Terminal
 from .plan import Fault, NodePlan
-from .sftp import NodeFiles
+from .sftp import FilesSubsystem, NodeFiles
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -143,7 +143,7 @@ class NodeTransport(paramiko.Transport):
         self._original_request = self._channel_handler_table[MSG_CHANNEL_REQUEST]
         self._channel_handler_table[MSG_CHANNEL_REQUEST] = self._channel_request
         self.add_server_key(node.host_key)
-        self.set_subsystem_handler("sftp", paramiko.SFTPServer, NodeFiles)
+        self.set_subsystem_handler("sftp", FilesSubsystem, NodeFiles)
 
     def serve(self) -> None:
         """Begin; everything else happens in the transport's own thread."""

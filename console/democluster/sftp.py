@@ -60,6 +60,15 @@ class _OpenFile(SFTPHandle):
         return _attempt(lambda: _set_attributes(self._fd, attr))
 
 
+class FilesSubsystem(SFTPServer):
+    """paramiko's, which ends with an exit status, as sshd's does: scp takes its absence for a failure."""
+
+    def start_subsystem(self, name: str, transport: paramiko.Transport, channel: paramiko.Channel) -> None:
+        super().start_subsystem(name, transport, channel)
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            channel.send_exit_status(0)
+
+
 class NodeFiles(paramiko.SFTPServerInterface):
     """The files of the node that `server` is a connection to; every refusal is a status, never an exception."""
 

@@ -127,6 +127,14 @@ def test_broken_nodes_are_broken_as_told(demo_cluster: DemoCluster, node: str, w
 # -- files
 
 
+def test_scp_ends_well(demo_cluster: DemoCluster, tmp_path: Path) -> None:
+    (tmp_path / "motd").write_text("welcome")
+    argv = ["scp", "-F", str(demo_cluster.ssh_config), str(tmp_path / "motd"), "demo1:motd"]
+    answer = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert (demo_cluster.folder / "nodes" / "demo1" / "motd").read_text() == "welcome"
+
+
 def test_files_arrive_in_the_nodes_own_folder(demo_cluster: DemoCluster, tmp_path: Path) -> None:
     source = tmp_path / "motd"
     source.write_bytes(os.urandom(300_000))
