@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from typing import Any
 
 import pytest
 
 from clusterdeck.engine import errors
-from clusterdeck.tests.engine.conftest import Place, Recorder
+from clusterdeck.tests.engine.conftest import LOCAL, Place, Recorder
 
 #: command, keywords of shell(), events, return code, message, message on stderr.
 CASES: dict[str, tuple[str, dict[str, Any], list[str], int | None, bytes | None, bytes | None]] = {
@@ -71,6 +73,23 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str], int | None, bytes | None,
         None,
         b"foo",
     ),
+    "both apart": (
+        "echo a; sleep 0.2; echo b >&2; exit 4",
+        {"stderr": True},
+        ["start", "pickup NODE", "read NODE stdout a", "read NODE stderr b", "hup NODE 4", "close False"],
+        4,
+        b"a",
+        b"b",
+    ),
+    "return code 255": ("exit 255", {}, ["start", "pickup NODE", "hup NODE 255", "close False"], 255, None, None),
+    "no space left": (
+        "LC_ALL=C; export LC_ALL; cat /etc/hostname 2>&1 >/dev/full | sed 's/.*: //'; exit 9",
+        {},
+        ["start", "pickup NODE", "read NODE stdout No space left on device", "hup NODE 9", "close False"],
+        9,
+        b"No space left on device",
+        None,
+    ),
     "empty input": ("cat", {"stdin": False}, ["start", "pickup NODE", "hup NODE 0", "close False"], 0, None, None),
     "timeout": (
         "echo foo; printf bar; exec sleep 30",
@@ -103,6 +122,15 @@ def test_case(place: Place, case: str) -> None:
     key = worker if place.name == "popen" else "node1"
     assert place.task.key_buffer(key) == (message or b"")
     assert place.task.key_error(key) == (error or b"")
+
+
+def test_both_streams_merged(place: Place) -> None:
+    """Here both are one pipe, so the order is kept; an sshd reads two pipes and sends what it finds first."""
+    worker = place.shell("echo a; echo b >&2; echo c")
+    place.task.resume()
+    lines = (place.read(worker) or b"").split(b"\n")
+    assert (lines if place.name in LOCAL else sorted(lines)) == [b"a", b"b", b"c"]
+    assert place.error(worker) is None
 
 
 def test_written_input_comes_back_and_ends(place: Place) -> None:
@@ -162,6 +190,66 @@ def test_abort_in_a_handler(place: Place, event: str) -> None:
     worker.abort()
 
 
+@pytest.mark.parametrize("source", ["timer", "thread"])
+def test_abort_from_elsewhere(place: Place, source: str) -> None:
+    """From a timer's handler and from another thread: as in the worker's own handler."""
+    threads: list[threading.Thread] = []
+
+    def elsewhere(worker: Any) -> None:
+        if source == "timer":
+            place.task.timer(0.0, Recorder(timer=lambda _: worker.abort()))
+        else:
+            threads.append(threading.Thread(target=worker.abort))
+            threads[0].start()
+
+    handler = Recorder(read=elsewhere)
+    worker = place.shell("echo foo; exec sleep 30", handler=handler)
+    place.task.resume(20)
+    for thread in threads:
+        thread.join()
+    assert handler.events == place.expect("start", "pickup NODE", "read NODE stdout foo", "close False")
+    assert (place.read(worker), place.task.max_retcode(), place.task.num_timeout()) == (b"foo", None, 0)
+
+
+def test_signals_do_not_disturb_a_run(place: Place) -> None:
+    """A signal every few milliseconds interrupts waiting, reading, writing and starting: nothing is lost (EINTR)."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+    try:
+        worker = place.shell("wc -c; seq 1 2000; exit 3")
+        worker.write(b"x" * 200_000)
+        worker.set_write_eof()
+        place.task.resume(30)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    message = place.read(worker) or b""
+    assert message.split() == [b"200000", *(b"%d" % number for number in range(1, 2001))]
+    assert place.task.max_retcode() == 3
+
+
+def test_use_after_an_abort(place: Place) -> None:
+    """What was scheduled is gone, and so are all results; the Task goes on."""
+    dropped = place.shell("echo dropped")
+    place.task.abort()
+    place.task.resume()
+    assert (place.read(dropped), dropped.started) == (None, False)
+    dropped.write(b"x")
+    dropped.set_write_eof()
+    dropped.abort()
+    again = place.shell("echo again")
+    place.task.resume()
+    assert place.read(again) == b"again"
+
+
+@pytest.mark.parametrize("bad", ["soon", True, float("nan")])
+def test_a_bad_timeout_is_named(place: Place, bad: Any) -> None:
+    with pytest.raises(ValueError, match=f"{bad!r}"):
+        place.shell("true", timeout=bad)
+    place.task.resume()
+    assert place.task.max_retcode() is None
+
+
 @pytest.mark.parametrize("event", ["hup", "close"])
 def test_abort_when_it_is_over_changes_nothing(place: Place, event: str) -> None:
     handler = Recorder(**{event: lambda worker: (worker.abort(), worker.abort())})
@@ -219,16 +307,22 @@ def test_the_task_timeout_ends_everything(place: Place) -> None:
     assert place.read(place.task.run("true") or worker) is None
 
 
-def test_a_handler_that_raises(place: Place) -> None:
-    def fail(worker: Any) -> None:
-        raise RuntimeError("from the handler")
+@pytest.mark.parametrize("event", ["start", "pickup", "read", "hup", "close"])
+def test_a_handler_that_raises(place: Place, event: str) -> None:
+    """Everything is closed, and the exception leaves the run; what was read can be read, and the Task goes on."""
 
-    handler = Recorder(read=fail)
-    worker = place.shell("echo foo; exec sleep 30", handler=handler)
-    with pytest.raises(RuntimeError, match="from the handler"):
+    def fail(worker: Any) -> None:
+        raise RuntimeError(f"from the handler of {event}")
+
+    handler = Recorder(**{event: fail})
+    command = "echo foo" if event in ("hup", "close") else "echo foo; exec sleep 30"
+    worker = place.shell(command, handler=handler)
+    with pytest.raises(RuntimeError, match=event):
         place.task.resume()
-    assert handler.events == place.expect("start", "pickup NODE", "read NODE stdout foo", "close False")
-    assert place.read(worker) == b"foo"
+    expected = place.expect("start", "pickup NODE", "read NODE stdout foo", "hup NODE 0")
+    begun = [text.split(" ")[0] for text in expected].index(event) + 1 if event != "close" else len(expected)
+    assert handler.events == [*expected[:begun], "close False"]
+    assert place.read(worker) == (b"foo" if begun > 2 else None)
     again = place.shell("echo fine")
     place.task.resume()
     assert place.read(again) == b"fine"
