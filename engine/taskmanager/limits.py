@@ -27,6 +27,10 @@ class Limits:
         """Run times of one run's jobs."""
         return self._runtimes.setdefault(run, Runtimes())
 
+    def forget(self, run: str) -> None:
+        """A run is over: its times are of no use any more."""
+        self._runtimes.pop(run, None)
+
     def add(self, job: Job) -> None:
         """Watch over a job that starts now, if it has a limit."""
         if job.timeout is not None:

@@ -132,6 +132,7 @@ class MapRun:
         for end in self._endings:
             end()
         self._endings = []
+        self._driver.post(lambda: self._driver.pool.forget_run(self.id))
         if self._log is not None:
             self._driver.ask(self._log.close)
 

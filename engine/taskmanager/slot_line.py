@@ -157,6 +157,10 @@ class SlotLine:
         """Run times of one run's jobs."""
         return self._limits.runtimes(run)
 
+    def forget_run(self, run: str) -> None:
+        """Nothing more will be asked about a run."""
+        self._limits.forget(run)
+
     def _line_up(self, node: Node) -> None:
         for slot in node.slots:
             self._free_slot(slot)

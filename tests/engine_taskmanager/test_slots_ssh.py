@@ -6,6 +6,7 @@ Each node name leads to the same server, so commands tell by `{node}` where they
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import time
@@ -63,6 +64,42 @@ def test_a_slow_node_takes_fewer(make_driver: MakeDriver) -> None:
     assert finished(MapRun(driver, command, map(str, range(40)), on_event=heard).start()).done == 40
     assert 1 <= ran["node1"] < ran["node2"] / 2
     assert sum(ran.values()) == 40
+
+
+def test_no_item_becomes_shell_text(make_driver: MakeDriver) -> None:
+    """Bare and in both quotes, on a real node: each job sees its item and nothing else."""
+    chance = random.Random(1)
+    letters = "ab \t\n\r'\"`$\\;&|<>(){}[]*?~!#%^=-,.:/\u00e9\u202e\x07\x1b"
+    items = ["".join(chance.choices(letters, k=chance.randint(0, 30))) for _ in range(60)]
+    items += [
+        "$(touch HACKED)",
+        "`touch HACKED`",
+        "'; touch HACKED; '",
+        '"; touch HACKED; "',
+        "-n",
+        "--",
+        "{node}",
+        "{#}",
+    ]
+    found: dict[int, bytes] = {}
+    for template in (
+        "printf '%s\\n' {}",
+        "printf '%s\\n' '{}'",
+        "printf '%s\\n' \"{}\"",
+        "printf '%s\\n' \"$(printf %s {}; echo x)\"",
+    ):
+        run = MapRun(
+            make_driver(node1=4),
+            template,
+            items,
+            on_event=lambda event: found.update({event.number: event.end.output}) if event.final else None,
+        ).start()
+        assert finished(run).done == len(items)
+        tail = "x\n" if "echo x" in template else "\n"
+        # The engine takes a carriage return at a line's end off.
+        expected = [(item + tail).replace("\r\n", "\n").encode() for item in items]
+        assert found == dict(enumerate(expected, 1))
+        found.clear()
 
 
 def test_a_job_far_above_the_median_is_ended(make_driver: MakeDriver, tmp_path: Path) -> None:

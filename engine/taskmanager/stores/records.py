@@ -51,7 +51,12 @@ class Journal(Protocol):
     def drop_data(self, label: str) -> None: ...
 
 
+#: Characters of encoded parameters that a view is given.
+SHORT = 4000
+
+
 def info_of(task: Task) -> TaskInfo:
+    """One task as a view shows it; parameters still encoded."""
     owner = None if task.owner is None else task.owner.id
     times = (task.added, task.started, task.ended)
     return TaskInfo(
