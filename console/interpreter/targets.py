@@ -9,7 +9,7 @@ from ClusterShell.NodeSet import NodeSet
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..language.spec import Command, Kind, Option
-from ..language.values import read_assignment
+from ..language.values import read_variable
 from ..runs.options import RunOptions
 from ..session.node_expressions import newest
 from .context import CommandError, Context
@@ -30,7 +30,7 @@ STOP_AT = Option("stop_at", ("--stop-at",), Kind.SHARE, "bad nodes that stop fur
 RETRIES = Option("retries", ("--retries",), Kind.COUNT, "further attempts on nodes that end badly", "N")
 STDERR = Option("stderr", ("-E", "--stderr"), Kind.FLAG, "keep stderr apart from stdout")
 PTY = Option("pty", ("--pty",), Kind.FLAG, "give the command a terminal")
-ENVIRONMENT = Option("env", ("-e", "--env"), Kind.ASSIGNMENT, "set a variable for the command", "NAME=VALUE", True)
+ENVIRONMENT = Option("env", ("-e", "--env"), Kind.VARIABLE, "set a variable for the command", "NAME=VALUE", True)
 DRY_RUN = Option("dry_run", ("--dry-run",), Kind.FLAG, "show the nodes and the command, touch nothing")
 BACKGROUND = Option("background", ("--background",), Kind.FLAG, "in a macro: do not wait for its end")
 OF_RUN = Option("run", ("-r", "--run"), Kind.RUN, "the run to look at instead of the last", "RUN")
@@ -130,7 +130,7 @@ def run_options(command: Command) -> RunOptions:
         batch=command.get("batch") or None,
         stop_at=command.get("stop_at") or None,
         retries=command.number("retries") or 0,
-        environment=tuple(read_assignment(pair) for pair in command.many("env")),
+        environment=tuple(read_variable(pair) for pair in command.many("env")),
         pty=command.has("pty"),
         preserve=command.has("preserve"),
         flat=command.has("flat"),

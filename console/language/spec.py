@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...engine.names import check_user
 from . import values
 from .conditions import read_condition, read_until
 
@@ -56,6 +57,7 @@ class Kind(enum.StrEnum):
     MACRO = "macro"
     PARAMETER = "parameter"
     ASSIGNMENT = "NAME=VALUE"
+    VARIABLE = "variable"
     CONDITION = "condition"
     UNTIL = "condition on a round"
     CHOICE = "choice"
@@ -81,10 +83,11 @@ _CHECKS: Mapping[Kind, Callable[[str], object]] = {
     Kind.SAVED: values.read_name,
     Kind.PARAMETER: values.read_parameter_name,
     Kind.ASSIGNMENT: values.read_assignment,
+    Kind.VARIABLE: values.read_variable,
     Kind.CONDITION: read_condition,
     Kind.UNTIL: read_until,
     Kind.WAIT: values.read_wait,
-    Kind.USER: values.read_present,
+    Kind.USER: check_user,
     Kind.SETTING: values.read_present,
     Kind.MACRO: values.read_present,
     Kind.WORKER: values.read_present,

@@ -12,6 +12,7 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|s|m|h|d))", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?\Z", re.ASCII)
 _SHARE = re.compile(r"(\d+)(?:\.\d+)?%\Z", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z", re.ASCII)
 
 #: Longest duration taken: a hundred years; more is a slip of the finger and breaks timers of the system.
@@ -109,6 +110,14 @@ def read_assignment(text: str) -> tuple[str, str]:
     if not sign:
         raise ValueError(f"{text!a} gives no value: write NAME=VALUE")
     return read_parameter_name(name), value
+
+
+def read_variable(text: str) -> tuple[str, str]:
+    """`NAME=value` as a pair, where the name is one that a shell takes; the value may be empty."""
+    name, sign, value = text.partition("=")
+    if sign and _VARIABLE.match(name):
+        return name, value
+    raise ValueError(f"{text!a} sets no variable: write NAME=VALUE, with letters, digits and _ in the name")
 
 
 def read_present(text: str) -> str:

@@ -145,6 +145,8 @@ def test_lines(line: str, expected: object) -> None:
         (":timer --until out:/(/ 3s ls", 15, "cannot be looked for", ""),
         (":timer --until 'out:/(a+)+/' 3s ls", 15, "for ever", ""),
         (":timer --until @web 3s ls", 15, "no result of a round", "@rc:N"),
+        (":shell -e 1A=x -- ls", 10, "sets no variable", ""),
+        (":shell -l 'a b' -- ls", 10, "user name", ""),
         (":retry faild", 7, "none of", "failed"),
         (":show x", 6, "not a number", ""),
         (":save a b", 8, "one word too many", ""),
@@ -229,6 +231,8 @@ def _value(part: Argument | Option) -> st.SearchStrategy[str]:
         Kind.SAVED: ["x", "undo"],
         Kind.PARAMETER: ["x", "a_b"],
         Kind.ASSIGNMENT: ["a=", "a=b c", "a='\"\\"],
+        Kind.USER: ["root", "a.b-c"],
+        Kind.VARIABLE: ["A=", "A=b c", "_a1='\"\\"],
         Kind.CONDITION: ["@failed", "ok>=95%", "not @failed and groups==1", "out:/a and b/==all"],
         Kind.UNTIL: ["@rc:2", "timeout>=3", "out:/it's \\/done/ and ok==all"],
     }
