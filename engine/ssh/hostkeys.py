@@ -110,6 +110,7 @@ class _File:
             data = Path(self.path).read_bytes()
         except OSError as error:
             self.problem = f"{self.path}: {error.strerror}"
+            self.stamp = None  # it may be readable the next time: descriptors come back
             return
         for number, line in enumerate(data.split(b"\n"), 1):
             self._line(line, number)

@@ -40,7 +40,8 @@ def check_host_key(peer: Peer, attempt: Attempt, kind: str, key: bytes, address:
         raise SshError(FailureKind.HOST_KEY_CHANGED, reason)
     name = config.host_key_alias or lookup_name(config.hostname, config.port)
     peer.unknown_key = UnknownKey(config.node, name, address, kind, shown, key, judgement.note)
-    if peer.pool.accepts_new(config, peer.unknown_key):
+    # A file that cannot be read may hold another key of this host, or revoke this one: nobody is new then.
+    if not known.problems and peer.pool.accepts_new(config, peer.unknown_key):
         return
     remarks = "; ".join(filter(None, (judgement.note, *known.problems)))
     note = f" ({remarks})" if remarks else ""

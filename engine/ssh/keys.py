@@ -27,6 +27,8 @@ PrivateKey = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePri
 #: Larger files are no key files.
 _MAX_KEY_FILE = 256 * 1024
 _AGENT_TIMEOUT = 60.0
+#: Seconds for the list of its keys, for which no agent asks its owner: one that is stuck must not hold up all nodes.
+_LIST_TIMEOUT = 3.0
 _AGENT_MESSAGE = 256 * 1024
 _ECDSA_HASHES: dict[str, hashes.HashAlgorithm] = {
     "ecdsa-sha2-nistp256": hashes.SHA256(),
@@ -212,7 +214,7 @@ class AgentError(Exception):
 
 def agent_identities(path: str) -> list[Identity]:
     """The keys that the agent at socket `path` offers. Blocks. Raises AgentError."""
-    kind, reader = _agent_call(path, b"\x0b")
+    kind, reader = _agent_call(path, b"\x0b", _LIST_TIMEOUT)
     if kind != 12:
         raise AgentError("the agent does not list its keys")
     found = []
@@ -242,10 +244,10 @@ class AgentSigner:
         return reader.string()
 
 
-def _agent_call(path: str, message: bytes) -> tuple[int, wire.Reader]:
+def _agent_call(path: str, message: bytes, timeout: float = _AGENT_TIMEOUT) -> tuple[int, wire.Reader]:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as agent:
-            agent.settimeout(_AGENT_TIMEOUT)
+            agent.settimeout(timeout)
             agent.connect(path)
             agent.sendall(wire.string(message))
             size = int.from_bytes(_exactly(agent, 4), "big")
