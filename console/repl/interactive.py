@@ -70,10 +70,12 @@ class Interactive(Repl):
         self.pump.start()
         try:
             with self.signals():
-                self._loop()
+                try:
+                    self._loop()
+                finally:
+                    self.terminal.restore()
         finally:
             self.pump.stop()
-            self.terminal.restore()
         return self.front_end.code or ExitCode.OK
 
     def _loop(self) -> None:

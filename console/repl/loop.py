@@ -91,6 +91,8 @@ class Repl:
             stop.start()
 
         def ended(number: int, _frame: FrameType | None) -> None:
+            for other in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(other, signal.SIG_IGN)  # until the terminal is put back
             raise SystemExit(128 + number)
 
         handlers = {signal.SIGINT: interrupted, signal.SIGTERM: ended, signal.SIGHUP: ended}
