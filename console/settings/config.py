@@ -75,10 +75,12 @@ def load_settings(
 def _apply_file(settings: Settings, file: Path) -> None:
     try:
         text = read_trusted(file)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except TrustError as error:
         raise SettingsError(str(error)) from error
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror or error}") from error
     import tomllib  # only when there is a file to read
 
     try:
