@@ -41,6 +41,11 @@ def _fifo(file: Path) -> None:
     os.mkfifo(file, 0o600)
 
 
+def _circle(file: Path) -> None:
+    file.unlink()
+    file.symlink_to(file.name)
+
+
 def _folder(file: Path) -> None:
     file.unlink()
     file.mkdir()
@@ -55,6 +60,7 @@ SPOILED: dict[str, Spoil] = {
     "a link into a shared folder": _link_to_shared,
     "a pipe that nobody writes to": _fifo,
     "a folder": _folder,
+    "a link to itself": _circle,
     "too large": lambda file: file.write_bytes(b"#" * (5 * 1024 * 1024)),
     "not text": lambda file: file.write_bytes(b"\xff\xfe\x00\x9b"),
 }
@@ -149,7 +155,10 @@ def test_group_files(name: str, how: str, folders: dict[str, str], tmp_path: Pat
     place = _group_files(tmp_path, folders)
     assert _groups(place, "@y:web,@c:x,@s:x") == "n[1-3]"
     SPOILED[how](place / name)
-    with pytest.raises(NodeExpressionError, match=r"not trusted|not read|not a regular|shared|y\.yaml|groups|c\.conf"):
+    with pytest.raises(
+        NodeExpressionError,
+        match=r"unknown group source|not trusted|not read|not a regular|shared|y\.yaml|groups|c\.conf",
+    ):
         _groups(place, "@y:web")
     assert _groups(place, "n1") == "n1", "without a group nobody asks for groups"
 
