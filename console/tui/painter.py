@@ -205,6 +205,7 @@ class Painter:
             bar.note.show(f"{result.error}  {result.told}", "warn")
         else:
             bar.note.show(result.told, "accent" if result.nodes else "warn")
+        self._screen.filter_known()
 
     def focus_changed(self) -> None:
         """Offer the keys of what has the focus now."""
@@ -226,7 +227,12 @@ class Painter:
                 ("F1", "help", "f1"),
             ]
         if focused is not None and focused.parent is screen.query_one("#filter"):
-            return [("Enter", "select these", "enter"), ("Up", "earlier filters", "up"), ("Esc", "no filter", "escape")]
+            return [
+                ("Enter", "select these", "enter"),
+                ("Tab", "complete", "tab"),
+                ("Up", "earlier filters", "up"),
+                ("Esc", "no filter", "escape"),
+            ]
         if focused is not None and focused.parent is screen.query_one("#search"):
             return [("Enter", "to the match", "enter"), ("Up", "earlier", "up"), ("Esc", "no search", "escape")]
         hints: list[tuple[str, str, str]] = []

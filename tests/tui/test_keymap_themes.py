@@ -13,7 +13,7 @@ from textual.color import Color
 
 from clusterdeck.console.tui import keymap
 from clusterdeck.console.tui.theming import ThemeError, choose, load_themes, read_theme
-from clusterdeck.tests.support.fake_run import mixed
+from clusterdeck.tests.support.fake_run import FakeSession, mixed
 from clusterdeck.tests.support.tui import Deck, settled, until
 from clusterdeck.widgets.actions import ACTIONS
 from clusterdeck.widgets.look import Look, make_look
@@ -74,19 +74,20 @@ def test_default_keys_do_not_meet() -> None:
 
 
 async def test_a_preset_works_on_the_screen() -> None:
-    deck = Deck()
-    deck.session.settings.screen.keymap = "vi"
+    session = FakeSession()
+    session.settings.screen.keymap = "vi"
+    deck = Deck(session)
     mixed(deck.session)
     async with deck.app.run_test(size=(140, 40)) as pilot:
         await settled(deck, pilot)
         deck.app.main.nodes.set_order("given")
         deck.app.main.nodes.move_cursor(0)
         await pilot.press("ctrl+o", "0", "j", "j")
-        assert deck.app.main.nodes.cursor_name == "node3"
+        assert deck.app.main.nodes.cursor_row == 2
         await pilot.press("k")
-        assert deck.app.main.nodes.cursor_name == "node2"
+        assert deck.app.main.nodes.cursor_row == 1
         await pilot.press("G")
-        assert deck.app.main.nodes.cursor_name == "node24"
+        assert deck.app.main.nodes.cursor_row == 23
     deck.session.close()
 
 

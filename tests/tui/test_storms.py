@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 
 import pytest
+from ClusterShell.NodeSet import NodeSet
 
 from clusterdeck.console.runs.events import RunStarted
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.tests.support.tui import Deck, settled, until
+from clusterdeck.widgets.line_entry import FilterBar
 
 VIEWS = ("panes", "gathered", "failures", "queue", "runs", "log", "diff", "plot", "document")
 SIZES = [(80, 24), (200, 50), (60, 15), (20, 5), (1, 1), (99, 18), (100, 17), (3, 40)]
@@ -194,6 +197,61 @@ async def test_filter_line() -> None:
     session.close()
 
 
+async def test_a_filter_is_completed_and_becomes_the_selection_only_when_it_is_known() -> None:
+    """Enter right behind a group that a slow program has to name must not select what the rest of the line passes."""
+    session = FakeSession()
+    session.groups["low"] = "node[1-5]"
+    answered = threading.Event()
+    resolve = session.resolve
+
+    def slowly(expression: str) -> NodeSet:
+        answered.wait(20)
+        return resolve(expression)
+
+    session.resolve = slowly  # type: ignore[method-assign]
+    mixed(session)
+    deck = Deck(session)
+    async with deck.app.run_test(size=(140, 40)) as pilot:
+        await settled(deck, pilot)
+        main = deck.app.main
+        main.nodes.groups = {"low": ["node1"]}
+        bar = main.query_one("#filter", FilterBar)
+        await pilot.press("ctrl+o", "slash", *"@lo", "tab")
+        assert bar.input.value == "@low"
+        await pilot.press("tab")
+        assert bar.input.value == "@lost"
+        await pilot.press("tab", "enter")
+        assert bar.input.value == "@low"
+        await pilot.pause(0.1)
+        assert deck.lines == []
+        assert bar.input.has_focus
+        answered.set()
+        await deck.wait_line(pilot, ":nodes node[1-5]")
+        assert main.focused is main.prompt
+        deck.lines.clear()
+        await pilot.press("ctrl+o", "slash", *" rc:x", "enter")
+        assert "wants a number" in bar.note.text
+        assert bar.input.has_focus
+        assert len(main.nodes.listed) == 5
+        await pilot.press("ctrl+u", *"nothing", "enter")
+        await until(pilot, lambda: "No node passes" in deck.app.book.entries[-1].text)
+        assert main.focused is main.prompt
+        assert deck.lines == []
+    session.close()
+
+
+async def test_the_best_completion_stands_behind_the_cursor() -> None:
+    deck = Deck()
+    async with deck.app.run_test(size=(140, 40)) as pilot:
+        await settled(deck, pilot)
+        bar = deck.app.main.query_one("#filter", FilterBar)
+        await pilot.press("ctrl+o", "slash", *"state:f")
+        await until(pilot, lambda: "state:failed" in deck.screen_text())
+        assert bar.input.value == "state:f"
+        await pilot.press("right")
+        assert bar.input.value == "state:failed"
+
+
 async def test_the_filter_reaches_every_view() -> None:
     session = FakeSession()
     mixed(session)
@@ -203,7 +261,7 @@ async def test_the_filter_reaches_every_view() -> None:
         main = deck.app.main
         main.set_filter("node[1-3]")
         for view, there, gone in (
-            ("gathered", "node1 (1)", "node[1,4"),
+            ("gathered", "5.10.0-8-amd64", "node[1,4"),
             ("failures", "node2", "node11"),
             ("panes", "node3", "node24"),
             ("diff", "node", "nothing"),

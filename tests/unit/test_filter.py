@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import pytest
 
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, out, states
 from clusterdeck.widgets.board import Board
+from clusterdeck.widgets.filter_completion import completions
 from clusterdeck.widgets.filter_model import FilterModel, Resolution, text_matcher
 from clusterdeck.widgets.filter_terms import parse_filter
 
@@ -102,12 +104,18 @@ def test_what_passes(board: Board, text: str, expected: list[str]) -> None:
         ("a[1-9999]b[1-9999]", "too many nodes"),
     ],
 )
-def test_what_cannot_be_used_is_told_and_lets_everything_pass(board: Board, text: str, told: str) -> None:
+def test_what_cannot_be_used_is_told_and_what_passed_before_stays(board: Board, text: str, told: str) -> None:
     model = FilterModel(resolve)
     model.set_board(board)
     result = model.set_text(text)
     assert told in result.error
-    assert len(result.nodes or ()) == len(NAMES)
+    assert result.nodes is None
+    passed = model.set_text(NAMES[2]).nodes
+    result = model.set_text(f"{NAMES[2]} {text}")
+    assert told in result.error
+    assert result.nodes == passed
+    model.set_text("")
+    assert model.set_text(text).nodes is None
 
 
 def test_no_text_is_no_filter(board: Board) -> None:
@@ -188,3 +196,34 @@ def test_ten_thousand_nodes_pass_in_milliseconds() -> None:
         begun = time.process_time()
         model.set_text(text)
         assert time.process_time() - begun < 0.25, text
+
+
+@pytest.mark.parametrize(
+    ("line", "best"),
+    [
+        ("sta", "state:"),
+        ("node5 sta", "node5 state:"),
+        ("state:f", "state:failed"),
+        ("!state:ok,t", "!state:ok,timeout"),
+        ("@w", "@web"),
+        ("@web!node1", "@web!node10"),
+        ("@web&@d", "@web&@db"),
+        ("node2,NODE1", "node2,node1"),
+        ("r", "rc:"),
+        ("out:x", None),
+        ("/no", None),
+        ("", None),
+        ("nothing-like-it", None),
+    ],
+)
+def test_the_end_of_a_line_is_completed(line: str, best: str | None) -> None:
+    board = Board(None, ["node1", "node10", "node11", "node2"])
+    found = completions(line, board, ["web", "db"])
+    assert (found[0] if found else None) == best
+
+
+def test_return_codes_of_the_run_are_offered_most_frequent_first(board: Board) -> None:
+    codes = [int(line.removeprefix("rc:")) for line in completions("rc:", board, ())]
+    counted = Counter(rc for node in range(board.size) if (rc := board.rc(node)) is not None)
+    assert sorted(codes) == sorted(counted)
+    assert [counted[code] for code in codes] == sorted(counted.values(), reverse=True)

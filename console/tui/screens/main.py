@@ -17,6 +17,7 @@ from ....widgets.actions import bindings
 from ....widgets.diff_view import DiffView
 from ....widgets.document_view import DocumentView
 from ....widgets.failures import FailuresView
+from ....widgets.filter_completion import completions
 from ....widgets.gather_view import GatherView
 from ....widgets.hint_line import HintLine
 from ....widgets.line_entry import FilterBar, SearchBar
@@ -34,6 +35,7 @@ from ....widgets.messages import (
     SearchChanged,
     SearchClosed,
     SearchOpened,
+    Told,
     ViewChosen,
 )
 from ....widgets.node_list import NodeList, fold_names
@@ -44,6 +46,7 @@ from ....widgets.runs_view import RunsView
 from ....widgets.status_bar import ProgressLine, StatusBar
 from ....widgets.tab_line import TabLine
 from ....widgets.title_line import TitleLine
+from ...session.node_expressions import STATE_WORDS
 from ..deck import Deck
 from ..messages import LineAsked, LineOffered
 from ..painter import Painter
@@ -72,6 +75,7 @@ class MainScreen(Screen[None]):
         self._view_before = "panes"
         self._make_prompt = prompt
         self._searching: LineView | None = None
+        self._filter_entered = False
         self.log_view = LogView(book, id="log")
         self.painter = Painter(self)
 
@@ -99,6 +103,9 @@ class MainScreen(Screen[None]):
         prompt.id = "prompt"
         yield prompt
         yield HintLine(id="hints")
+
+    def on_mount(self) -> None:
+        self.query_one("#filter", FilterBar).complete = self._filter_completions
 
     # -- parts
 
@@ -255,16 +262,31 @@ class MainScreen(Screen[None]):
     @on(FilterChanged)
     def _filter_changed(self, message: FilterChanged) -> None:
         message.stop()
+        self._filter_entered = False  # of the line before
         self.deck.set_filter(message.text)
         self.painter.filter_typed(message.text)
-        if not message.final:
-            return
-        nodes = self.deck.filter.result.nodes
+        self._filter_entered = message.final
+        self.filter_known()
+
+    def filter_known(self) -> None:
+        """After Enter: what passes becomes the selection, as soon as all of the line is understood and answered."""
+        result = self.deck.filter.result
+        if not self._filter_entered or result.pending or result.error:
+            return  # what is wrong stands behind the line, and the line stays open
+        self._filter_entered = False
+        text = self.deck.filter.text
         self.set_focus(self.prompt)
-        self.query_one("#filter", FilterBar).close(keep=bool(message.text.strip()))
-        if nodes:
+        self.query_one("#filter", FilterBar).close(keep=bool(text))
+        if result.nodes:
             names = self.deck.board.names
-            self.post_message(NodesSelected([names[node] for node in nodes]))
+            self.post_message(NodesSelected([names[node] for node in result.nodes]))
+        elif text:
+            self.post_message(Told("No node passes the filter; the selection stays.", "warning"))
+
+    def _filter_completions(self, line: str) -> list[str]:
+        session: Any = self.app.session  # type: ignore[attr-defined]
+        names = dict.fromkeys([*session.selection.saved, *self.nodes.groups, *STATE_WORDS])
+        return completions(line, self.deck.board, names)
 
     @on(FilterClosed)
     def _filter_closed(self, message: FilterClosed) -> None:
