@@ -287,7 +287,7 @@ class Pool:
             elif interval and silent > interval * (connection.unanswered + 1):
                 connection.keep_alive()
         self.vault.forget_idle()
-        if self.live and not self._closed:
+        if (self.live or self.vault.holds_secrets) and not self._closed:
             self._sweeper = self.reactor.call_later(_SWEEP, self._sweep)
 
 

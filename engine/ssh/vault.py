@@ -75,6 +75,7 @@ class Vault:
 
     def ask_for(self, account: str, node: str, since: float, prompts: Prompts = ()) -> Verdict:
         """May `node`, wanted since `since` (monotonic seconds), send the account's secret now?"""
+        self.forget_idle()
         key = (account, prompts)
         kept = self._kept.get(key)
         if kept is not None and not all(secret.known for secret in kept.secrets):
@@ -112,6 +113,11 @@ class Vault:
                 secret.forget()
             self._rejected[key] = (time.monotonic(), node)
         self.on_settled(Need("canary", account, prompts))
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether there is anything to forget."""
+        return bool(self._kept)
 
     def forget_idle(self) -> None:
         """Drop secrets that were not used for `idle` seconds."""

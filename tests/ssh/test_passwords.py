@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,6 +171,37 @@ def test_nothing_secret_before_the_host_key_is_known(
     task.run("true", nodes="a[1-5]", handler=recorder)
     assert {recorder.kind(node) for node in recorder.ends} == {FailureKind.HOST_KEY_UNKNOWN}
     assert server.attempts == []
+
+
+def test_a_password_is_forgotten_after_a_while(
+    task: Task,
+    tmp_path: Path,
+    recorder: Recorder,
+    make_server: Callable[..., HostileServer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from clusterdeck.engine.ssh import pool as pool_module
+
+    monkeypatch.setattr(pool_module, "_SWEEP", 0.05)
+    server = make_server(methods="password", password=RIGHT)
+    _use(task, tmp_path, server)
+    secret = Secret(RIGHT)
+    pool = pool_of(task)
+    pool.vault.put("operator", (secret,))
+    task.run("true", nodes="a1", handler=recorder)
+    assert server.attempts
+    # Without a connection there is still somebody who looks at the clock.
+    server.drop_all()
+    pool.vault.idle = 0.1
+    deadline = time.monotonic() + 10
+    while (secret.known or pool.live_count) and time.monotonic() < deadline:
+        pool.reactor.turn(0.05)
+    assert not secret.known
+    asked, ask = _asker(RIGHT)
+    task.set_info("ssh_ask", ask)
+    pool.vault.idle = 900
+    task.run("true", nodes="a1", handler=Recorder())
+    assert len(asked) == 1
 
 
 def test_the_secret_appears_nowhere(
