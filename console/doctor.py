@@ -121,6 +121,9 @@ def _sources(settings: Settings) -> list[Finding]:
     for file in paths.clush_conf_files():
         if file.is_file():
             found.append(Finding("settings", f"{file}: read, below all of these"))
+        tree = file.with_name("topology.conf")
+        if tree.is_file():
+            found.append(Finding("settings", f"{tree}: not used, nodes are reached directly", "warning", "see ProxyJump"))
     for name, value, source, _meaning in settings.explain():
         if source != "default":
             found.append(Finding("settings", f"{name} = {value} (from {source})"))

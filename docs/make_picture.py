@@ -23,7 +23,7 @@ _PATIENCE = 30.0
 
 #: File name, and the lines that are typed before the picture is taken; each is waited for.
 _PICTURES: dict[str, Sequence[str]] = {
-    "console": ("uname -r", ":gather"),
+    "console": ("systemctl is-active nginx", ":gather"),
     "panes": ('for i in 1 2 3; do echo "$(hostname) line $i"; done', ":view panes"),
     "failures": ("systemctl is-active nginx", ":failed"),
 }

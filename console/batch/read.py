@@ -9,12 +9,15 @@ import sys
 from typing import Any
 
 from ..runs.options import RunOptions
+from ..settings.clush_conf import KEYS, MARK
 from ..settings.settings import Settings, SettingsError, nearest, setting_names
 from .request import BatchRequest
 from .targets import TargetOptions
 
 #: What a login without a command is: the user's own shell, which reads the lines that come on standard input.
 LOGIN_SHELL = "exec $SHELL -l"
+#: What settings say about the programs ssh and scp.
+_SSH_WORDS = ("options", "path", "scp_path", "scp_options")
 
 
 class UsageError(Exception):
@@ -52,7 +55,7 @@ def read_request(arguments: argparse.Namespace, settings: Settings) -> BatchRequ
         sources=sources,
         destination=destination,
         copy=copy,
-        options=_run_options(arguments, copy),
+        options=_run_options(arguments, copy, _worker(arguments, settings)),
         gather=arguments.gather or arguments.gather_all,
         line_mode=arguments.line_mode,
         diff=arguments.diff,
@@ -95,7 +98,7 @@ def apply_options(arguments: argparse.Namespace, settings: Settings) -> Settings
         "run.fanout": arguments.fanout or None,
         "run.timeout": _seconds(arguments.timeout),
         "run.connect_timeout": _seconds(arguments.connect_timeout),
-        "run.worker": arguments.worker,
+        "run.worker": _worker(arguments, settings),
         "run.user": arguments.user,
         "run.sudo": arguments.sudo or None,
         "ssh.options": arguments.ssh_options,
@@ -111,7 +114,7 @@ def _command(arguments: argparse.Namespace, words: str, settings: Settings) -> s
     """What the nodes get. Raises UsageError where there is nothing to run."""
     prefix = settings.batch.command_prefix
     if not words.strip():
-        worker = arguments.worker or settings.run.worker
+        worker = _worker(arguments, settings) or settings.run.worker
         if arguments.nostdin or not _lines_come() or arguments.remote == "no" or worker == "exec":
             raise UsageError("no command to run (for a prompt: clusterdeck repl -w NODES)")
         words = LOGIN_SHELL
@@ -154,13 +157,25 @@ def read_targets(arguments: argparse.Namespace) -> TargetOptions:
     )
 
 
-def _run_options(arguments: argparse.Namespace, copy: str) -> RunOptions:
+def _worker(arguments: argparse.Namespace, settings: Settings) -> str | None:
+    """The worker that the line asks for; None: the settings' one.
+
+    Words for the ssh program, as options or in a clush.conf, are for the worker that calls it: so did clush, and what
+    they say must not be lost.
+    """
+    if arguments.worker or settings.source("run.worker") != "default":
+        return str(arguments.worker) if arguments.worker else None
+    sources = [settings.source(f"ssh.{key}") for key in _SSH_WORDS if settings.get(f"ssh.{key}")]
+    return "ssh" if arguments.ssh_options or any(source == "flag" or MARK in source for source in sources) else None
+
+
+def _run_options(arguments: argparse.Namespace, copy: str, worker: str | None) -> RunOptions:
     ssh = arguments.ssh_options
     return RunOptions(
         fanout=arguments.fanout or None,
         timeout=_seconds(arguments.timeout),
         connect_timeout=_seconds(arguments.connect_timeout),
-        worker=arguments.worker,
+        worker=worker,
         user=arguments.user,
         stderr=not arguments.gather_all,
         sudo=arguments.sudo,
@@ -210,8 +225,6 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
     flags: dict[str, Any] = {}
     if not pairs:
         return flags
-    from ..settings.clush_conf import KEYS
-
     for pair in pairs:
         key, sign, value = pair.partition("=")
         key = key.strip()

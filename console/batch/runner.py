@@ -53,6 +53,7 @@ class BatchRunner:
         """Run it. Raises NodeExpressionError, RefusedError, ValueError and OSError for what cannot be run."""
         nodes = targets(self._request.targets, self._session.resolve)
         self._warn_of_files()
+        self._warn_of_options()
         if not len(nodes):
             self._writer.narrate("no node to run on: use -w NODES, -g GROUP, -a or --hostfile")
             return ExitCode.USAGE
@@ -86,6 +87,12 @@ class BatchRunner:
         return code if code != ExitCode.OK else self._exit_code(run)
 
     # -- start
+
+    def _warn_of_options(self) -> None:
+        words = dict(self._request.options.infos).get("ssh_options")
+        worker = self._request.options.worker or self._settings.run.worker
+        if words and worker == "paramiko" and not self._request.quiet:
+            self._writer.narrate(f"-o {words}: not for the worker paramiko, which reads ssh_config; -R ssh takes it")
 
     def _warn_of_files(self) -> None:
         """`-w node[1-3]` without quotes is a file's name where one is called `node1`: the shell wrote that instead."""

@@ -7,8 +7,6 @@ itself is not read. CLUSTERDECK_CLUSH_CONF names another file; empty: none.
 
 from __future__ import annotations
 
-import configparser
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +40,8 @@ KEYS: dict[str, str | None] = {
     "confdir": None,
 }
 _MODE = "mode:"
+#: What the source of a setting has in it when a clush.conf has set it.
+MARK = "(clush"
 
 
 @dataclass(slots=True)
@@ -54,14 +54,14 @@ class ClushConf:
 
     def apply(self, settings: Settings) -> None:
         """Set what `[Main]` says. Raises SettingsError."""
-        _apply(settings, self.main, "")
+        _apply(settings, self.main, f"{MARK})")
 
     def apply_mode(self, settings: Settings, mode: str) -> None:
         """Set what a run mode says. Raises SettingsError, also where there is no such mode."""
         if mode not in self.modes:
             known = f"; there are: {', '.join(sorted(self.modes))}" if self.modes else ": clush.conf defines none"
             raise SettingsError(f"unknown run mode {mode!r}{nearest(mode, list(self.modes)) or known}")
-        _apply(settings, self.modes[mode], f", mode {mode}")
+        _apply(settings, self.modes[mode], f"{MARK}, mode {mode})")
 
 
 def _apply(settings: Settings, values: Mapping[str, tuple[str, Path]], what: str) -> None:
@@ -70,7 +70,7 @@ def _apply(settings: Settings, values: Mapping[str, tuple[str, Path]], what: str
         if name is None or not value.strip():
             continue  # clush passes over what it does not know, and so must who reads its file
         try:
-            settings.set(name, value.strip(), f"{file}{what}")
+            settings.set(name, value.strip(), f"{file} {what}")
         except SettingsError as error:
             raise SettingsError(f"{file}: {key}: {error}") from None
 
@@ -82,6 +82,8 @@ def read_clush_conf(files: Sequence[Path]) -> ClushConf:
         _read(file, found)
     if found.files and "confdir" in found.main:
         home = found.files[-1].parent
+        import shlex
+
         try:
             words = shlex.split(found.main["confdir"][0])
         except ValueError as error:
@@ -103,6 +105,8 @@ def _read(file: Path, found: ClushConf) -> None:
         raise SettingsError(str(error)) from error
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror or error}") from None
+    import configparser  # only where there is a file to read
+
     parser = configparser.ConfigParser()
     try:
         parser.read_string(text, source=str(file))

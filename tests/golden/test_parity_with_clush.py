@@ -225,7 +225,7 @@ def run(
     }
     program = [sys.executable, "-m", "clusterdeck", "run"] if ours else [sys.executable, CLUSH]
     return subprocess.run(
-        [*program, "-R", worker, *words],
+        [*program, *(["-R", worker] if worker else []), *words],
         cwd=home,
         env=environment,
         input=stdin,
@@ -337,6 +337,25 @@ def test_copies_over_ssh(worker: str, home: Path, sshd: Sshd) -> None:
     assert sorted(f.name for f in (home / "mine").iterdir()) == sorted(f.name for f in (home / "theirs").iterdir())
 
 
+@pytest.mark.parametrize("how", ["-o", "-O", "clush.conf", "run mode"])
+def test_words_for_ssh_choose_the_worker_that_calls_it(how: str, home: Path, sshd: Sshd) -> None:
+    words = ["-w", "node[1-2]", "-b", "-S", "echo hi; exit 3"]
+    conf = home / "cfg" / "clush.conf"
+    if how == "-o":
+        words = ["-o", f"-F {sshd.config}", *words]
+    elif how == "-O":
+        words = ["-O", f"ssh_options=-F {sshd.config}", *words]
+    elif how == "clush.conf":
+        conf.write_text(f"[Main]\nssh_options: -F {sshd.config}\n")
+    else:
+        conf.write_text(f"[Main]\n[mode:here]\nssh_path: ssh -F {sshd.config}\n")
+        words = ["-m", "here", *words]
+    theirs, mine = run(words, home, ours=False, worker=""), run(words, home, ours=True, worker="")
+    assert (mine.returncode, mine.stdout) == (theirs.returncode, theirs.stdout) == (3, mine.stdout), mine.stderr
+    assert "hi" in mine.stdout
+    assert narrated(mine.stderr) == narrated(theirs.stderr)
+
+
 def test_differences_that_are_meant(home: Path) -> None:
     """What clusterdeck does otherwise, on purpose; docs tell it to those who come from clush."""
     # Escape sequences of nodes do not reach the reader; --raw gives them to files and pipes.
@@ -355,3 +374,17 @@ def test_differences_that_are_meant(home: Path) -> None:
     # A comment in a host file is a comment.
     (home / "hosts").write_text("n1 # the first\n#n2\n")
     assert run(["--hostfile", "hosts", "-b", "echo x"], home, ours=True).stdout.splitlines()[1] == "n1"
+    # What the options say goes before a run mode; a mode that does not exist is a wrong setting.
+    assert run(["-m", "strict", "-f", "3", "-w", "n1", "--dry-run", "x"], home, ours=True).returncode == 0
+    assert run(["-m", "nosuch", "-w", "n1", "true"], home, ours=True).returncode == 6
+    # What is not there, and what contradicts itself, is wrong usage.
+    for words in (
+        ["--topology", "x", "-w", "n1", "true"],
+        ["-c", "src", "--rcopy", "src", "-w", "n1"],
+        ["-f", "-1", "-w", "n1", "true"],
+        ["-w", "n1"],
+    ):
+        wrong = run(words, home, ours=True)
+        assert (wrong.returncode, wrong.stdout) == (2, ""), words
+    # Names that could mean something to a shell.
+    assert run(["-w", "n[1-3]%s", "true"], home, ours=True).returncode == 1

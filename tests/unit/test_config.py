@@ -292,10 +292,10 @@ def test_clush_conf_lies_below_everything_else(folders: Path, monkeypatch: pytes
     assert (settings.run.fanout, settings.run.connect_timeout, settings.run.user) == (7, 3.0, "sys")
     assert (settings.batch.max_rc, settings.batch.node_count, settings.batch.verbosity) == (True, False, 0)
     assert settings.ssh.options == "-oPort=%h"
-    assert settings.source("fanout") == str(conf)
+    assert settings.source("fanout") == f"{conf} (clush)"
     in_mode = load_settings({"timeout": 9}, {"CLUSTERDECK_RUN_FANOUT": "4"}, mode="careful")
     assert (in_mode.run.fanout, in_mode.batch.command_prefix, in_mode.run.timeout) == (1, "nice", 9.0)
-    assert in_mode.source("fanout") == f"{folders / 'more' / 'a.conf'}, mode careful"
+    assert in_mode.source("fanout") == f"{folders / 'more' / 'a.conf'} (clush, mode careful)"
     with pytest.raises(SettingsError, match="did you mean 'careful'"):
         load_settings({}, {}, mode="carful")
 
