@@ -123,7 +123,8 @@ def _sources(settings: Settings) -> list[Finding]:
             found.append(Finding("settings", f"{file}: read, below all of these"))
         tree = file.with_name("topology.conf")
         if tree.is_file():
-            found.append(Finding("settings", f"{tree}: not used, nodes are reached directly", "warning", "see ProxyJump"))
+            text = f"{tree}: not used, nodes are reached directly"
+            found.append(Finding("settings", text, "warning", "ProxyJump in ~/.ssh/config"))
     for name, value, source, _meaning in settings.explain():
         if source != "default":
             found.append(Finding("settings", f"{name} = {value} (from {source})"))
