@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from ClusterShell.NodeSet import NodeSet
 
@@ -82,7 +82,6 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
     `shell`, `copy`, `timer`, `port`, `remove_port`, `set_info` and `abort` take effect in the Task's thread.
     """
 
-    TOPOLOGY_CONFIGS: ClassVar[list[str]] = []
     _initialized = False
 
     def __new__(

@@ -1,7 +1,7 @@
 """TopologyUser: routes to nodes over gateways, as far as this engine knows them.
 
-The engine reaches every node directly (a gateway is the affair of ssh's ProxyJump). A topology file is read and shown,
-so that scripts that load one go on; what it would have routed is said once, in a warning.
+The engine reaches every node directly (a gateway is the affair of ssh's ProxyJump). A topology file is found, read and
+shown as ClusterShell does, so that scripts that load one go on; that its routes are not taken is said in a warning.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import os
 import warnings
 from typing import Any, ClassVar
 
+from ClusterShell.Defaults import config_paths
+
 
 class TopologyUser:
     """The topology of a Task: attribute `topology`, None without one; class attribute TOPOLOGY_CONFIGS, last wins."""
 
-    TOPOLOGY_CONFIGS: ClassVar[list[str]]
+    TOPOLOGY_CONFIGS: ClassVar[list[str]] = config_paths("topology.conf")
     topology: Any
 
     def load_topology(self, topology_file: str) -> None:
@@ -24,7 +26,7 @@ class TopologyUser:
         self.topology = TopologyParser(topology_file).tree(_this_host())
 
     def check_topology(self, tree: bool | None, auto_tree: bool) -> None:
-        """Called for each command: `tree` as given to `shell`."""
+        """Called for each command on nodes: `tree` as given to `shell`. Raises what ClusterShell's parser raises."""
         if tree is False or (tree is None and not auto_tree):
             return
         if self.topology is None:

@@ -24,13 +24,14 @@ def python(program: str) -> str:
     return answer.stdout
 
 
-@pytest.mark.parametrize("fanout", [10, 64])
-def test_two_thousand_commands_with_a_hundred_descriptors(fanout: int) -> None:
+@pytest.mark.parametrize(("engine", "fanout"), [("epoll", 10), ("poll", 64), ("select", 64)])
+def test_two_thousand_commands_with_a_hundred_descriptors(engine: str, fanout: int) -> None:
     """At fanout 64 the descriptors do not suffice: what cannot start waits for what ends."""
     program = f"""
 import os, resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
-from clusterdeck.engine import task_self, task_terminate
+from clusterdeck.engine import DEFAULTS, task_self, task_terminate
+DEFAULTS.engine = "{engine}"
 task = task_self()
 task.set_info("fanout", {fanout})
 for number in range(2000):

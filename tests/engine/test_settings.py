@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -161,8 +162,6 @@ def test_without_a_topology_tree_makes_no_difference(task: Task, tree: bool | No
 
 
 def test_a_topology_is_read_and_said_not_to_be_followed(task: Task, tmp_path: Path) -> None:
-    import os
-
     host = os.uname().nodename.partition(".")[0]
     file = tmp_path / "topology.conf"
     file.write_text(f"[routes]\n{host}: gateway1\ngateway1: node[1-8]\n")
@@ -173,6 +172,21 @@ def test_a_topology_is_read_and_said_not_to_be_followed(task: Task, tmp_path: Pa
     task.shell("true", nodes="node1", remote=False, tree=False)
     task.resume()
     assert worker.node_buffer("node1") == b"node1"
+
+
+def test_a_topology_is_found_where_clustershell_finds_it(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert any(path.endswith("clustershell/topology.conf") for path in Task.TOPOLOGY_CONFIGS)
+    for name in ("first", "last"):
+        (tmp_path / name).write_text(f"[routes]\n{os.uname().nodename.partition('.')[0]}: {name}\n{name}: node[1-8]\n")
+    monkeypatch.setattr(Task, "TOPOLOGY_CONFIGS", [str(tmp_path / name) for name in ("first", "last", "missing")])
+    task.set_default("auto_tree", False)
+    task.shell("true", nodes="node1", remote=False)
+    assert task.topology is None
+    with pytest.warns(RuntimeWarning, match="directly"):
+        task.shell("true", nodes="node1", remote=False, tree=True)
+    assert "last" in str(task.topology)
 
 
 def test_every_public_name_can_be_imported() -> None:

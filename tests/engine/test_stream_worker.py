@@ -109,6 +109,22 @@ def test_nobody_reads(task: Task) -> None:
     assert closed(writer)
 
 
+def test_a_full_device_ends_the_stream(task: Task) -> None:
+    """ENOSPC: the writer is closed and what is left is dropped; the run goes on with the other streams."""
+    reader, _ = pipe_with(b"read all the same\n")
+    writer = os.open("/dev/full", os.O_WRONLY)
+    handler = Recorder()
+    worker = StreamWorker(handler, key="k")
+    worker.set_reader("stdout", reader)
+    worker.set_writer("out", writer)
+    worker.write(b"x" * 100_000)
+    worker.write(b"more")
+    task.schedule(worker)
+    task.resume(20)
+    assert handler.events == ["start", "pickup k", "read k stdout read all the same", "hup k None", "close False"]
+    assert closed(writer)
+
+
 def test_timeout_hands_out_what_has_no_end(task: Task) -> None:
     reader, writer = pipe_with(b"one\ntwo", close=False)
     handler = Recorder()
