@@ -166,6 +166,9 @@ class Attempt:
     def _late_failure(self, seconds: float) -> Failure:
         if self._connection is not None:
             return self._connection.late_failure(seconds)
+        if self._peer.earlier_failure is not None:
+            # It was tried before within this time, and what came of that tells more.
+            return self._peer.earlier_failure
         reason = f"{self._peer.label}: no connection within {seconds:g} s: is it up, and the port not filtered?"
         return Failure(FailureKind.CONNECT_TIMEOUT, reason)
 

@@ -58,6 +58,8 @@ class Peer:
         self.last_used = time.monotonic()
         self.unknown_key: UnknownKey | None = None
         self.need: Need | None = None
+        #: Of the attempt that is being repeated.
+        self.earlier_failure: Failure | None = None
         #: Seconds that the run which asked last gives an attempt; None: as the configuration says, 0: no limit.
         self.timeout: float | None = None
         #: Whether commands on the node may use the agent.
@@ -132,7 +134,7 @@ class Peer:
     def begin(self) -> None:
         """Start, or start again after what held it back is settled."""
         self._stop()
-        self.need = None
+        self.need = self.earlier_failure = None
         self._started = 0.0
         if self.via is not None:
             self.state = PeerState.WAITING
@@ -247,6 +249,7 @@ class Peer:
             return False
         self.state = PeerState.WAITING
         self._started = started
+        self.earlier_failure = failure
         self._retry = self.pool.reactor.call_later(delay, self._queue)
         return True
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -163,3 +165,35 @@ def test_nothing_is_left_behind(
     while len(os.listdir("/proc/self/fd")) > before + 5 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(os.listdir("/proc/self/fd")) <= before + 5
+
+
+def test_a_repetition_that_runs_out_of_time_gives_the_first_reason(
+    task: Task, sshd: Sshd, tmp_path: Path, recorder: Recorder
+) -> None:
+    """A server drops one connection and admits no other: "no connection in time" would hide what happened."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+
+        def drop() -> None:
+            listener.accept()[0].close()
+            for _ in range(4):  # the queue of the kernel is full: nobody else gets through
+                filler = stack.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex(listener.getsockname())
+
+        thread = threading.Thread(target=drop)
+        thread.start()
+        config = tmp_path / "config"
+        config.write_text(
+            f"Host bad\n HostName 127.0.0.1\n Port {listener.getsockname()[1]}\n{sshd.config.read_text()}"
+        )
+        task.set_info("ssh_config", str(config))
+        task.set_info("connect_timeout", 1.5)
+        task.run("true", nodes="bad", handler=recorder)
+        thread.join()
+    failure = recorder.ends["bad"].failure
+    assert failure is not None
+    assert failure.kind is FailureKind.BANNER
+    assert "ended before" in failure.reason
