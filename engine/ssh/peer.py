@@ -22,7 +22,6 @@ from .keys import Plan, agent_path
 from .lease import Lease
 from .questions import UnknownKey
 from .tidy import Tidy
-from .vault import Need
 
 if TYPE_CHECKING:
     from .command import Command
@@ -57,7 +56,6 @@ class Peer:
         self.connection: Connection | None = None
         self.last_used = time.monotonic()
         self.unknown_key: UnknownKey | None = None
-        self.need: Need | None = None
         #: Of the attempt that is being repeated.
         self.earlier_failure: Failure | None = None
         #: Seconds that the run which asked last gives an attempt; None: as the configuration says, 0: no limit.
@@ -134,7 +132,7 @@ class Peer:
     def begin(self) -> None:
         """Start, or start again after what held it back is settled."""
         self._stop()
-        self.need = self.earlier_failure = None
+        self.earlier_failure = None
         self._started = 0.0
         if self.via is not None:
             self.state = PeerState.WAITING
@@ -226,7 +224,6 @@ class Peer:
         self._stop()
         if need is not None and self._leases:
             self.state = PeerState.HELD
-            self.need = need
             self.pool.hold(self, need, failure)
             return
         if not self._again(failure, started):
