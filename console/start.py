@@ -20,6 +20,7 @@ from .session.selection import Selection
 from .session.session import Session
 from .settings import paths
 from .settings.config import load_settings
+from .settings.overrides import read_overrides
 from .settings.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -27,17 +28,6 @@ if TYPE_CHECKING:
 
 #: Seconds that runs have to end when their session does.
 _LAST_MOMENTS = 3.0
-
-
-def read_settings(overrides: Sequence[str], notices: list[str]) -> Settings:
-    """The settings, with `-O KEY=VALUE` as the top layer. Raises SettingsError."""
-    flags: dict[str, Any] = {}
-    for pair in overrides:
-        key, sign, value = pair.partition("=")
-        if not sign:
-            raise SettingsError(f"-O {pair!r} gives no value: write KEY=VALUE")
-        flags[key.strip()] = value
-    return load_settings(flags, notices=notices)
 
 
 @contextmanager
@@ -153,7 +143,7 @@ def _store(selection: Selection, file: Any) -> None:
 
 def _settings(overrides: Sequence[str]) -> Settings:
     notices: list[str] = []
-    settings = read_settings(overrides, notices)
+    settings = load_settings(read_overrides(overrides), notices=notices)
     for notice in notices:
         sys.stderr.write(f"clusterdeck: {sanitize_text(notice)}\n")
     return settings

@@ -9,8 +9,9 @@ import sys
 from typing import Any
 
 from ..runs.options import RunOptions
-from ..settings.clush_conf import KEYS, MARK
-from ..settings.settings import Settings, SettingsError, nearest, setting_names
+from ..settings.clush_conf import MARK
+from ..settings.overrides import read_overrides
+from ..settings.settings import Settings
 from .request import BatchRequest
 from .targets import TargetOptions
 
@@ -39,7 +40,7 @@ def read_flags(arguments: argparse.Namespace) -> dict[str, Any]:
             flags["batch.verbosity"] = level
     if arguments.max_rc:
         flags["batch.max_rc"] = True
-    return flags | _overrides(arguments.overrides)
+    return flags | read_overrides(arguments.overrides)
 
 
 def read_request(arguments: argparse.Namespace, settings: Settings) -> BatchRequest:
@@ -218,24 +219,3 @@ def _copy_places(copy: str, words: list[str], dest: str | None) -> tuple[tuple[s
         return tuple(words), dest
     first = os.path.abspath(words[0])
     return tuple(words), os.path.dirname(first)
-
-
-def _overrides(pairs: list[str]) -> dict[str, Any]:
-    """`-O KEY=VALUE`: the names of our settings, and those of clush.conf."""
-    flags: dict[str, Any] = {}
-    if not pairs:
-        return flags
-    for pair in pairs:
-        key, sign, value = pair.partition("=")
-        key = key.strip()
-        if not sign or not key:
-            raise SettingsError(f"-O {pair!r} gives no value: write KEY=VALUE")
-        if key in KEYS:
-            name = KEYS[key]
-            if name is not None:
-                flags[name] = value
-        elif key in setting_names() or "." not in key:
-            flags[key] = value
-        else:
-            raise SettingsError(f"-O {pair!r}: unknown setting{nearest(key, setting_names())}")
-    return flags
