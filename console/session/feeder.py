@@ -175,7 +175,7 @@ class Feeder:
                 reader.client.set_write_eof()
         except EngineClientError as error:
             reader.closed = True
-            if not self._told:
+            if self._end and not self._told:  # where there was nothing to give, nothing is lost
                 self._told = True
                 self._refused(str(error))
         finally:

@@ -180,6 +180,19 @@ def test_a_worker_without_input_is_told_once(make: Callable[..., Stage]) -> None
     assert stage.room == 100
 
 
+def test_a_client_without_input_and_an_empty_source(make: Callable[..., Stage]) -> None:
+    """Nothing is lost, so nothing is said."""
+    stage = make()
+
+    class Deaf:
+        def set_write_eof(self) -> None:
+            raise EngineClientNotSupportedError("no input stream")
+
+    stage.feeder.started("n1", Deaf())
+    stage.feeder.feed(None)
+    assert stage.refused == []
+
+
 def test_the_end_lets_the_source_go(make: Callable[..., Stage]) -> None:
     stage = make()
     stage.start("n1")
