@@ -6,7 +6,6 @@ thread), and output is searched in slices of a few milliseconds.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -227,8 +226,17 @@ class FilterModel:
         found = [node for node in nodes if text in lower[node]]
         if found:
             return found
-        pattern = re.compile(".*?".join(re.escape(character) for character in text))
-        return [node for node in nodes if pattern.search(lower[node])]
+        return [node for node in nodes if _in_order(text, lower[node])]
+
+
+def _in_order(characters: str, text: str) -> bool:
+    """Whether the characters stand in the text in this order, others between them."""
+    place = 0
+    for character in characters:
+        place = text.find(character, place) + 1
+        if not place:
+            return False
+    return True
 
 
 def _nothing(_text: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..engine.patterns import BoundedPattern
 from .views import RunView
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
@@ -23,10 +24,10 @@ LARGEST = 1e200
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
-def number_in(text: str, pattern: re.Pattern[str] | None = None) -> float | None:
+def number_in(text: str, pattern: BoundedPattern | None = None) -> float | None:
     """The first number of a text, or that of the pattern's group (of its whole match without one)."""
     if pattern is not None:
-        found = pattern.search(text, 0, 4096)
+        found = pattern.search(text)
         if found is None:
             return None
         text = found[1] if pattern.groups and found[1] is not None else found[0]
@@ -43,7 +44,7 @@ def number_in(text: str, pattern: re.Pattern[str] | None = None) -> float | None
 class Numbers:
     """The first number of every node's answer, found a slice at a time: what was looked at is not looked at again."""
 
-    def __init__(self, run: RunView, pattern: re.Pattern[str] | None = None) -> None:
+    def __init__(self, run: RunView, pattern: BoundedPattern | None = None) -> None:
         self.run = run
         self.values: dict[int, float] = {}
         self._pattern = pattern
@@ -167,7 +168,7 @@ def told(value: float) -> str:
 class Series:
     """The numbers of a timer's rounds, per node of the shown round; found a slice at a time."""
 
-    def __init__(self, pattern: re.Pattern[str] | None = None) -> None:
+    def __init__(self, pattern: BoundedPattern | None = None) -> None:
         self._pattern = pattern
         self._rounds: Sequence[RunView] = ()
         self._places: dict[str, int] = {}

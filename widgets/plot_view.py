@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from typing import ClassVar
@@ -11,6 +10,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 
+from ..engine.patterns import BoundedPattern, compile_pattern
 from .actions import bindings
 from .board import name_width
 from .cells import BAR, Row
@@ -48,7 +48,7 @@ class PlotView(LineView):
         self.run: RunView | None = None
         self.picture = PICTURES[0]
         self._rounds: Sequence[RunView] = ()
-        self._pattern: re.Pattern[str] | None = None
+        self._pattern: BoundedPattern | None = None
         self._wanted: Sequence[int] | None = None
         self._values: dict[int, float] = {}
         self._levels: dict[int, int] = {}
@@ -80,8 +80,8 @@ class PlotView(LineView):
     def set_pattern(self, expression: str) -> str:
         """Pick the number by a regular expression ("" for the first one); returns what is wrong with it, or ""."""
         try:
-            self._pattern = re.compile(expression) if expression else None
-        except re.error as error:
+            self._pattern = compile_pattern(expression) if expression else None
+        except ValueError as error:
             return str(error)
         self._series = Series(self._pattern)
         self._begin()

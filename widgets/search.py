@@ -7,7 +7,7 @@ import re
 from rich.segment import Segment
 from rich.style import Style
 
-from ..engine.patterns import LINE_LIMIT, compile_pattern
+from ..engine.patterns import BoundedPattern, compile_pattern
 
 
 class Search:
@@ -23,16 +23,16 @@ class Search:
     def __init__(self, text: str = "") -> None:
         self.text = text
         self.error = ""
-        self._pattern: re.Pattern[str] | None = None
+        self._pattern: BoundedPattern | None = None
         if not text:
             return
         flags = re.NOFLAG if any(character.isupper() for character in text) else re.IGNORECASE
         if len(text) > 2 and text.startswith("/") and text.endswith("/"):
             self._pattern = self._compile(text[1:-1], flags)
         else:
-            self._pattern = re.compile(re.escape(text), flags)
+            self._pattern = compile_pattern(re.escape(text), flags)
 
-    def _compile(self, expression: str, flags: re.RegexFlag) -> re.Pattern[str] | None:
+    def _compile(self, expression: str, flags: re.RegexFlag) -> BoundedPattern | None:
         try:
             return compile_pattern(expression, flags)
         except ValueError as error:
@@ -44,13 +44,13 @@ class Search:
 
     def found_in(self, text: str) -> bool:
         """Whether the text has a match."""
-        return self._pattern is not None and self._pattern.search(text, 0, LINE_LIMIT) is not None
+        return self._pattern is not None and self._pattern.search(text) is not None
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Start and end of every match that is not empty."""
         if self._pattern is None:
             return []
-        return [found.span() for found in self._pattern.finditer(text, 0, LINE_LIMIT) if found.end() > found.start()]
+        return [found.span() for found in self._pattern.finditer(text) if found.end() > found.start()]
 
     def pieces(self, text: str, plain: Style, match: Style) -> list[Segment]:
         """`text` cut at its matches."""

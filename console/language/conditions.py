@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ...engine.patterns import LINE_LIMIT, compile_pattern
+from ...engine.patterns import BoundedPattern, compile_pattern
 from ...engine.states import NodeState
 from ..runs.runs import Run
 
@@ -116,7 +116,7 @@ def _read_part(part: str) -> Condition:
     return Comparison(left, found["sign"], number, bool(found["share"]))
 
 
-def _compiled(left: str) -> re.Pattern[str]:
+def _compiled(left: str) -> BoundedPattern:
     """The pattern of `out:/REGEX/`. Raises ValueError."""
     try:
         return compile_pattern(left.removeprefix("out:/")[:-1].replace("\\/", "/"))
@@ -142,13 +142,13 @@ def _count(run: Run, left: str) -> int:
         return run.count(NodeState[left.upper()])
 
 
-def _is_found(run: Run, number: int, pattern: re.Pattern[str]) -> bool:
+def _is_found(run: Run, number: int, pattern: BoundedPattern) -> bool:
     """Whether a line of a node has a match. Takes the run's lock for a few lines at a time only."""
     start, count = 0, run.line_count(number)
     while start < count:
         with run.lock:
             lines = run.lines(number, start, min(start + _CHUNK, count))
-        if any(pattern.search(line.text, 0, LINE_LIMIT) for line in lines):
+        if any(pattern.search(line.text) for line in lines):
             return True
         start += _CHUNK
     return False
