@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,12 +35,19 @@ def test_stop_ends_connections_and_commands(make_sshd: Callable[..., Sshd]) -> N
     server = make_sshd()
     argv = ["ssh", "-F", str(server.config), "node1", "echo up; exec sleep 1000"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as client:
-        assert client.stdout is not None
-        assert client.stdout.readline() == b"up\n"
-        running = [*server.sessions(), psutil.Process(server.pid)]
-        assert any(process.name() == "sleep" for process in running)
-        server.stop()
-        assert client.wait(10) == 255
+        try:
+            assert client.stdout is not None
+            assert client.stdout.readline() == b"up\n"
+            # It says so before it becomes `sleep`.
+            deadline = time.monotonic() + 20
+            while not any(process.name() == "sleep" for process in server.sessions()):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            running = [*server.sessions(), psutil.Process(server.pid)]
+            server.stop()
+            assert client.wait(10) == 255
+        finally:
+            client.kill()  # or leaving the block would wait for it
     assert not [process for process in running if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
