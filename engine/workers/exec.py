@@ -10,7 +10,7 @@ from ClusterShell.NodeSet import NodeSet
 
 from ..client import EngineClient
 from ..errors import WorkerError
-from ..names import NameRefusedError, check_node
+from ..names import NameRefusedError, check_node, check_user
 from ..states import Failure, FailureKind, NodeEnd, NodeState
 from .pernode import PerNodeWorker
 from .process import ProcessClient
@@ -33,6 +33,9 @@ def local_path(path: str) -> str:
 
 class ExecClient(ProcessClient):
     """The process of one node, or of all of them (`node` is then a NodeSet and `rank` None)."""
+
+    #: Info values that may name the login user on the node; the first that is set counts.
+    USER_KEYS: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -61,6 +64,13 @@ class ExecClient(ProcessClient):
         """Raise NameRefusedError for a name that must not reach a command line."""
         for node in self.nodes:
             check_node(node)
+        if self.user is not None:
+            check_user(self.user)
+
+    @property
+    def user(self) -> str | None:
+        """The login user on the node, None if the program is to choose."""
+        return next((str(self.info(key)) for key in self.USER_KEYS if self.info(key)), None)
 
     @property
     def nodes(self) -> list[str]:

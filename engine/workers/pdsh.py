@@ -11,6 +11,7 @@ from ClusterShell.NodeSet import NodeSet
 
 from ..client import EngineClient
 from ..errors import EngineClientNotSupportedError
+from ..fanout import FANOUT_DEFAULT, FANOUT_UNLIMITED
 from ..states import NodeEnd, NodeState
 from .exec import CopyClient, ExecClient, ExecWorker, no_option
 from .ssh import program
@@ -20,6 +21,8 @@ __all__ = ["WORKER_CLASS", "PdcpClient", "PdshClient", "WorkerPdsh"]
 #: What pdsh itself says of a node (man page pdsh(1), and tried with pdsh 2.34).
 _SAID = re.compile(rb"^r?pd(?:sh|cp)@[^:]*: (?P<node>.+?): (?P<what>.*)$")
 _EXITED = re.compile(rb"exited with exit code (\d+)")
+
+_NO_INPUT = "pdsh gives nodes no input"
 
 
 class _PdshBase(ExecClient):
@@ -39,11 +42,11 @@ class _PdshBase(ExecClient):
 
     def write(self, data: bytes, sname: str | None = None) -> None:
         """Not possible: one input cannot be given to many nodes."""
-        raise EngineClientNotSupportedError(f"pdsh: cannot write {len(data)} bytes, it gives nodes no input")
+        raise EngineClientNotSupportedError(_NO_INPUT)
 
     def set_write_eof(self, sname: str | None = None) -> None:
         """Not possible, as `write`."""
-        raise EngineClientNotSupportedError("pdsh: cannot close the input, it gives nodes none")
+        raise EngineClientNotSupportedError(_NO_INPUT)
 
     # -- output
 
@@ -102,7 +105,8 @@ class _PdshBase(ExecClient):
 
     def _options(self) -> list[str]:
         info = self.info
-        options = ["-b", "-f", str(info("fanout"))]
+        fanout = info("fanout") if self.worker.fanout is FANOUT_DEFAULT else self.worker.fanout
+        options = ["-b", "-f", str(len(self._open) if fanout == FANOUT_UNLIMITED else fanout)]
         if info("command_timeout") and info("command_timeout") > 0:
             options += ["-u", str(int(info("command_timeout")))]
         return options
@@ -164,11 +168,11 @@ class WorkerPdsh(ExecWorker):
 
     def write(self, buf: bytes, sname: str | None = None) -> None:
         """Raises EngineClientNotSupportedError: pdsh gives nodes no input."""
-        raise EngineClientNotSupportedError(f"pdsh: cannot write {len(buf)} bytes, it gives nodes no input")
+        raise EngineClientNotSupportedError(_NO_INPUT)
 
     def set_write_eof(self, sname: str | None = None) -> None:
         """Raises EngineClientNotSupportedError, as `write`."""
-        raise EngineClientNotSupportedError("pdsh: cannot close the input, it gives nodes none")
+        raise EngineClientNotSupportedError(_NO_INPUT)
 
 
 WORKER_CLASS = WorkerPdsh

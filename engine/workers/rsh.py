@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..names import check_user
 from ..states import NodeEnd
 from .exec import CopyClient, ExecClient, ExecWorker
 from .remote_ends import unconfirmed
@@ -19,19 +18,14 @@ _MARK = b"clusterdeck-rsh-rc: "
 class Rsh(ExecClient):
     """rsh to one node."""
 
+    USER_KEYS = ("rsh_user",)
     _told: int | None = None
-
-    def check_names(self) -> None:
-        """See ExecClient; the user, too."""
-        super().check_names()
-        if self.info("rsh_user"):
-            check_user(str(self.info("rsh_user")))
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
         command = program(info("rsh_path"), "rsh")
-        if info("rsh_user"):
-            command += ["-l", str(info("rsh_user"))]
+        if self.user:
+            command += ["-l", self.user]
         command += words(info("rsh_options"))
         # In a subshell of its own, because the command may say `exit`; on a line of its own, because it may end in `#`.
         return [*command, str(self.key), f"({self.command}\n); echo {_MARK.decode()}$?"], None
@@ -63,17 +57,13 @@ class Rsh(ExecClient):
 class Rcp(CopyClient):
     """rcp to or from one node."""
 
-    def check_names(self) -> None:
-        """See ExecClient; the user, too."""
-        super().check_names()
-        if self.info("rsh_user"):
-            check_user(str(self.info("rsh_user")))
+    USER_KEYS = ("rsh_user",)
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
         command = program(info("rcp_path"), "rcp") + words(info("rcp_options") or info("rsh_options"))
         command += self._copy_options()
-        prefix = f"{info('rsh_user')}@{self.key}" if info("rsh_user") else str(self.key)
+        prefix = f"{self.user}@{self.key}" if self.user else str(self.key)
         return [*command, *self._remote_paths(prefix)], None
 
 

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from ..names import check_user
 from ..states import NodeEnd
 from .exec import CopyClient, ExecClient, ExecWorker
 from .remote_ends import REMEMBERED, ssh_end, unconfirmed
@@ -54,18 +53,14 @@ class _OpenSsh(ExecClient):
 class Ssh(_OpenSsh):
     """ssh to one node."""
 
-    def check_names(self) -> None:
-        """See ExecClient; the user, too."""
-        super().check_names()
-        if self.info("ssh_user"):
-            check_user(str(self.info("ssh_user")))
+    USER_KEYS = ("ssh_user",)
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
         command = program(info("ssh_path"), "ssh") + words(info("ssh_options"))
         command += ["-oForwardAgent=no", "-oForwardX11=no"]
-        if info("ssh_user"):
-            command += ["-l", str(info("ssh_user"))]
+        if self.user:
+            command += ["-l", self.user]
         command += _connect_timeout(info("connect_timeout"))
         return [*command, "-oBatchMode=yes", str(self.key), self.command or ""], None
 
@@ -74,20 +69,14 @@ class Scp(_OpenSsh, CopyClient):
     """scp to or from one node."""
 
     PROGRAM = "scp"
-
-    def check_names(self) -> None:
-        """See ExecClient; the user, too."""
-        super().check_names()
-        if user := self.info("scp_user") or self.info("ssh_user"):
-            check_user(str(user))
+    USER_KEYS = ("scp_user", "ssh_user")
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
         info = self.info
         command = program(info("scp_path"), "scp") + words(info("scp_options") or info("ssh_options"))
         command += self._copy_options()
         command += [*_connect_timeout(info("connect_timeout")), "-oBatchMode=yes"]
-        user = info("scp_user") or info("ssh_user")
-        prefix = f"{user}@[{self.key}]" if user else f"[{self.key}]"
+        prefix = f"{self.user}@[{self.key}]" if self.user else f"[{self.key}]"
         return [*command, *self._remote_paths(prefix)], None
 
 

@@ -153,6 +153,18 @@ echo "n1: $PDSH_SSH_ARGS_APPEND"
     assert handler.events[-1] == "close False"
 
 
+@pytest.mark.parametrize(("own", "of_task", "expected"), [(None, 7, 7), (2, 7, 2), (None, -1, 3), (-1, 7, 3)])
+def test_fanout_of_pdsh(task: Task, program: Program, own: int | None, of_task: int, expected: int) -> None:
+    """It is pdsh that starts the nodes' commands, so a worker's own limit goes to it, and no limit is their number."""
+    task.set_info("pdsh_path", program('echo "n1: $3"'))
+    task.set_info("fanout", of_task)
+    worker = WorkerPdsh("n[1-3]", None, command="x")
+    worker._fanout = own
+    task.schedule(worker)
+    task.resume()
+    assert worker.node_buffer("n1") == b"%d" % expected
+
+
 def test_pdsh_has_no_input(task: Task, program: Program) -> None:
     task.set_info("pdsh_path", program("cat; echo n1: done"))
     worker = WorkerPdsh("n1", None, command="x")

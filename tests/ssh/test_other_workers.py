@@ -81,7 +81,7 @@ def test_codes_and_streams(others: Task, recorder: Recorder) -> None:
 def test_input(others: Task, recorder: Recorder) -> None:
     if _name(others) == "pdsh":
         worker = others.shell("true", nodes="node1", handler=recorder, timeout=60)
-        with pytest.raises(EngineClientNotSupportedError, match="cannot write"):
+        with pytest.raises(EngineClientNotSupportedError, match="no input"):
             worker.write(b"x")
         others.resume()
         assert recorder.states() == {NodeState.OK}
