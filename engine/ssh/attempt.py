@@ -85,7 +85,8 @@ class Attempt:
         if peer.via is not None:
             carrier = peer.via.connection
             if carrier is None:
-                peer.begin()
+                reason = f"{peer.label}: its jump host failed: {peer.via.label} ended the connection at once"
+                self._fail(Failure(FailureKind.CONNECTION_LOST, reason))
                 return
             self._dial = ChannelStream(carrier, config, self._carried, self._fail)
         elif config.proxy_command is not None:

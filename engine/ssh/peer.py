@@ -78,6 +78,7 @@ class Peer:
         self._started = 0.0
         self._drops = 0
         self._tries = 0
+        self._jump_lost = False
         self._orders = 0
         self._plan: Plan | None = None
         port = "" if config.port == 22 else f":{config.port}"
@@ -110,6 +111,7 @@ class Peer:
                 dialing()
         if self.state is PeerState.IDLE:
             self._drops = self._tries = 0
+            self._jump_lost = False
             self.begin()
         return lease
 
@@ -225,6 +227,11 @@ class Peer:
         if need is not None and self._leases:
             self.state = PeerState.HELD
             self.pool.hold(self, need, failure)
+            return
+        if failure.kind is FailureKind.CONNECTION_LOST and not self._jump_lost and self._leases:
+            # The jump host's kept connection was dead, which is only seen when it is used: once more over a new one.
+            self._jump_lost = True
+            self.begin()
             return
         if not self._again(failure, started):
             self.refuse(failure)

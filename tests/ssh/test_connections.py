@@ -18,6 +18,7 @@ from clusterdeck.engine.states import Failure, FailureKind, NodeState
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.workers.paramiko import pool_of
 from clusterdeck.tests.ssh.conftest import Recorder
+from clusterdeck.tests.support.hostile_ssh import HostileServer
 from clusterdeck.tests.support.sshd import Sshd
 
 
@@ -182,6 +183,42 @@ def test_a_jump_host_that_fails_is_named(ssh_task: Task, sshd: Sshd, tmp_path: P
     assert recorder.kind("far2") in (FailureKind.REFUSED, FailureKind.UNREACHABLE)
     assert recorder.kind("far3") in (FailureKind.DNS, FailureKind.UNREACHABLE)
     assert recorder.kind("loop") is FailureKind.CONFIGURATION
+
+
+@pytest.mark.parametrize("fault", ["drops at the session", "leaves after login", ""])
+def test_a_jump_host_that_goes_away_again_and_again(
+    task: Task, sshd: Sshd, tmp_path: Path, recorder: Recorder, fault: str
+) -> None:
+    """It is tried a second time, as a kept connection may have been dead, and then no more."""
+    server = HostileServer(fault)
+    (tmp_path / "known").write_text(server.known_hosts)
+    text = f"Host jump\n HostName 127.0.0.1\n Port {server.port}\n IdentityFile {sshd.key}\n IdentityAgent none\n"
+    text += f" IdentitiesOnly yes\n UserKnownHostsFile {tmp_path}/known\nHost far*\n ProxyJump jump\n"
+    task.set_info("ssh_config", _config(tmp_path, sshd, text))
+    task.set_info("connect_timeout", 4)
+    started = time.monotonic()
+    try:
+        task.run("true", nodes="far[1-3]", handler=recorder)
+    finally:
+        server.stop()
+    assert time.monotonic() - started < 4
+    assert recorder.states() == {NodeState.UNREACHABLE}
+    wanted = FailureKind.CONNECTION_LOST if fault else FailureKind.CHANNEL_REFUSED
+    assert {recorder.kind(node) for node in recorder.ends} == {wanted}
+    assert server.connections == (2 if fault else 1)
+
+
+def test_a_jump_host_s_kept_connection_that_died(
+    task: Task, sshd: Sshd, make_sshd: Callable[..., Sshd], tmp_path: Path, recorder: Recorder
+) -> None:
+    jump = make_sshd(prefix="jump")
+    far = f"Host far*\n ProxyJump jump1\n HostName 127.0.0.1\n Port {sshd.port}\n IdentityFile {sshd.key}\n"
+    far += f" UserKnownHostsFile {sshd.known_hosts}\n IdentityAgent none\n"
+    task.set_info("ssh_config", _config(tmp_path, jump, far))
+    task.run("true", nodes="far1", handler=recorder)
+    jump.kill_connections()
+    task.run("true", nodes="far[1-3]", handler=(after := Recorder()))
+    assert recorder.states() == after.states() == {NodeState.OK}, after.ends
 
 
 def test_proxy_command(ssh_task: Task, sshd: Sshd, tmp_path: Path, recorder: Recorder) -> None:

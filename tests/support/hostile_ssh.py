@@ -144,6 +144,11 @@ class _Server(paramiko.ServerInterface):
         return self._auth(AUTH_FAILED)
 
     def _auth(self, result: int) -> int:
+        if self.fault == "leaves after login" and result == AUTH_SUCCESSFUL:
+            message = Message()
+            message.add_byte(b"\x34")
+            _send(self.transport, message)
+            self.transport.close()
         if self.fault == "hangs in login":
             self.owner.stop_event.wait(60)
         elif self.fault == "drops in login":
@@ -191,6 +196,11 @@ class _Server(paramiko.ServerInterface):
         if self.fault == "goodbye at the session":
             self.transport.close()
         return OPEN_SUCCEEDED
+
+    def check_channel_direct_tcpip_request(self, chanid: int, origin: Any, destination: Any) -> int:
+        if self.fault == "drops at the session":
+            self.transport.sock.close()
+        return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
         if self.owner.sftp is not None:
