@@ -34,7 +34,7 @@ class RemoteQueue:
         except OSError as error:
             self._sock.close()
             raise StoreUnavailable(f"no queue is served at {path}: {error.strerror or error}") from error
-        except FrameError:
+        except BaseException:
             self._sock.close()
             raise
 
