@@ -185,7 +185,7 @@ def start_prompt(options: TargetOptions, settings: Settings) -> int:
 
     try:
         with open_session(settings, "", interactive=True) as session:
-            nodes = targets(options, session.resolve)
+            nodes = targets(options, session)
             if len(nodes):
                 session.selection.replace(nodes, str(nodes))
             return run(session)

@@ -28,7 +28,7 @@ class NodeFiles:
         folder.mkdir(parents=True, exist_ok=True)
         self._names = _file_names(run)
         for number in range(len(run.names)):
-            os.close(os.open(self._path(number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+            os.close(self._opened(number, os.O_CREAT | os.O_TRUNC))
 
     def shown(self, event: SessionEvent) -> None:
         """Write output as it arrives; a node that is tried again begins anew."""
@@ -51,12 +51,14 @@ class NodeFiles:
         if file is None:
             if len(self._open) >= _OPEN:
                 self._open.pop(next(iter(self._open))).close()
-            file = self._path(number).open("ab")
+            file = os.fdopen(self._opened(number, os.O_APPEND), "ab")
         self._open[number] = file
         return file
 
-    def _path(self, number: int) -> Path:
-        return self._folder / self._names[number]
+    def _opened(self, number: int, flags: int) -> int:
+        """The node's file. Others may write to the folder: never through a link of theirs, and into no pipe."""
+        careful = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        return os.open(self._folder / self._names[number], careful | flags, 0o666)
 
 
 def _file_names(run: Run) -> list[str]:

@@ -28,7 +28,7 @@ from .mode_choice import axes, make_mode
 from .modes import OutputMode
 from .request import BatchRequest
 from .secrets import SecretDesk, ask_password, has_terminal
-from .targets import targets
+from .targets import NoGroupError, targets
 from .writer import Writer, use_color
 
 _HOST_KEYS = frozenset({FailureKind.HOST_KEY_UNKNOWN, FailureKind.HOST_KEY_CHANGED, FailureKind.HOST_KEY_REVOKED})
@@ -51,7 +51,7 @@ class BatchRunner:
 
     def execute(self) -> int:
         """Run it. Raises NodeExpressionError, RefusedError, ValueError and OSError for what cannot be run."""
-        nodes = targets(self._request.targets, self._session.resolve)
+        nodes = targets(self._request.targets, self._session)
         self._warn_of_files()
         self._warn_of_options()
         if not len(nodes):
@@ -358,6 +358,8 @@ def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: Bin
             return _fail(writer, str(error), ExitCode.AUDIT_FAILED)
         except SettingsError as error:
             return _fail(writer, str(error), ExitCode.CONFIGURATION)
+        except NoGroupError as error:
+            return _fail(writer, str(error), ExitCode.USAGE)
         except (NodeExpressionError, ValueError) as error:
             return _fail(writer, str(error), ExitCode.ERROR)
         except RefusedError as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
 from ..session.node_expressions import NodeExpressionError, check_size
+from ..session.service import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,18 @@ class TargetOptions:
     source: str | None = None
 
 
-def targets(options: TargetOptions, resolve: Callable[[str], NodeSet]) -> NodeSet:
-    """The nodes. Raises NodeExpressionError or OSError (a host file that cannot be read)."""
+class NoGroupError(NodeExpressionError):
+    """A group that does not exist: `-x @typo` must not mean that nothing is left out."""
+
+
+def targets(options: TargetOptions, session: Service) -> NodeSet:
+    """The nodes. Raises NodeExpressionError (NoGroupError), or OSError (a host file that cannot be read)."""
+
+    def resolve(expression: str) -> NodeSet:
+        if "@" in expression:
+            _check_groups(session, expression)
+        return session.resolve(expression)
+
     prefix = f"{options.source}:" if options.source else ""
 
     def of(expression: str) -> NodeSet:
@@ -51,6 +62,17 @@ def targets(options: TargetOptions, resolve: Callable[[str], NodeSet]) -> NodeSe
 
         found = NodeSet.fromlist(random.sample(list(found), options.pick))
     return found
+
+
+def _check_groups(session: Service, expression: str) -> None:
+    from ..interpreter.context import CommandError  # only where groups are named
+    from ..interpreter.group_terms import checked
+
+    try:
+        checked(session, expression, or_nodes=False)
+    except CommandError as error:
+        near = f": {error.remedy}" if error.remedy.startswith("did") else ""
+        raise NoGroupError(f"{error.message}{near}") from None
 
 
 def _names(groups: Sequence[str]) -> list[str]:

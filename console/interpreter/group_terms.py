@@ -11,49 +11,50 @@ from collections.abc import Iterator
 
 from ..exits import ExitCode
 from ..session.node_expressions import STATE_WORDS
-from .context import CommandError, Context
+from ..session.service import Service
+from .context import CommandError
 
 _OPERATORS = re.compile(r"([,!&^\s]+)(?![^\[]*\])")
 _LOOKS_LIKE_NODES = re.compile(r"@(?!run:|rc:)[A-Za-z0-9._-]*[0-9\[][^@:]*\Z")
 
 
-def checked(context: Context, expression: str, argument: str = "") -> str:
+def checked(session: Service, expression: str, argument: str = "", *, or_nodes: bool = True) -> str:
     """The expression, fit to be resolved. Raises CommandError for a group that is not there.
 
-    As in clush, `@node[1-4]` may also be nodes if there is no such group (a word without a number is a mistyped
-    group, not a node), and `@@web` is the group web.
+    As at clush's prompt, `@node[1-4]` may also be nodes if there is no such group and or_nodes is set (a word without
+    a number is a mistyped group, not a node), and `@@web` is the group web.
     """
     if expression.startswith("@@"):
         expression = expression[1:]
     parts = _OPERATORS.split(expression)
     for place, term in enumerate(parts):
-        if not term.startswith("@") or not _is_missing(context, term):
+        if not term.startswith("@") or not _is_missing(session, term):
             continue
-        if place == 0 and _LOOKS_LIKE_NODES.match(term):
+        if or_nodes and place == 0 and _LOOKS_LIKE_NODES.match(term):
             parts[0] = term[1:]
             continue
         offset = sum(len(part) for part in parts[:place])
-        near = ", ".join(_near(context, term[1:]))
+        near = ", ".join(_near(session, term[1:]))
         remedy = f"did you mean {near}?" if near else ":groups lists them"
         raise CommandError(f"there is no group {term}", remedy, code=ExitCode.REFUSED, argument=argument, offset=offset)
     return "".join(parts)
 
 
-def _is_missing(context: Context, term: str) -> bool:
+def _is_missing(session: Service, term: str) -> bool:
     name = term[1:]
     if name in STATE_WORDS or name.startswith(("run:", "rc:", "*")) or not name:
         return False
-    if context.session.selection.find_saved(name) is not None or name in context.session.settings.group_sets:
+    if session.selection.find_saved(name) is not None or name in session.settings.group_sets:
         return False
-    if context.session.resolve(term):
+    if session.resolve(term):
         return False
     # It stands for nothing: a group that exists may, one that nobody knows may not.
-    return name.rpartition(":")[2] not in set(_listed(context, name))
+    return name.rpartition(":")[2] not in set(_listed(session, name))
 
 
-def _listed(context: Context, name: str) -> Iterator[str]:
+def _listed(session: Service, name: str) -> Iterator[str]:
     """Groups of the source; of a source that cannot list them, every name counts as known."""
-    resolver = context.session.resolver
+    resolver = session.resolver
     source, colon, group = name.rpartition(":")
     try:
         yield from resolver.grouplist(source if colon else None)
@@ -61,6 +62,6 @@ def _listed(context: Context, name: str) -> Iterator[str]:
         yield group
 
 
-def _near(context: Context, name: str) -> list[str]:
-    known = [*_listed(context, name), *context.session.selection.saved, *context.session.settings.group_sets]
+def _near(session: Service, name: str) -> list[str]:
+    known = [*_listed(session, name), *session.selection.saved, *session.settings.group_sets]
     return [f"@{found}" for found in difflib.get_close_matches(name, known, 2, 0.6)]

@@ -50,7 +50,7 @@ def resolve(context: Context, expression: str, argument: str = "") -> NodeSet:
     if context.script is not None and context.script.last is not None:
         expression = _LAST_RUN.sub(rf"@run:{context.script.last}:\1", expression)
     try:
-        return context.session.resolve(checked(context, expression, argument))
+        return context.session.resolve(checked(context.session, expression, argument))
     except CommandError:
         raise
     except (ValueError, LookupError, OSError) as error:

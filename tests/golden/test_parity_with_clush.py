@@ -133,8 +133,8 @@ LINES: list[tuple[list[str], str, bool]] = [
     (["-g", "db[1-2]", "-b", "echo x"], "exact", False),
     (["-s", "other", "-a", "-b", "echo x"], "exact", True),
     (["--groupsource=other", "-w", "n1", "-x", "@all", "-b", "echo x"], "exact", True),
-    (["-w", "n1", "-x", "@nosuch", "-b", "echo x"], "exact", True),
-    (["-w", "n1", "-X", "nosuch", "-b", "echo x"], "exact", True),
+    (["-w", "@nosuch", "-b", "echo x"], "exact", False),
+    (["-w", "@nosuch[1-3]", "-b", "echo x"], "exact", False),
     (["-g", "web", "--groupsconf", "nosuch.conf", "true"], "exact", False),
     (["--groupsconf", "cfg/groups.conf", "-g", "web", "-b", "echo x"], "exact", True),
     (["-w", "n[1-3]", "--pick", "3", "-b", "echo x"], "exact", True),
@@ -374,6 +374,11 @@ def test_differences_that_are_meant(home: Path) -> None:
     # A comment in a host file is a comment.
     (home / "hosts").write_text("n1 # the first\n#n2\n")
     assert run(["--hostfile", "hosts", "-b", "echo x"], home, ours=True).stdout.splitlines()[1] == "n1"
+    # A group that is not there is wrong usage, above all where it says what is to be left out.
+    for words in (["-w", "n1", "-x", "@wbe"], ["-w", "n1", "-X", "wbe"], ["-w", "n1,@wbe"], ["-w", "n1!@wbe"]):
+        wrong = run([*words, "echo ran"], home, ours=True)
+        assert (wrong.returncode, wrong.stdout) == (2, ""), words
+        assert wrong.stderr == "clusterdeck: there is no group @wbe: did you mean @web?\n"
     # What the options say goes before a run mode; a mode that does not exist is a wrong setting.
     assert run(["-m", "strict", "-f", "3", "-w", "n1", "--dry-run", "x"], home, ours=True).returncode == 0
     assert run(["-m", "nosuch", "-w", "n1", "true"], home, ours=True).returncode == 6
