@@ -15,7 +15,7 @@ from .cells import Row, fit, safe, width_of
 from .diff import COMPARED_LINES, DiffLine, compare, normalise
 from .line_view import LineView
 from .look import Look
-from .messages import NodesSelected, SearchOpened, Told
+from .messages import NodesSelected, Told
 from .views import GroupView, RunView
 
 #: Answers beyond this many are not compared; their number is told.
@@ -239,7 +239,7 @@ class DiffView(LineView):
         style = styles.get(diff.mark, look.quiet)
         line.add(f" {diff.mark} ", style)
         if self.search:
-            hit = look["current-match"] if row == self.cursor_row else look["match"]
+            hit = self.hit_style(row, look)
             for piece in self.search.pieces(diff.text, style, hit):
                 line.add(piece.text, piece.style)
             return
@@ -295,6 +295,3 @@ class DiffView(LineView):
     def action_select(self) -> None:
         if self.run is not None and (nodes := self._current_nodes()):
             self.post_message(NodesSelected([self.run.names[node] for node in nodes]))
-
-    def action_search(self) -> None:
-        self.post_message(SearchOpened())

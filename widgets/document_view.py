@@ -11,7 +11,6 @@ from .actions import bindings
 from .cells import Row, safe
 from .line_view import LineView
 from .look import Look
-from .messages import SearchOpened
 
 
 class DocumentView(LineView):
@@ -28,7 +27,6 @@ class DocumentView(LineView):
         self.title = ""
         self.lines: Sequence[str] = ()
         self._level = "info"
-        self._shift = 0
 
     def show(self, title: str, lines: Sequence[str], level: str = "info") -> None:
         """Show a text from its beginning."""
@@ -48,7 +46,7 @@ class DocumentView(LineView):
 
     def paint(self, row: int, line: Row, look: Look) -> None:
         plain = look["stderr"] if self._level == "error" else look.text
-        hit = look["current-match"] if row == self.cursor_row else look["match"]
+        hit = self.hit_style(row, look)
         line.add(" ")
         for piece in self.search.pieces(safe(self.lines[row])[self._shift :], plain, hit):
             line.add(piece.text, piece.style)
@@ -65,10 +63,3 @@ class DocumentView(LineView):
         self.scroll_to(y=top, animate=False, immediate=True)
         self.cursor_row = max(0, min(len(self.lines) - 1, top))
         self.refresh()
-
-    def action_shift(self, cells: int) -> None:
-        self._shift = max(0, self._shift + cells)
-        self.refresh()
-
-    def action_search(self) -> None:
-        self.post_message(SearchOpened())

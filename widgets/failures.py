@@ -14,7 +14,7 @@ from .board import name_width
 from .cells import Row, clock, fit, safe, width_of
 from .line_view import LineView
 from .look import Look
-from .messages import CommandRequested, NodeChosen, NodesSelected, SearchOpened
+from .messages import CommandRequested, NodeChosen, NodesSelected
 from .reasons import heading, told
 from .views import RunView
 
@@ -227,6 +227,3 @@ class FailuresView(LineView):
         run = self.run
         if run is not None and run.ended is None and (nodes := self.current_nodes()):
             self.post_message(CommandRequested(f":abort {run.id} -w {run.fold(nodes)}"))
-
-    def action_search(self) -> None:
-        self.post_message(SearchOpened())

@@ -16,7 +16,7 @@ from .board import name_width
 from .cells import Row, fit, safe, width_of
 from .line_view import LineView
 from .look import Look
-from .messages import NodeChosen, NodesSelected, SearchOpened, ViewChosen
+from .messages import NodeChosen, NodesSelected, ViewChosen
 from .painted import painted
 from .since import Since
 from .views import RunView
@@ -50,7 +50,6 @@ class GatherView(LineView):
         self._seen = (-1, -1)
         self._grouped_at = 0.0
         self._cost = 0.0
-        self._shift = 0
         self._silent: list[int] = []
         self._name_width = 0
         self._mixtures: dict[int, Counter[int]] = {}
@@ -158,7 +157,7 @@ class GatherView(LineView):
         output = place.block.group.lines(place.number, place.number + 1)
         if output:
             new = self._since is not None and self._since.is_new(place.block.members[0], output[0].text)
-            hit = look["current-match"] if row == self.cursor_row else look["match"]
+            hit = self.hit_style(row, look)
             for piece in painted(output[0], look, self.search, hit, self._shift, line.left, changed=new):
                 line.add(piece.text, piece.style)
 
@@ -255,13 +254,6 @@ class GatherView(LineView):
             inside = self.cursor_row < self._answers.total
             members = self._answers.place(self.cursor_row).block.members if inside else self._silent
             self.post_message(NodesSelected([self.run.names[node] for node in members]))
-
-    def action_search(self) -> None:
-        self.post_message(SearchOpened())
-
-    def action_shift(self, cells: int) -> None:
-        self._shift = max(0, self._shift + cells)
-        self.refresh()
 
 
 def told_share(part: int, whole: int) -> str:

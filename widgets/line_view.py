@@ -14,7 +14,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.filter import ANSIToTruecolor
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
@@ -24,9 +23,10 @@ from textual.widget import Widget
 from .actions import bindings
 from .cells import Row, safe
 from .look import Look, LookCache
-from .messages import PagerRequested, TextCopied, Told
+from .messages import PagerRequested, SearchOpened, TextCopied, Told
 from .node_colours import node_colours, use_node_colours
 from .search import Search
+from .terminal_filters import line_filters
 
 #: More than this is not put on a clipboard: terminals drop or choke on longer OSC 52 sequences.
 CLIPBOARD_LINES = 20_000
@@ -49,6 +49,8 @@ class LineView(ScrollView, can_focus=True):
         self.search = Search()
         self._looks = LookCache()
         self._rows = 0
+        #: Characters that are scrolled out on the left, in views of output.
+        self._shift = 0
 
     # -- for subclasses
 
@@ -114,11 +116,7 @@ class LineView(ScrollView, can_focus=True):
         """Paint the visible rows; see the module's text for why this and not `render_line`."""
         width = self.row_width
         look = self.look
-        filters = [
-            line_filter
-            for line_filter in self.get_line_filters()
-            if self.app.native_ansi_color or not isinstance(line_filter, ANSIToTruecolor)
-        ]
+        filters = line_filters(self)
         top = self.scroll_offset.y
         strips: list[Strip] = []
         empty = None if self._rows else self._empty_rows(width)
@@ -216,7 +214,19 @@ class LineView(ScrollView, can_focus=True):
         if event.chain == 2:
             self.activate(row)
 
+    def action_shift(self, cells: int) -> None:
+        """Show what is further right (or, below 0, left)."""
+        self._shift = max(0, self._shift + cells)
+        self.refresh()
+
     # -- search
+
+    def action_search(self) -> None:
+        self.post_message(SearchOpened())
+
+    def hit_style(self, row: int, look: Look) -> Style:
+        """The style of the search's matches in a row."""
+        return look["current-match" if row == self.cursor_row else "match"]
 
     def action_match(self, step: int) -> None:
         """To the next (1) or previous (-1) row that matches the search."""
@@ -276,10 +286,10 @@ class LineView(ScrollView, can_focus=True):
             self.post_message(TextCopied("\n".join(lines), f"{len(lines)} lines"))
 
     def action_pager(self) -> None:
-        self.post_message(PagerRequested(self.TITLE_WORD, lambda: list(self.all_text())))
+        self.post_message(PagerRequested(self.TITLE_WORD, self.all_text))
 
     def action_editor(self) -> None:
-        self.post_message(PagerRequested(self.TITLE_WORD, lambda: list(self.all_text()), "editor"))
+        self.post_message(PagerRequested(self.TITLE_WORD, self.all_text, "editor"))
 
 
 def lay_over(strip: Strip, style: Style) -> Strip:

@@ -14,7 +14,6 @@ from .actions import bindings
 from .cells import Row, safe
 from .line_view import LineView
 from .look import Look
-from .messages import SearchOpened
 
 #: Entries kept; the session's own log on disk has them all.
 KEPT = 5_000
@@ -84,13 +83,10 @@ class LogView(LineView):
         entry = self._listed[row]
         line.add(time.strftime("%H:%M:%S ", time.localtime(entry.at)), look.quiet)
         line.column("" if entry.level == "info" else entry.level, 8, look[_ROLES.get(entry.level, "quiet")])
-        hit = look["current-match"] if row == self.cursor_row else look["match"]
+        hit = self.hit_style(row, look)
         for piece in self.search.pieces(entry.text, look.text, hit):
             line.add(piece.text, piece.style)
 
     def row_text(self, row: int) -> str:
         entry = self._listed[row]
         return f"{time.strftime('%H:%M:%S', time.localtime(entry.at))} {entry.level} {entry.text}"
-
-    def action_search(self) -> None:
-        self.post_message(SearchOpened())

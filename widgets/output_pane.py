@@ -16,7 +16,7 @@ from .board import name_width
 from .cells import Row, safe
 from .line_view import CLIPBOARD_LINES, LineView
 from .look import Look
-from .messages import Held, SearchOpened, TextCopied
+from .messages import Held, TextCopied
 from .painted import painted
 from .since import Since
 from .sources import LineSource
@@ -41,7 +41,6 @@ class OutputPane(LineView):
         self.source: LineSource | None = None
         self.following = True
         self._held_at = 0
-        self._shift = 0
         self._seen: tuple[int, int] = (-1, -1)
         self._window: list[tuple[str, OutputLine]] = []
         self._window_start = 0
@@ -134,7 +133,7 @@ class OutputPane(LineView):
         if name:
             line.name(name, self._name_width, look["changed" if changed else "title"])
             line.add(" \N{BOX DRAWINGS LIGHT VERTICAL} ", look["rule"])
-        hit = look["current-match"] if row == self.cursor_row else look["match"]
+        hit = self.hit_style(row, look)
         for piece in painted(output, look, self.search, hit, self._shift, line.left, changed=new):
             line.add(piece.text, piece.style)
 
@@ -184,10 +183,6 @@ class OutputPane(LineView):
         else:
             self.action_last()
 
-    def action_shift(self, cells: int) -> None:
-        self._shift = max(0, self._shift + cells)
-        self.refresh()
-
     def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
         self._hold()
 
@@ -196,9 +191,6 @@ class OutputPane(LineView):
             self.action_last()
 
     # -- searching and copying
-
-    def action_search(self) -> None:
-        self.post_message(SearchOpened())
 
     def action_match(self, step: int) -> None:
         """To the next or previous line that matches, reading the source in chunks."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from rich.style import Style
-from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
 from ..engine.states import NodeState
-from .cells import Row, safe, width_of
+from .cells import Row, fit, safe, width_of
 from .look import Look, LookCache
+from .terminal_filters import line_filters
 
 
 class PaintedLine(Widget):
@@ -32,6 +32,7 @@ class PaintedLine(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         look = self.look
+        filters = line_filters(self)
         strips = []
         for y in range(crop.y, crop.bottom):
             line = Row(self.size.width, look.text)
@@ -39,9 +40,8 @@ class PaintedLine(Widget):
             strip = line.strip(self.fill(look))
             if crop.x or crop.width != self.size.width:
                 strip = strip.crop_extend(crop.x, crop.right, look.text)
-            for line_filter in self.get_line_filters():
-                if self.app.native_ansi_color or not isinstance(line_filter, ANSIToTruecolor):
-                    strip = strip.apply_filter(line_filter, look.background)
+            for line_filter in filters:
+                strip = strip.apply_filter(line_filter, look.background)
             strips.append(strip)
         return strips
 
@@ -80,22 +80,17 @@ class TitleLine(PaintedLine):
     def paint(self, line: Row, look: Look, row: int) -> None:
         rule = look["accent"] if self._active else look["rule"]
         note = safe(self._note)
-        line.add("\N{BOX DRAWINGS HEAVY HORIZONTAL}" if self._active else "\N{BOX DRAWINGS LIGHT HORIZONTAL}", rule)
+        dash = "\N{BOX DRAWINGS HEAVY HORIZONTAL}" if self._active else "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
+        line.add(dash, rule)
         line.add(" ")
         room = line.left - (width_of(note) + 4 if note else 2)
         title = safe(self._title)
         if self._state is not None:
             line.add(NodeState(self._state).symbol + " ", look.state(self._state))
             room -= 2
-        sub = Row(max(0, min(room, width_of(title))), look.text)
-        sub.add(title, look["title"] if self._active else look.text)
-        for piece in sub.strip():
-            line.add(piece.text, piece.style)
+        line.add(fit(title, min(max(0, room), width_of(title))), look["title"] if self._active else look.text)
         line.add(" ")
         dashes = max(0, line.left - (width_of(note) + 3 if note else 0))
-        line.add(
-            ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" if self._active else "\N{BOX DRAWINGS LIGHT HORIZONTAL}") * dashes,
-            rule,
-        )
+        line.add(dash * dashes, rule)
         if note:
             line.add(" ").add(note, look["warn"]).add(" ")
