@@ -20,77 +20,14 @@ from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.language.language import parse
 from clusterdeck.console.macros.substitution import SubstitutionError, fill
 from clusterdeck.console.runs.options import RunOptions
-from clusterdeck.console.runs.runs import RunStore
+from clusterdeck.console.runs.run_store import RunStore
 from clusterdeck.console.session.launch import remote_command
 from clusterdeck.console.session.node_expressions import DeckResolver, NodeExpressionError, parse_nodes
 from clusterdeck.engine.names import NameRefusedError, check_node, check_user, file_name
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.task import Task, task_self
 from clusterdeck.engine.taskmanager.template import Template, TemplateError, Values
-
-_BEFORE = ("", "n1", "@n1", "a b", "'", '"', "'n1'", "\\", "%h", "%%h", "${HOME}", "-", "--", "\u00e9", "n1.example")
-_RUN = (
-    ";>pwned",
-    ";>pwned;",
-    "&>pwned",
-    "|>pwned",
-    "||>pwned",
-    "&&>pwned",
-    "\n>pwned\n",
-    "\r\n>pwned",
-    "$(>pwned)",
-    "`>pwned`",
-    "';>pwned;'",
-    '";>pwned;"',
-    '"$(>pwned)"',
-    "<(>pwned)",
-    ">pwned",
-    "\\\n>pwned",
-    "');>pwned;('",
-    "}>pwned;{",
-    "\x00;>pwned",
-    "\x1b;>pwned",
-)
-_OPTIONS = (
-    "-oProxyCommand=>pwned",
-    "-oProxyCommand=touch\tpwned",
-    "-oPermitLocalCommand=yes",
-    "-oLocalCommand=>pwned",
-    "-Fpwned",
-    "-Epwned",
-    "-opwned",
-    "--output=pwned",
-    "-tpwned",
-    "-Spwned",
-    "-",
-    "--",
-    "-w-oProxyCommand=>pwned",
-    "^pwned",
-    "%h%h%h",
-    "%hosts",
-    "%n",
-    "%rank",
-    "%{hosts}",
-    "{node}",
-    "{}",
-    "{//}",
-    "{{}}",
-    "{name:raw}",
-    "$GROUP",
-    "$NODE",
-    "../pwned",
-    "/tmp/../pwned",
-    "~root",
-    "~;>pwned",
-    "*",
-    "?",
-    "!>pwned",
-    "#;>pwned",
-)
-
-
-def attacks() -> list[str]:
-    return [*(before + run for before, run in itertools.product(_BEFORE, _RUN)), *_OPTIONS]
+from clusterdeck.tests.hostile.injections import attacks
 
 
 def node_sets() -> list[NodeSet]:
@@ -219,7 +156,7 @@ def _users() -> list[str]:
     return refused
 
 
-@pytest.mark.parametrize("worker", ["ssh", "rsh"])
+@pytest.mark.parametrize("worker", ["ssh", "rsh", "paramiko"])
 def test_user_names(worker: str, task: Task, scratch: Path, stand_in: tuple[str, Path], tmp_path: Path) -> None:
     config = tmp_path / "ssh_config"
     config.write_text('Match exec "true %r"\n  Port 1\nHost *\n HostName 127.0.0.1\n ProxyCommand echo %r %h %n\n')

@@ -15,7 +15,7 @@ from clusterdeck.engine.task import Task, task_self
 from clusterdeck.engine.workers.paramiko import WorkerParamiko
 from clusterdeck.tests.hostile.watcher import FolderWatch
 from clusterdeck.tests.ssh.conftest import Recorder
-from clusterdeck.tests.ssh.test_hostile_copies import ATTACKS, Entry, _limits, folder, named, server_for
+from clusterdeck.tests.ssh.test_hostile_copies import ATTACKS, Entry, _limits, named, server_for
 from clusterdeck.tests.support.hostile_ssh import HostileServer
 from clusterdeck.tests.support.sshd import Sshd
 
@@ -25,15 +25,21 @@ LINK = stat.S_IFLNK | 0o777
 _WORST = [
     f"{up}{name}" for up in ("../", "../../", "/", "//", "./../", "x/../../", "..//") for name in ("evil", "good")
 ]
+
+
+def tree(children: dict[str, Entry]) -> Entry:
+    return Entry(stat.S_IFDIR | 0o755, children=children)
+
+
 #: Further attacks: names of every depth, kinds that are lies, and what a copy of a tree would follow.
 MORE: dict[str, Entry] = {
     **{f"name {name!r}": named(name, "good") for name in _WORST},
-    "a link, then a file through it": folder(a=Entry(LINK, now=stat.S_IFDIR | 0o755), **{"a/evil": Entry()}),
-    "a folder and a file of one name": folder(a=folder(good=Entry()), **{"a/../evil": Entry()}),
+    "a link, then a file through it": tree({"a": Entry(LINK, now=stat.S_IFDIR | 0o755), "a/evil": Entry()}),
+    "a folder and a file of one name": tree({"a": tree({"good": Entry()}), "a/../evil": Entry()}),
     "hidden names": named(".bashrc", ".ssh", ".profile"),
-    "a folder called ..": folder(**{"..": folder(evil=Entry())}),
-    "a folder called /etc": folder(**{"/etc": folder(evil=Entry())}),
-    "a folder called .": folder(**{".": folder(evil=Entry())}),
+    "a folder called ..": tree({"..": tree({"evil": Entry()})}),
+    "a folder called /etc": tree({"/etc": tree({"evil": Entry()})}),
+    "a folder called .": tree({".": tree({"evil": Entry()})}),
     "a temporary name of ours": named(".clusterdeck-0", ".clusterdeck-part"),
     "names in other normal forms": named("e\u0301", "\u00e9", "\ufb01", "fi"),
 }
@@ -90,8 +96,9 @@ def test_nothing_outside_is_touched(
 
 def test_somebody_here_swaps_folders_for_links(task: Task, sshd: Sshd, tmp_path: Path) -> None:
     """While a tree arrives, another process puts links to elsewhere in the place of its folders."""
-    tree = folder(**{f"d{n}": folder(**{f"f{m}": Entry(content=b"evil" * 1000) for m in range(20)}) for n in range(20)})
-    server = HostileServer(sftp=server_for({"tree": tree}))
+    many = {f"f{number}": Entry(content=b"evil" * 1000) for number in range(20)}
+    root = tree({f"d{number}": tree(dict(many)) for number in range(20)})
+    server = HostileServer(sftp=server_for({"tree": root}))
     back, outside = tmp_path / "back", tmp_path / "outside"
     back.mkdir()
     outside.mkdir()
@@ -129,7 +136,7 @@ def test_somebody_here_swaps_folders_for_links(task: Task, sshd: Sshd, tmp_path:
 
 def test_two_nodes_whose_files_have_one_name(task: Task, sshd: Sshd, tmp_path: Path) -> None:
     """Each node has a place of its own, whatever it calls its files."""
-    server = HostileServer(sftp=server_for({"f": folder(n1=Entry(), n2=Entry(), **{"f.n2": Entry()})}))
+    server = HostileServer(sftp=server_for({"f": tree({"n1": Entry(), "n2": Entry(), "f.n2": Entry()})}))
     back = tmp_path / "back"
     back.mkdir()
     try:
