@@ -175,7 +175,7 @@ def _local_paths(token: Token, _sources: Sources) -> Iterator[Candidate]:
                     break
                 if entry.name.startswith(part) and (part or not entry.name.startswith(".")):
                     entries.append(entry)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         return
     # One look at the disk per entry: only for those that are really asked for.
     for entry in sorted(entries, key=lambda entry: entry.name):

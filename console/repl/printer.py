@@ -23,7 +23,8 @@ from ..runs.events import (
     TimerEnded,
     TimerFired,
 )
-from ..runs.runs import Run, RunStore, shown
+from ..runs.run_store import RunStore
+from ..runs.runs import Run, shown
 
 #: Lines of a stopped run that are still shown.
 STOPPED_LINES = 100

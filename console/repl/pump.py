@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..crash import write_crash_report
 from ..runs.events import QuestionAsked, SessionEvent
-from ..runs.runs import RunStore
+from ..runs.run_store import RunStore
 from ..settings.settings import Settings
 from .printer import Printer, Shown
 

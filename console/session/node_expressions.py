@@ -21,7 +21,8 @@ from ClusterShell.NodeUtils import GroupResolverError, GroupSourceError
 from ...engine.names import NameRefusedError, check_node
 from ...engine.states import NodeState
 from ...engine.text import sanitize_text
-from ..runs.runs import Run, RunStore
+from ..runs.run_store import RunStore
+from ..runs.runs import Run
 from .group_files import loaded_groups
 
 #: Words for the states of a run's nodes; `bad` is every end but ok.

@@ -32,7 +32,8 @@ from ..runs.events import (
 )
 from ..runs.options import RunOptions
 from ..runs.output import OutputLimits
-from ..runs.runs import Run, RunStore
+from ..runs.run_store import RunStore
+from ..runs.runs import Run
 from ..runs.spool import Spool, SpoolBudget
 from ..settings import paths
 from ..settings.settings import Settings

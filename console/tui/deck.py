@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from ...widgets.board import Board
 from ...widgets.filter_model import FilterModel, Resolve
 from ..runs.events import NodesRestarted, RunFinished, SessionEvent
-from ..runs.runs import Run, RunStore
+from ..runs.run_store import RunStore
+from ..runs.runs import Run
 from ..session.selection import Selection
 
 

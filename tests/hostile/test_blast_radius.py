@@ -17,7 +17,7 @@ from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.language.language import parse
 from clusterdeck.console.macros.substitution import SubstitutionError, fill
 from clusterdeck.console.records.audit import AuditLog, verify_chain
-from clusterdeck.console.runs.runs import RunStore
+from clusterdeck.console.runs.run_store import RunStore
 from clusterdeck.console.session.node_expressions import DeckResolver, NodeExpressionError, parse_nodes
 from clusterdeck.console.settings.settings import Settings
 from clusterdeck.tests.support.sshd import Sshd

@@ -29,7 +29,8 @@ from clusterdeck.console.repl.completer import DeckCompleter
 from clusterdeck.console.repl.history import DeckHistory
 from clusterdeck.console.repl.prompt import PromptParts, build_prompt
 from clusterdeck.console.runs.events import RunStarted
-from clusterdeck.console.runs.runs import Run, RunStore
+from clusterdeck.console.runs.run_store import RunStore
+from clusterdeck.console.runs.runs import Run
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.hostile.corpus import corpus
 from clusterdeck.tests.hostile.judge import foreign, foreign_in_strips

@@ -15,7 +15,7 @@ import pytest
 from ClusterShell.NodeSet import ILLEGAL_GROUP_CHARS
 from ClusterShell.NodeUtils import GroupSourceQueryFailed, UpcallGroupSource
 
-from clusterdeck.console.runs.runs import RunStore
+from clusterdeck.console.runs.run_store import RunStore
 from clusterdeck.console.session import group_files
 from clusterdeck.console.session.node_expressions import DeckResolver, NodeExpressionError, parse_nodes
 from clusterdeck.tests.support.leaks import no_leaks

@@ -21,7 +21,8 @@ from clusterdeck.console.runs.events import (
 )
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.output import OutputLimits
-from clusterdeck.console.runs.runs import Run, RunEvent, RunStore
+from clusterdeck.console.runs.run_store import RunStore
+from clusterdeck.console.runs.runs import Run, RunEvent
 from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.console.session.selection import Selection
 from clusterdeck.console.session.timers import TimerInfo

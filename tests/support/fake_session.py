@@ -24,7 +24,8 @@ from clusterdeck.console.runs.events import (
 )
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.output import OutputLimits
-from clusterdeck.console.runs.runs import Run, RunStore
+from clusterdeck.console.runs.run_store import RunStore
+from clusterdeck.console.runs.runs import Run
 from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.console.session.node_expressions import DeckResolver, parse_nodes
 from clusterdeck.console.session.selection import Selection

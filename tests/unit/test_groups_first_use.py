@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ClusterShell.NodeUtils import GroupResolverConfig
 
-from clusterdeck.console.runs.runs import RunStore
+from clusterdeck.console.runs.run_store import RunStore
 from clusterdeck.console.session import group_files
 from clusterdeck.console.session.node_expressions import DeckResolver, parse_nodes
 
