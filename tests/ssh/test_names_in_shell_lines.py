@@ -16,7 +16,7 @@ from clusterdeck.engine.ssh.config import ConfigError, SshConfig
 from clusterdeck.engine.states import FailureKind, NodeState
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.workers.paramiko import WorkerParamiko
-from clusterdeck.tests.hostile.test_injection import attacks
+from clusterdeck.tests.hostile.injections import attacks
 from clusterdeck.tests.ssh.conftest import Recorder
 from clusterdeck.tests.support.sshd import Sshd
 
