@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import paramiko
 import pytest
-from paramiko.sftp import SFTP_NO_SUCH_FILE, SFTP_OK
+from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from clusterdeck.engine.ssh import transfer
 from clusterdeck.engine.states import FailureKind, NodeState
@@ -133,6 +133,7 @@ class _Files:
     def __init__(self, cut_at: int) -> None:
         self.files: dict[str, bytearray] = {}
         self.cut_at = cut_at
+        self.room = 1 << 30
         self.cut: Callable[[], None] = lambda: None
 
 
@@ -144,6 +145,8 @@ def _interface(kept: _Files) -> type[paramiko.SFTPServerInterface]:
 
         def write(self, offset: int, data: Any) -> int:
             file = kept.files[self.path]
+            if offset + len(data) > kept.room:
+                return SFTP_FAILURE
             file[offset : offset + len(data)] = data
             if kept.cut_at and len(file) >= kept.cut_at:
                 kept.cut_at = 0
@@ -180,11 +183,10 @@ def _interface(kept: _Files) -> type[paramiko.SFTPServerInterface]:
     return Interface
 
 
-@pytest.mark.parametrize("cut_at", [1, 40_000, 500_000])
-def test_a_server_that_hangs_up_in_the_middle(
-    task: Task, sshd: Sshd, tmp_path: Path, cut_at: int, recorder: Recorder
-) -> None:
-    kept = _Files(cut_at)
+@pytest.fixture
+def bad(task: Task, sshd: Sshd, tmp_path: Path) -> Iterator[_Files]:
+    """The node `bad`, whose files these are, and a file to be copied."""
+    kept = _Files(0)
     server = HostileServer(sftp=_interface(kept))
     kept.cut = server.drop_all
     (tmp_path / "known").write_text(server.known_hosts)
@@ -195,14 +197,29 @@ def test_a_server_that_hangs_up_in_the_middle(
     )
     task.set_info("ssh_config", str(config))
     (tmp_path / "source").write_bytes(os.urandom(1_000_000))
-    try:
-        _copy(task, recorder, tmp_path / "source", Path("/there"), "bad")
-        assert recorder.states() == {NodeState.LOST}
-        assert [name for name in kept.files if "clusterdeck" in name]
-        again = Recorder()
-        _copy(task, again, tmp_path / "source", Path("/there"), "bad")
-        assert again.states() == {NodeState.OK}
-        _turn_until(task, lambda: len(kept.files) == 1)
-        assert kept.files == {"/there": (tmp_path / "source").read_bytes()}
-    finally:
-        server.stop()
+    yield kept
+    server.stop()
+
+
+@pytest.mark.parametrize("cut_at", [1, 40_000, 500_000])
+def test_a_server_that_hangs_up_in_the_middle(
+    task: Task, bad: _Files, tmp_path: Path, cut_at: int, recorder: Recorder
+) -> None:
+    bad.cut_at = cut_at
+    _copy(task, recorder, tmp_path / "source", Path("/there"), "bad")
+    assert recorder.states() == {NodeState.LOST}
+    assert [name for name in bad.files if "clusterdeck" in name]
+    again = Recorder()
+    _copy(task, again, tmp_path / "source", Path("/there"), "bad")
+    assert again.states() == {NodeState.OK}
+    _turn_until(task, lambda: len(bad.files) == 1)
+    assert bad.files == {"/there": (tmp_path / "source").read_bytes()}
+
+
+def test_no_room_there(task: Task, bad: _Files, tmp_path: Path, recorder: Recorder) -> None:
+    bad.room = 500_000
+    bad.files["/there"] = bytearray(b"old")
+    _copy(task, recorder, tmp_path / "source", Path("/there"), "bad")
+    assert recorder.states() == {NodeState.FAILED}
+    assert recorder.kind("bad") is FailureKind.COPY
+    assert bad.files == {"/there": b"old"}
