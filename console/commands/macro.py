@@ -135,10 +135,7 @@ def edit(context: Context, command: Command) -> Outcome:
 def _write(file: Path, text: str) -> None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
-        with os.fdopen(paths.private_file(temporary, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as stream:
-            stream.write(text)
-        temporary.replace(file)
+        paths.write_private(file, text)
     except OSError as error:
         raise CommandError(sanitize_text(f"cannot write {file}: {error.strerror or error}")) from error
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -123,11 +122,8 @@ class _TrustBook:
         """Remember the macro as it is now."""
         content = self._read()
         content[str(real)] = {"sha256": macro.digest, "text": macro.text[:_KEPT_TEXT]}
-        temporary = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
-            with os.fdopen(paths.private_file(temporary, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as stream:
-                json.dump(content, stream, indent=1)
-            temporary.replace(self._file)
+            paths.write_private(self._file, json.dumps(content, indent=1))
         except OSError as error:
             message = sanitize_text(f"cannot remember that {real} was agreed to: {error.strerror or error}")
             raise CommandError(message, code=ExitCode.ERROR) from error

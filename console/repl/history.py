@@ -15,7 +15,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import History
 
 from ..language.redact import find_secrets
-from ..settings.paths import private_file
+from ..settings.paths import private_file, write_private
 
 #: The file is rewritten when it has this many times the lines that are kept.
 _SLACK = 1.25
@@ -85,10 +85,7 @@ class DeckHistory(History):
     def _rewrite(self, file: Path) -> None:
         with self._locked(file):
             lines, _ = self._read(file)  # again: another console may have written since
-            temporary = file.with_name(f".{file.name}.{os.getpid()}")
-            with os.fdopen(private_file(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as out:
-                out.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-            temporary.replace(file)
+            write_private(file, "".join(json.dumps(line) + "\n" for line in lines))
 
     @contextmanager
     def _locked(self, file: Path) -> Iterator[None]:

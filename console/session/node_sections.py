@@ -66,10 +66,7 @@ class NodeSections:
             return None
         if self._file is None:
             file = paths.state_dir() / "nodes.ssh_config"
-            temporary = file.with_name(f"{file.name}.{os.getpid()}")
-            with os.fdopen(paths.private_file(temporary, os.O_WRONLY | os.O_TRUNC), "w") as stream:
-                stream.write(config_text(matched, own))
-            temporary.replace(file)
+            paths.write_private(file, config_text(matched, own))
             self._file = file
         return str(self._file)
 

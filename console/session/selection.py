@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from ClusterShell.NodeSet import NodeSet
 
 from ...engine.text import sanitize_text
 from ..language.values import read_name
-from ..settings.paths import private_file, read_private
+from ..settings.paths import read_private, write_private
 
 _UNDO_DEPTH = 100
 
@@ -164,7 +163,4 @@ class Selection:
     def store(self, file: Path) -> None:
         """Write the saved sets, mode 0600, in one step. Raises OSError."""
         content = json.dumps(dict(self.saved), indent=1, sort_keys=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
-        with os.fdopen(private_file(temporary, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as stream:
-            stream.write(content + "\n")
-        temporary.replace(file)
+        write_private(file, content + "\n")

@@ -199,10 +199,7 @@ def trust_project(file: Path) -> str:
     store = _trust_file()
     known = _trusted_files()
     known[str(file.resolve())] = _digest(text)
-    temporary = store.with_suffix(".new")
-    with os.fdopen(paths.private_file(temporary, os.O_WRONLY | os.O_TRUNC), "w") as stream:
-        json.dump(known, stream)
-    temporary.replace(store)
+    paths.write_private(store, json.dumps(known))
     return text
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 APPLICATION = "clusterdeck"
@@ -86,6 +87,19 @@ def read_private(path: Path) -> str:
         raise
     with os.fdopen(descriptor, encoding="utf-8") as stream:
         return stream.read()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file, in one step, by a text; mode 0600. Raises OSError; what was there stays then."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(private_file(temporary, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as stream:
+            stream.write(text)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def _check_ours(path: Path, descriptor: int) -> None:
