@@ -29,6 +29,10 @@ exit codes: see `clusterdeck help exit-codes`; with `run -S`, the largest return
 """
 
 
+#: What `clusterdeck queue` is usually followed by.
+QUEUE_WORDS = ("serve", "workers", "add", "map", "status", "results", "cancel", "retry", "drain")
+
+
 def script() -> NoReturn:
     """The installed program. It ends without the interpreter's clean-up, which takes longer than a short run.
 
@@ -224,7 +228,7 @@ def _add_tools(commands: argparse._SubParsersAction[_Parser]) -> None:
     config.set_defaults(handler=_config)
     queue = commands.add_parser("queue", help="the work queue", add_help=False, allow_abbrev=False)
     queue.add_argument("-h", "--help", dest="help", action="store_true")
-    queue.add_argument("rest", nargs=argparse.REMAINDER)
+    queue.add_argument("rest", nargs=argparse.REMAINDER, choices=QUEUE_WORDS)  # for completion: nothing is refused
     queue.set_defaults(handler=_queue)
     worker = commands.add_parser("worker", help="a worker of the work queue, on a node", add_help=False)
     worker.add_argument("rest", nargs=argparse.REMAINDER)

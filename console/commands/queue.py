@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
 from contextlib import closing, nullcontext
 from typing import Any
-
-from ClusterShell.NodeSet import NodeSet
 
 from ...engine.taskmanager.tasks import TaskState
 from ...engine.text import sanitize_text
@@ -16,37 +12,22 @@ from ..exits import ExitCode
 from ..frontend import Document, View
 from ..interpreter.context import CommandError, Context, Outcome
 from ..interpreter.safety import check
-from ..interpreter.targets import EXCLUDE, NODES, resolve, targets
+from ..interpreter.targets import EXCLUDE, NODES, resolve
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import show_duration
-from ..queue.backend import Backend, LocalBackend, RemoteBackend, default_socket, is_served
-from ..queue.queue import DEFAULT_TAG, QueueError
-from ..settings import paths
+from ..queue.backend import Backend, LocalBackend, RemoteBackend
+from ..queue.queue import DEFAULT_TAG
 from .documents import bounded, table
 from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, map_, wait
+from .queue_serve import SLOTS, WORKER_OPTIONS, serve, served_elsewhere, workers
 
-_SLOTS = Option("slots", ("-j", "--slots"), Kind.COUNT, "tasks at a time on each node", "N")
 _JSON = Option("json", ("--json",), Kind.FLAG, "a JSON value for a Python worker's do_TAG, not a command")
-_WORKER_OPTIONS = (
-    Option("module", ("-m", "--module"), Kind.TEXT, "a Python module on the nodes: dotted, or a .py file", "MODULE",
-           repeat=True),
-    Option("program", ("--program",), Kind.TEXT, "how clusterdeck is called there (clusterdeck)", "PROGRAM"),
-)  # fmt: skip
 _WORDS = {"failed": (TaskState.FAILED,), "lost": (TaskState.LOST,), "all": (TaskState.FAILED, TaskState.LOST)}
-
-
-def _served_elsewhere(context: Context) -> str:
-    """The socket of the queue that another process serves to commands of the shell; empty if there is none."""
-    settings = context.session.settings.queue
-    if settings.socket or context.front_end.interactive or context.queue.used or context.queue.is_shared:
-        return settings.socket
-    served = str(default_socket(paths.state_dir()))
-    return served if is_served(served) else ""
 
 
 def backend(context: Context) -> closing[RemoteBackend] | nullcontext[Backend]:
     """The queue that this session's commands are about."""
-    path = _served_elsewhere(context)
+    path = served_elsewhere(context)
     if path:
         return closing(RemoteBackend(path))
     passing = not context.session.settings.queue.store and not context.queue.used
@@ -94,6 +75,8 @@ def status(context: Context, _command: Command) -> Outcome:
     lines = table(rows, ("tag", "waiting", "running", "finished")) if rows else ["the queue is empty"]
     if not look.workers:
         lines.append("nobody works for it: :queue join NODES")
+    if look.ends:
+        lines.append("it ends once everything is done and fetched; :queue drain --undo keeps it")
     shown = [
         (row.id, row.state, show_duration(round(row.age)), row.where or "-", f"x{row.attempts}", row.command)
         for row in look.tasks
@@ -128,6 +111,18 @@ def leave(context: Context, command: Command) -> Outcome:
     return context.tell(sanitize_text(f"{_many(len(gone), 'node')} will get no more tasks; what runs there goes on"))
 
 
+def drain(context: Context, command: Command) -> Outcome:
+    """`:queue drain [NODES]`."""
+    if command.nodes("expression") is not None:
+        return leave(context, command)
+    undo = command.has("undo")
+    if context.dry_run:
+        return context.tell("would let the queue go on" if undo else "would end the queue once it is empty")
+    with backend(context) as queue:
+        queue.drain(undo=undo)
+    return context.tell("the queue goes on" if undo else "the queue ends once everything is done and fetched")
+
+
 def nodes(context: Context, _command: Command) -> Outcome:
     """`:queue nodes`."""
     groups = {
@@ -146,48 +141,6 @@ def nodes(context: Context, _command: Command) -> Outcome:
     header = ("node", "works for", "state", "running", "done", "failed", "lost", "")
     lines = table([[sanitize_text(cell) for cell in row] for row in rows], header)
     return context.show(Document("nodes of the queue", bounded(lines), data=True))
-
-
-def workers(context: Context, command: Command) -> Outcome:
-    """`:queue workers -w NODES --module M`."""
-    modules = command.many("module")
-    if not modules:
-        remedy = "--module MODULE names what has the do_TAG functions, as the nodes know it"
-        raise CommandError("no module is named", remedy, code=ExitCode.USAGE)
-    chosen = targets(context, command)
-    slots = command.number("slots") or context.session.settings.queue.slots
-    if context.dry_run:
-        return context.tell(sanitize_text(f"would start workers for {' '.join(modules)} on {chosen}"))
-    alone = not context.front_end.interactive and context.script is None
-    if alone and (served := _served_elsewhere(context)):
-        remedy = f"start the workers where it is served: clusterdeck queue serve -w NODES --module {modules[0]}"
-        raise CommandError(sanitize_text(f"another process serves the queue at {served}"), remedy)
-    _start_workers(context, command, chosen, slots)
-    if not alone:
-        return Outcome()
-    if context.queue.is_shared:
-        return _stay(context, threading.Event().wait)
-    return _serve_at(context, str(default_socket(paths.state_dir())))
-
-
-def _start_workers(context: Context, command: Command, chosen: NodeSet, slots: int) -> None:
-    modules = command.many("module")
-    check(context, f"run functions of {' '.join(modules)} on", chosen)
-    context.queue.start_workers(list(chosen), modules, slots, command.get("program") or "clusterdeck")
-    each = f"{slots} task{'s' * (slots != 1)} at a time each"
-    context.tell(sanitize_text(f"{chosen} ({len(chosen)}): workers for {' '.join(modules)}, {each}"))
-
-
-def _stay(context: Context, wait: Callable[[float], object]) -> Outcome:
-    """A process of its own has nothing else to do: it works until it is interrupted, or no worker is left to."""
-
-    def over() -> bool:
-        views = context.queue.worker_nodes()
-        return bool(views) and not context.queue.nodes() and all(view.state == "gone" for view in views)
-
-    if context.executor.wait_until(over, None, wait):
-        raise CommandError("no worker could be started", "the lines above say why")
-    return Outcome()
 
 
 def cancel(context: Context, command: Command) -> Outcome:
@@ -245,35 +198,9 @@ def results(context: Context, command: Command) -> Outcome:
     return context.show(Document("results", bounded(lines), data=True))
 
 
-def serve(context: Context, command: Command) -> Outcome:
-    """`:queue serve [PATH]`."""
-    path = command.get("path") or str(default_socket(paths.state_dir()))
-    if context.dry_run:
-        return context.tell(sanitize_text(f"would serve the queue at {path}"))
-    if command.has("nodes") or command.has("module"):
-        chosen = targets(context, command)
-        slots = command.number("slots") or context.session.settings.queue.slots
-        if command.has("module"):
-            _start_workers(context, command, chosen, slots)
-        else:
-            check(context, "run queued commands on", chosen)
-            context.queue.join(dict.fromkeys(chosen, slots))
-    return _serve_at(context, path)
-
-
-def _serve_at(context: Context, path: str) -> Outcome:
-    try:
-        server = context.queue.serve(path)
-    except QueueError as error:
-        raise CommandError(str(error), argument="path") from error
-    context.tell(sanitize_text(f"the queue is served at {server.path}, to processes of this user"))
-    if context.front_end.interactive or context.script is not None:
-        return Outcome()
-    return _stay(context, server.wait)
-
-
 _TASK = Argument("task", Kind.TASK, "ids, or all", required=False, repeat=True)
 _EXPRESSION = Argument("expression", Kind.NODES, "node[1-4], @group ...")
+_KEEP = Option("keep", ("--keep",), Kind.FLAG, "keep them in the list")
 _MAP = Option("map", ("--map",), Kind.NUMBER, "a whole map", "N")
 
 SPECS = (
@@ -324,13 +251,22 @@ SPECS = (
     ),
     CommandSpec(
         "queue.join", "queue join", "queue: Nodes join", "let nodes work for the queue", join,
-        arguments=(_EXPRESSION,), options=(_SLOTS,), examples=((":queue join @web -j 4", "four tasks at a time each"),),
+        arguments=(_EXPRESSION,), options=(SLOTS,), examples=((":queue join @web -j 4", "four tasks at a time each"),),
         danger=Danger.TOUCHES,
     ),
     CommandSpec(
         "queue.leave", "queue leave", "queue: Nodes leave", "let nodes take no more tasks; what runs goes on", leave,
-        aliases=("queue drain",), arguments=(_EXPRESSION,),
-        options=(Option("keep", ("--keep",), Kind.FLAG, "keep them in the list"),), danger=Danger.CHANGES,
+        arguments=(_EXPRESSION,), options=(_KEEP,), danger=Danger.CHANGES,
+    ),
+    CommandSpec(
+        "queue.drain", "queue drain", "queue: Drain", "end the queue once it is empty, or let nodes take no more tasks",
+        drain,
+        help=(
+            "With nodes, as :queue leave. Without, what waits is still done and what is done still fetched; then a "
+            "process that only serves the queue ends, and so do worker processes that ask for more."
+        ),
+        arguments=(Argument("expression", Kind.NODES, "node[1-4], @group ...", required=False),),
+        options=(_KEEP, Option("undo", ("--undo",), Kind.FLAG, "the queue goes on after all")), danger=Danger.CHANGES,
     ),
     CommandSpec(
         "queue.workers", "queue workers", "queue: Python workers", "let Python functions on nodes work for the queue",
@@ -340,7 +276,7 @@ SPECS = (
             "function do_TAG runs the tasks with that tag. A node that is lost gives its tasks back and is tried "
             "again. :queue leave ends them. A process without an operator works until it is interrupted."
         ),
-        options=(NODES, EXCLUDE, *_WORKER_OPTIONS, _SLOTS),
+        options=(NODES, EXCLUDE, *WORKER_OPTIONS, SLOTS),
         examples=(
             (":queue workers -w @compute --module my.tasks -j 8", ""),
             (":queue workers -w n1 --module ./t.py --program ~/venv/bin/clusterdeck", ""),
@@ -365,6 +301,6 @@ SPECS = (
         "queue.serve", "queue serve", "queue: Serve", "let other processes of yours use the queue", serve,
         help="A process without an operator serves until it is interrupted: clusterdeck queue serve -w @web.",
         arguments=(Argument("path", Kind.LOCAL_PATH, "the socket; in the state folder if left out", required=False),),
-        options=(NODES, EXCLUDE, _SLOTS, *_WORKER_OPTIONS), danger=Danger.CHANGES,
+        options=(NODES, EXCLUDE, SLOTS, *WORKER_OPTIONS), danger=Danger.CHANGES,
     ),
 )  # fmt: skip

@@ -41,11 +41,15 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A queue at one moment. counts: tag -> (waiting, running, finished). workers: processes and slots that work."""
+    """A queue at one moment. counts: tag -> (waiting, running, finished). workers: processes and slots that work.
+
+    ends: whether it was asked to end once it is empty.
+    """
 
     counts: dict[str, tuple[int, int, int]]
     tasks: list[TaskRow]
     workers: int
+    ends: bool
 
 
 class Backend(Protocol):
@@ -68,6 +72,9 @@ class Backend(Protocol):
 
     def retry_all(self, states: Sequence[TaskState]) -> int:
         """The same for all tasks in these states; how many."""
+
+    def drain(self, *, undo: bool) -> None:
+        """The queue ends once everything is done and fetched; undo: it does not."""
 
     def results(self, limit: int) -> list[tuple[str, str, str, str]]:
         """Take what is finished: (task, state, what it was, output)."""
@@ -97,7 +104,8 @@ class LocalBackend:
             command = self._service.command_of(info)
             age = max(0.0, time.time() - since)
             rows.append(TaskRow(info.id, info.tag, info.state.word, age, info.attempt, where, command))
-        return Look(_counted(now.waiting, now.running, now.finished), rows, len(now.processes))
+        counts = _counted(now.waiting, now.running, now.finished)
+        return Look(counts, rows, len(now.processes), now.termination is not None)
 
     def cancel(self, task: str) -> bool:
         return self._service.cancel(task)
@@ -108,6 +116,10 @@ class LocalBackend:
     def retry_all(self, states: Sequence[TaskState]) -> int:
         count = sum(self._service.retry_map(job) for job in self._service.maps() if job.finished)
         return count + self._service.manager.retry_all(states)
+
+    def drain(self, *, undo: bool) -> None:
+        manager = self._service.manager
+        manager.resume() if undo else manager.terminate("drain")
 
     def results(self, limit: int) -> list[tuple[str, str, str, str]]:
         found = [_of_job(result) for result in self._service.results(limit)]
@@ -148,7 +160,8 @@ class RemoteBackend:
             task, tag, state = (str(fields[name]) for name in ("id", "tag", "state"))
             about = sanitize_text(str(fields.get("parameters") or ""))
             rows.append(TaskRow(task, tag, state, age, attempts, "", about))
-        return Look(_counted(now["waiting"], now["running"], now["finished"]), rows, len(now["processes"]))
+        counts = _counted(now["waiting"], now["running"], now["finished"])
+        return Look(counts, rows, len(now["processes"]), now["termination"] is not None)
 
     def cancel(self, task: str) -> bool:
         return self._said(lambda: self._queue.cancel(task))
@@ -158,6 +171,9 @@ class RemoteBackend:
 
     def retry_all(self, states: Sequence[TaskState]) -> int:
         return self._said(lambda: self._queue.retry_all([state.word for state in states]))
+
+    def drain(self, *, undo: bool) -> None:
+        self._said(self._queue.resume if undo else self._queue.terminate)
 
     def results(self, limit: int) -> list[tuple[str, str, str, str]]:
         found: list[tuple[str, str, str, str]] = []

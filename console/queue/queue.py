@@ -215,6 +215,11 @@ class QueueService:
         """How many wait, run and are finished, per tag, and who works; may wait for a store on another machine."""
         return self.manager.status()
 
+    def drained(self) -> bool:
+        """Whether it was asked to end once it is empty, and is; what this process's own console kept is not counted."""
+        now = self.manager.status()
+        return now.termination is not None and not (now.waiting or now.running or now.finished)
+
     def tasks(self, limit: int = 1000) -> list[TaskRow]:
         """At most that many tasks with what they run; may wait for a store on another machine."""
         return [TaskRow(info, self.command_of(info)) for info in self.manager.tasks(limit=limit)]

@@ -50,7 +50,7 @@ _clusterdeck() {
         demo) COMPREPLY=($(compgen -W '-h --help' -- "$current")) ;;
         doctor) COMPREPLY=($(compgen -W '-h --help --json' -- "$current")) ;;
         config) COMPREPLY=($(compgen -W '-h --help --force show explain init trust' -- "$current")) ;;
-        queue) COMPREPLY=($(compgen -W '-h --help' -- "$current")) ;;
+        queue) COMPREPLY=($(compgen -W '-h --help serve workers add map status results cancel retry drain' -- "$current")) ;;
         worker) COMPREPLY=($(compgen -W '' -- "$current")) ;;
         help) COMPREPLY=($(compgen -W '-h --help exit-codes' -- "$current")) ;;
         *) COMPREPLY=($(compgen -W 'run repl play demo doctor config queue worker help -h --help --version -w -O --option' -- "$current")) ;;

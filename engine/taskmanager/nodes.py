@@ -40,8 +40,8 @@ class Node:
     """One node and its slots. Times: monotonic seconds, given by the caller."""
 
     __slots__ = (
-        "done", "failed", "health", "leaving", "lost", "name", "probing", "reason", "rest", "running", "slots",
-        "strikes", "tags", "trial", "until", "used",
+        "done", "failed", "health", "leaving", "lost", "name", "ping_at", "probing", "reason", "rest", "running",
+        "slots", "strikes", "tags", "trial", "until", "used",
     )  # fmt: skip
 
     def __init__(self, name: str, count: int, tags: tuple[str, ...]) -> None:
@@ -56,6 +56,8 @@ class Node:
         self.strikes = 0
         self.rest = FIRST_REST
         self.until = 0.0
+        #: When its slots give their next sign of life.
+        self.ping_at = 0.0
         self.reason = ""
         #: After a rest one job at a time, until one succeeds.
         self.trial = False

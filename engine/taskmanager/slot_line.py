@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 import secrets
 import time
 from collections import deque
@@ -22,6 +24,9 @@ from .template import render
 DEFAULT_TAG = "shell"
 #: Seconds for which a job whose node went away is hoped for before its task is LOST (or goes to another node).
 ADOPTION = 60.0
+#: Seconds between pings of slots on a store that others share: they give the tasks of a killed console back after four
+#: of them in silence. Elsewhere the queue's own end is known.
+PERIOD = 30.0
 
 Post = Callable[[Callable[[], None]], None]
 
@@ -59,6 +64,7 @@ class SlotLine:
         self._lost: dict[str, tuple[float, Slot]] = {}
         self._limits = Limits(clock)
         self._successes = 0
+        self._next_ping = math.inf
         #: Whether some task may have nodes to avoid: then a slot that gets nothing says nothing about the others.
         self._avoiding = False
         #: Whether some node takes tags that others do not.
@@ -77,7 +83,7 @@ class SlotLine:
         if node is None:
             if slots < 1:
                 raise ValueError(f"node {name!r}: at least one slot")
-            node = self._nodes[name] = Node(name, slots, (*self._tags, *tags))
+            node = self._new_node(name, slots, (*self._tags, *tags))
             self._tagged = self._tagged or node.tags != self._tags
         node.leaving = False
         if node.health is NodeHealth.DRAINING:
@@ -91,13 +97,20 @@ class SlotLine:
             if name not in self._nodes:
                 if count < 1:
                     raise ValueError(f"node {name!r}: at least one slot")
-                self._nodes[name] = Node(name, count, self._tags)
+                self._new_node(name, count, self._tags)
         nodes = [self._nodes[name] for name in slots]
         for number in range(max(slots.values(), default=0)):
             for node in nodes:
                 if number < len(node.slots):
                     self._free_slot(node.slots[number])
         self.dispatch()
+
+    def _new_node(self, name: str, slots: int, tags: tuple[str, ...]) -> Node:
+        node = self._nodes[name] = Node(name, slots, tags)
+        # Each at a moment of its own: thousands of pings at once would hold everything up.
+        node.ping_at = self._clock() + random.uniform(0.0, PERIOD) if self.manager.shared else math.inf
+        self._next_ping = min(self._next_ping, node.ping_at)
+        return node
 
     def drain_node(self, name: str) -> None:
         """The node takes no more jobs; what runs there goes on. KeyError."""
@@ -179,7 +192,23 @@ class SlotLine:
         self._free.append(slot)
 
     def _register(self, slot: Slot) -> int:
-        return self.manager.register_process(None, {"node": slot.node.name, "slot": slot.number})
+        period = PERIOD if self.manager.shared else None
+        return self.manager.register_process(period, {"node": slot.node.name, "slot": slot.number})
+
+    def _ping(self, now: float) -> None:
+        """Signs of life for the slots of the nodes whose turn it is."""
+        if now < self._next_ping:
+            return
+        for node in [node for node in self._nodes.values() if node.ping_at <= now]:
+            node.ping_at = now + PERIOD
+            for slot in node.slots:
+                if slot.process_id is None:
+                    continue
+                try:
+                    self.manager.ping(slot.process_id)
+                except UnknownProcess:  # given up: what it ran is another's by now, and its late result is refused
+                    slot.process_id = self._register(slot)
+        self._next_ping = min((node.ping_at for node in self._nodes.values()), default=math.inf)
 
     def _sign_off(self, node: Node) -> None:
         """Unregister the idle slots of a node that is away; a new id when it comes back fences what was before."""

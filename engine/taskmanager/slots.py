@@ -204,7 +204,7 @@ class SlotPool(SlotLine):
         moments = [now + 0.5] if self._unlined else []
         moments += [node.until for node in self._nodes.values() if self._waits(node)]
         moments += [moment for moment, _ in self._lost.values()]
-        moments.append(self._limits.next_moment())
+        moments += (self._limits.next_moment(), self._next_ping)
         return max(0.0, min(moments, default=math.inf) - now)
 
     @staticmethod
@@ -214,6 +214,7 @@ class SlotPool(SlotLine):
     def tick(self) -> None:
         """Do what is due: time limits, rests that are over, probes, hopes that are vain."""
         now = self._clock()
+        self._ping(now)
         for job in self._limits.passed():
             slot = self._jobs.get(job.task_id)
             if slot is not None and slot.job is job and job.task_id not in self._lost and not job.timed_out:

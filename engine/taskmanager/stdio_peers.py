@@ -7,6 +7,7 @@ like those of any stranger; it may work and read shared items, nothing else.
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -27,6 +28,8 @@ from .stores.base import Change, Event
 TICK = 1.0
 #: Seconds that a worker gets to end by itself after the last word.
 PATIENCE = 5.0
+#: Seconds that `close` waits for the Task.
+CLOSING = 2.0
 #: Ends after which a node is tried again; a worker that ended by itself would only do so once more.
 _AGAIN = (NodeState.LOST, NodeState.UNREACHABLE)
 _ERRORS_KEPT = 4000
@@ -107,8 +110,12 @@ class StdioPeers:
         self._task.engine.submit(stop)
 
     def close(self) -> None:
-        """Serve no more; workers that are left lose their tasks to others."""
+        """Serve no more; workers that are left lose their tasks to others. Not from the Task's thread.
+
+        Waits for at most CLOSING seconds, so that the manager may be closed next.
+        """
         self._unsubscribe()
+        over = threading.Event()
 
         def end() -> None:
             self._timer.invalidate()
@@ -116,8 +123,10 @@ class StdioPeers:
                 node.leaving = True
             for peer in self._service.all_peers():
                 peer.lost()
+            over.set()
 
         self._task.engine.submit(end)
+        over.wait(CLOSING)
 
     # -- in the Task's thread
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterdeck.console.cli import main
+from clusterdeck.console.cli import QUEUE_WORDS, main
+from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.exits import ExitCode
 from clusterdeck.tests.engine_taskmanager.conftest import RedisServer
 from clusterdeck.tests.support.sshd import Sshd
@@ -159,3 +160,26 @@ def test_what_is_wrong_is_said(
     said = "".join(capfd.readouterr())
     assert (returned, message in said) == (code, True), said
     assert "Traceback" not in said
+
+
+def test_a_drained_queue_ends_when_all_is_done_and_fetched(shell: Shell) -> None:
+    server = shell.start("serve", until="served at")
+    shell("add", "-T", "double", "--json", "--", "21")
+    assert "it ends once" in shell("drain") + shell()
+    assert "goes on" in shell("drain", "--undo")
+    assert "it ends once" not in shell()
+    shell("drain")
+    (shell.folder / "doubling.py").write_text("def do_double(number): return 2 * number\n")
+    words = [sys.executable, "-m", "clusterdeck", "worker", "--socket", str(shell.folder / "state" / "queue.sock")]
+    worker = subprocess.Popen([*words, str(shell.folder / "doubling.py")], env=shell.environment)
+    assert "42" in shell.results(1)
+    assert server.wait(20) == ExitCode.OK
+    assert server.stderr is not None
+    assert "the queue is empty and ends" in server.stderr.read()
+    server.stderr.close()
+    assert worker.wait(20) in (0, 1)
+
+
+def test_the_words_of_the_shell_are_commands() -> None:
+    known = {name for spec in default_registry() for name in (spec.word, *spec.aliases)}
+    assert {f"queue {word}" for word in QUEUE_WORDS} <= known

@@ -1,0 +1,93 @@
+"""Node slots on a store that several consoles share: a console that is killed loses nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from clusterdeck.engine.states import NodeState
+from clusterdeck.engine.taskmanager import slot_line
+from clusterdeck.engine.taskmanager.driver import SlotDriver
+from clusterdeck.engine.taskmanager.jobs import CommandEnd
+from clusterdeck.engine.taskmanager.manager import TaskManager
+from clusterdeck.tests.engine_taskmanager.conftest import RedisServer
+
+
+class Holding:
+    """A runner whose commands end when they are told to."""
+
+    def __init__(self) -> None:
+        self.held: list[Callable[[CommandEnd], None]] = []
+
+    def run(
+        self, node: str, slot: int, command: str, on_done: Callable[[CommandEnd], None], *, token: str | None = None
+    ) -> Any:
+        self.held.append(on_done)
+
+    def adopt(self, node: str, slot: int, token: str, on_done: Callable[[CommandEnd | None], None]) -> Any: ...
+
+    def cancel(self, handle: Any) -> None: ...
+
+    def clean(self, nodes: Iterable[str]) -> None: ...
+
+    def settle(self, timeout: float) -> bool:
+        return True
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def short_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slot_line, "PERIOD", 0.15)
+
+
+@pytest.mark.usefixtures("short_period")
+def test_a_console_that_is_gone_gives_its_tasks_to_others(redis_server: RedisServer) -> None:
+    name = f"gone{os.getpid()}-{time.monotonic_ns()}"
+    first, second = (TaskManager(redis_server.address, name=name) for _ in range(2))
+    runner, other = Holding(), Holding()
+    driver = SlotDriver(first, runner).start()
+    driver.add_nodes({"node1": 1})
+    task = second.add_task_request("shell", {"command": "true"})
+    until(lambda: runner.held)
+    # As long as it lives it keeps what it has, however long that takes.
+    time.sleep(1.2)
+    assert [info.attempt for info in second.tasks()] == [1]
+    # Killed: its thread says nothing more.
+    driver.post(lambda: driver.pool.__dict__.update(_ping=lambda _now: None))
+    taker = SlotDriver(second, other).start()
+    taker.add_nodes({"node2": 1})
+    until(lambda: other.held)
+    assert [(info.id, info.attempt) for info in second.tasks()] == [(task, 2)]
+    other.held[0](CommandEnd(NodeState.OK, 0, b"second\n"))
+    runner.held[0](CommandEnd(NodeState.OK, 0, b"first, and too late\n"))
+    assert second.get_result(task, timeout=10)["stdout"] == "second\n"
+    taker.close()
+    driver.close()
+    assert second.processes() == []
+    for manager in (first, second):
+        manager.close()
+
+
+@pytest.mark.usefixtures("short_period")
+def test_slots_that_were_given_up_register_again(redis_server: RedisServer) -> None:
+    manager = TaskManager(redis_server.address, name=f"again{os.getpid()}-{time.monotonic_ns()}")
+    driver = SlotDriver(manager, Holding()).start()
+    driver.add_nodes({"node1": 2})
+    before = {process.id for process in manager.processes()}
+    for process in before:
+        manager.unregister_process(process)
+    until(lambda: len(manager.processes()) == 2)
+    assert before.isdisjoint(process.id for process in manager.processes())
+    driver.close()
+    assert manager.processes() == []
+    manager.close()
