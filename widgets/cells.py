@@ -130,3 +130,27 @@ class Row:
             self._pieces.append(Segment(" " * self._left, fill or self._base))
             self._left = 0
         return Strip(self._pieces, self._width)
+
+
+def lay_over(strip: Strip, style: Style) -> Strip:
+    """The row with another background and weight; the colours of its pieces keep their meaning.
+
+    Not where the background comes from turning a row's colours round: every piece would get another one.
+    """
+    colour = style.color if style.reverse else None
+    over = Style(color=colour, bgcolor=style.bgcolor, bold=style.bold, underline=style.underline, reverse=style.reverse)
+    pieces = [Segment(text, (own or style) + over) for text, own, _ in strip]
+    return Strip(pieces, strip.cell_length)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """A sentence in lines of at most `width` cells, cut between words."""
+    lines: list[str] = []
+    line = ""
+    for word in safe(text).split(" "):
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]

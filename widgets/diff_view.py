@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.style import Style
@@ -12,10 +11,12 @@ from textual.binding import BindingType
 from .actions import bindings
 from .background import Background
 from .cells import Row, fit, safe, width_of
-from .diff import COMPARED_LINES, DiffLine, compare, normalise
+from .comparison import Comparison, Part
+from .diff import DiffLine
 from .line_view import LineView
 from .look import Look
 from .messages import NodesSelected, Told
+from .since import Since
 from .views import GroupView, RunView
 
 #: Answers beyond this many are not compared; their number is told.
@@ -23,49 +24,6 @@ COMPARED_ANSWERS = 50
 REFRESH_INTERVAL = 0.5
 LIVE_INTERVAL = 3.0
 _DIFFERENT = Style(bold=True, underline=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One answer beside the base. nodes: its node numbers in the shown run. note: behind its title."""
-
-    title: str
-    nodes: tuple[int, ...]
-    lines: tuple[DiffLine, ...]
-    note: str = ""
-
-    def count(self, mark: str) -> int:
-        """How many lines have a mark."""
-        return sum(1 for line in self.lines if line.mark == mark)
-
-
-@dataclass(slots=True)
-class Comparison:
-    """Two answers to be compared. place: of the block that shows the result."""
-
-    base_run: RunView
-    base: GroupView | None
-    run: RunView
-    group: GroupView
-    nodes: tuple[int, ...]
-    title: str
-    hide_equal: bool = False
-    place: int = 0
-
-    def prepare(self, normalising: bool) -> Callable[[], list[DiffLine]]:
-        """Reads both answers; what is returned compares them and reads nothing more."""
-        old = [safe(line.text) for line in self.base.lines(0, COMPARED_LINES)] if self.base is not None else []
-        new = [safe(line.text) for line in self.group.lines(0, COMPARED_LINES)]
-        if not normalising:
-            return lambda: compare(old, new)
-        old_name = self.base_run.names[self.base.members[0]] if self.base is not None else ""
-        new_name = self.run.names[self.group.members[0]]
-
-        def work() -> list[DiffLine]:
-            keys = ([normalise(text, (old_name,)) for text in old], [normalise(text, (new_name,)) for text in new])
-            return compare(old, new, keys)
-
-        return work
 
 
 class DiffView(LineView):
@@ -93,6 +51,7 @@ class DiffView(LineView):
         self._background = Background("diff")
         self._round = 0
         self._equal = 0
+        self._since: Since | None = None
 
     # -- the model
 
@@ -112,6 +71,12 @@ class DiffView(LineView):
         """Compare with another run, node by node answer; None: with the majority again."""
         self.other = run
         self._compare()
+
+    def set_since(self, since: Since | None) -> None:
+        """Tell how many nodes of an answer changed since the round before (None: nothing to compare with)."""
+        if since is not self._since:
+            self._since = since
+            self.refresh()
 
     def tick(self, now: float) -> None:
         """Compare anew if output came."""
@@ -246,8 +211,7 @@ class DiffView(LineView):
         start, end = diff.part
         line.add(diff.text[:start], style).add(diff.text[start:end], style + _DIFFERENT).add(diff.text[end:], style)
 
-    @staticmethod
-    def _paint_heading(part: Part | None, text: str, line: Row, look: Look) -> None:
+    def _paint_heading(self, part: Part | None, text: str, line: Row, look: Look) -> None:
         """Title, number of nodes, lines more and less: the title is cut, never the numbers."""
         notes: list[tuple[str, Style]] = []
         if part is not None and part.nodes:
@@ -255,6 +219,8 @@ class DiffView(LineView):
         if part is not None:
             counts = [(mark, part.count(mark), role) for mark, role in (("+", "added"), ("-", "removed"))]
             notes += [(f" {mark}{count}", look[role]) for mark, count, role in counts if count]
+            changed = len(self._since.nodes.intersection(part.nodes)) if self._since is not None else 0
+            notes += [(f" {changed} changed", look["changed"])] if changed else []
             notes += [(f"  {part.note}", look["warn"])] if part.note else []
         room = max(8, line.left - sum(len(note) for note, _ in notes) - 3)
         text = safe(text)

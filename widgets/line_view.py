@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
@@ -21,7 +20,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from .actions import bindings
-from .cells import Row, safe
+from .cells import Row, lay_over, wrap
 from .look import Look, LookCache
 from .messages import PagerRequested, SearchOpened, TextCopied, Told
 from .node_colours import node_colours, use_node_colours
@@ -290,27 +289,3 @@ class LineView(ScrollView, can_focus=True):
 
     def action_editor(self) -> None:
         self.post_message(PagerRequested(self.TITLE_WORD, self.all_text, "editor"))
-
-
-def lay_over(strip: Strip, style: Style) -> Strip:
-    """The row with another background and weight; the colours of its pieces keep their meaning.
-
-    Not where the background comes from turning a row's colours round: every piece would get another one.
-    """
-    colour = style.color if style.reverse else None
-    over = Style(color=colour, bgcolor=style.bgcolor, bold=style.bold, underline=style.underline, reverse=style.reverse)
-    pieces = [Segment(text, (own or style) + over) for text, own, _ in strip]
-    return Strip(pieces, strip.cell_length)
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """A sentence in lines of at most `width` cells, cut between words."""
-    lines: list[str] = []
-    line = ""
-    for word in safe(text).split(" "):
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    return [*lines, line]

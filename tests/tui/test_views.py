@@ -610,7 +610,11 @@ async def test_what_changed_since_the_round_before_is_marked() -> None:
         assert not any("unit nginx" in text or "node2" in text for text in marked)
         main.open_view("gathered")
         await settled(deck, pilot)
-        assert "1 changed" in deck.screen_text()
+        assert "node3: failed" not in deck.screen_text()  # two lines, so no table
+        assert "node3 (1) 1 changed" in deck.screen_text()
+        main.open_view("diff")
+        await settled(deck, pilot)
+        assert "node3 (1) +1 -1 1 changed" in deck.screen_text()
         deck.app.deck.show_run(session.runs.get(1))
         await settled(deck, pilot)
         assert main.nodes.changed == set()
