@@ -152,10 +152,11 @@ class _Parser(argparse.ArgumentParser):
         return found, unknown
 
 
-def make_parser(only: str = "") -> argparse.ArgumentParser:
+def make_parser(only: str = "", *, manual: bool = False) -> argparse.ArgumentParser:
     """The parser of the whole command line; the manual page and the shell completions are made from it, too.
 
     only: leave the other commands out, where it is known which one was called: they would cost time for nothing.
+    manual: with the options of commands that read their words themselves.
     """
     parser = _Parser(
         prog="clusterdeck",
@@ -173,7 +174,7 @@ def make_parser(only: str = "") -> argparse.ArgumentParser:
     _add_run(commands)
     if only != "run":
         _add_repl_and_play(commands)
-        _add_tools(commands)
+        _add_tools(commands, manual=manual)
     return parser
 
 
@@ -215,9 +216,13 @@ def _add_repl_and_play(commands: argparse._SubParsersAction[_Parser]) -> None:
     play.set_defaults(handler=_play)
 
 
-def _add_tools(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_tools(commands: argparse._SubParsersAction[_Parser], *, manual: bool) -> None:
     # For the list in --help only: `main` hands `demo` over before this parser reads anything.
-    commands.add_parser("demo", help="a first look, on pretended nodes of this machine", allow_abbrev=False)
+    demo = commands.add_parser("demo", help="a first look, on pretended nodes of this machine", allow_abbrev=False)
+    if manual:
+        from .demo import add_arguments
+
+        add_arguments(demo)
     doctor = commands.add_parser("doctor", help="what this installation finds, and what is wrong", allow_abbrev=False)
     doctor.add_argument("--json", action="store_true", help="as JSON")
     doctor.set_defaults(handler=_doctor)

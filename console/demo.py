@@ -43,6 +43,13 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_arguments(parser)
+    parser.usage = "clusterdeck demo [-h] [-n N] [--healthy] [--serve-only] [-- ARGS...]"
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add its options; the manual and the shell completions have them from here, too."""
     parser.add_argument(
         "-n",
         "--nodes",
@@ -55,8 +62,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--serve-only", action="store_true", help="only serve; print how to reach the nodes, end with Ctrl-C"
     )
-    parser.usage = "clusterdeck demo [-h] [-n N] [--healthy] [--serve-only] [-- ARGS...]"
-    return parser
 
 
 def main(words: Sequence[str], console: Callable[[Sequence[str]], int]) -> int:

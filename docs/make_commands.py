@@ -19,7 +19,7 @@ _HERE = Path(__file__).parent
 
 def files() -> dict[Path, str]:
     """Each file with its text."""
-    program = read_program(make_parser(), "clusterdeck")
+    program = read_program(make_parser(manual=True), "clusterdeck")
     registry = default_registry()
     return {
         _HERE / "commands.md": markdown(registry),

@@ -72,6 +72,9 @@ complete -c clusterdeck -n '__fish_seen_subcommand_from play' -l yes -d 'agree t
 complete -c clusterdeck -n '__fish_seen_subcommand_from play' -F
 complete -c clusterdeck -n __fish_use_subcommand -a demo -d 'a first look, on pretended nodes of this machine'
 complete -c clusterdeck -n '__fish_seen_subcommand_from demo' -s h -l help -d 'show this help message and exit'
+complete -c clusterdeck -n '__fish_seen_subcommand_from demo' -s n -l nodes -x -d 'how many nodes, 1 to 500 (default 24)'
+complete -c clusterdeck -n '__fish_seen_subcommand_from demo' -l healthy -d 'no node is unreachable on purpose'
+complete -c clusterdeck -n '__fish_seen_subcommand_from demo' -l serve-only -d 'only serve; print how to reach the nodes, end with Ctrl-C'
 complete -c clusterdeck -n __fish_use_subcommand -a doctor -d 'what this installation finds, and what is wrong'
 complete -c clusterdeck -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'show this help message and exit'
 complete -c clusterdeck -n '__fish_seen_subcommand_from doctor' -l json -d 'as JSON'
@@ -159,6 +162,9 @@ complete -c cdeck -n '__fish_seen_subcommand_from play' -l yes -d 'agree to what
 complete -c cdeck -n '__fish_seen_subcommand_from play' -F
 complete -c cdeck -n __fish_use_subcommand -a demo -d 'a first look, on pretended nodes of this machine'
 complete -c cdeck -n '__fish_seen_subcommand_from demo' -s h -l help -d 'show this help message and exit'
+complete -c cdeck -n '__fish_seen_subcommand_from demo' -s n -l nodes -x -d 'how many nodes, 1 to 500 (default 24)'
+complete -c cdeck -n '__fish_seen_subcommand_from demo' -l healthy -d 'no node is unreachable on purpose'
+complete -c cdeck -n '__fish_seen_subcommand_from demo' -l serve-only -d 'only serve; print how to reach the nodes, end with Ctrl-C'
 complete -c cdeck -n __fish_use_subcommand -a doctor -d 'what this installation finds, and what is wrong'
 complete -c cdeck -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'show this help message and exit'
 complete -c cdeck -n '__fish_seen_subcommand_from doctor' -l json -d 'as JSON'

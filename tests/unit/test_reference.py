@@ -17,7 +17,7 @@ from clusterdeck.docs import make_commands
 from clusterdeck.tests.support.tree import ROOT
 
 REGISTRY = default_registry()
-PROGRAM = read_program(make_parser(), "clusterdeck")
+PROGRAM = read_program(make_parser(manual=True), "clusterdeck")
 
 
 @pytest.mark.parametrize(("file", "text"), make_commands.files().items(), ids=lambda value: getattr(value, "name", ""))
