@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.style import Style
 
 from clusterdeck.engine.states import FailureKind, NodeState
+from clusterdeck.engine.text import clean_line
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.widgets import reasons
 from clusterdeck.widgets.actions import ACTIONS
@@ -18,9 +19,12 @@ from clusterdeck.widgets.board import IDLE, Board, ordered
 from clusterdeck.widgets.cells import Row, clock, fit, fit_name, quantity, safe, width_of
 from clusterdeck.widgets.diff import compare, normalise
 from clusterdeck.widgets.failures import reasons_of
+from clusterdeck.widgets.look import make_look
+from clusterdeck.widgets.painted import painted
 from clusterdeck.widgets.plot import Series, Summary, edges_told, histogram, levels, number_in, sparkline, told
 from clusterdeck.widgets.search import Search
 from clusterdeck.widgets.status_bar import eta, slowest
+from clusterdeck.widgets.views import OutputLine
 
 
 @given(st.text(), st.integers(0, 60))
@@ -275,6 +279,32 @@ def test_search_words_and_patterns() -> None:
 def test_search_pieces_give_the_text_back(text: str, word: str) -> None:
     pieces = Search(word).pieces(text, Style.null(), Style(bold=True))
     assert "".join(piece.text for piece in pieces) == text
+
+
+# -- painted lines
+
+_LINE = st.lists(
+    st.sampled_from(["error", "日本", "\t", "e\u0301", "\x1b[31m", "\x1b[1;44m", "\x1b[m", "\x07", "[bold]", "\u202e"]),
+    max_size=20,
+).map(lambda parts: "".join(parts).encode())
+
+
+@given(_LINE, st.sampled_from(["", "err", "/o|日/", "x"]), st.integers(0, 30), st.integers(1, 60), st.booleans())
+def test_a_painted_line_is_its_text_whatever_its_colours_and_matches(
+    data: bytes, searched: str, shift: int, room: int, changed: bool
+) -> None:
+    line = OutputLine(clean_line(data), "stdout", data if b"\x1b[" in data else b"")
+    hit = Style(italic=True)
+    pieces = painted(line, make_look({}), Search(searched), hit, shift, room, changed=changed)
+    assert "".join(piece.text for piece in pieces) == line.text[shift : shift + room + 1]
+    row = Row(room, Style.null())
+    for piece in pieces:
+        row.add(piece.text, piece.style)
+    assert sum(width_of(segment.text) for segment in row.strip()) == room
+    if not shift and room > 55:
+        matched = "".join(piece.text for piece in pieces if piece.style is hit)
+        wanted = "".join(line.text[start:end] for start, end in Search(searched).spans(line.text))
+        assert wanted.startswith(matched)
 
 
 # -- actions
