@@ -68,6 +68,8 @@ class SshConfig:
         self.watched: list[str] = []
         self.warnings: list[str] = []
         self._allow_exec = allow_exec
+        #: What came of the programs of `Match exec`, by their line: ten thousand nodes may have the same one.
+        self._ran: dict[str, bool] = {}
         self._sections: list[Section] = []
         given = [Option(k.lower(), v, tuple(v.split()) or (v,), "command line") for k, v in (overrides or {}).items()]
         if given:
@@ -192,18 +194,25 @@ class SshConfig:
             "i": str(os.getuid()),
         }
         text = expand_command(command, tokens)
-        try:
-            done = subprocess.run(
-                ["/bin/sh", "-c", text],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_EXEC_TIMEOUT,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-        return done.returncode == 0
+        if text not in self._ran:
+            self._ran[text] = _succeeds(text)
+        return self._ran[text]
+
+
+def _succeeds(command: str) -> bool:
+    """Whether a line of the shell ends with 0 in time. Blocks."""
+    try:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_EXEC_TIMEOUT,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def _local_user() -> str:

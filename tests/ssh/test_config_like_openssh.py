@@ -359,6 +359,15 @@ def test_exec_is_off_unless_allowed(folder: Path) -> None:
     assert config.warnings == ["Match exec is switched off and never holds"]
 
 
+def test_one_program_runs_once_for_many_nodes(folder: Path) -> None:
+    path = folder / "config"
+    path.write_text(f'Match exec "echo x >>{folder}/runs"\n Port 9\nMatch exec "echo %n >>{folder}/names"\n User me\n')
+    config = SshConfig(str(path), allow_exec=True)
+    assert {config.lookup(f"node{n}").port for n in range(20)} == {9}
+    assert (folder / "runs").read_text() == "x\n"
+    assert len((folder / "names").read_text().split()) == 20
+
+
 def test_what_is_not_supported_is_said(folder: Path) -> None:
     path = folder / "config"
     path.write_text("Host x\nCanonicalizeHostname yes\nMatch localnetwork 10.0.0.0/8\n Port 9\n")
