@@ -196,7 +196,7 @@ class NodeList(LineView):
         reason = board.reason(node)
         if state in _REASON_FIRST and reason:
             return reason
-        return board.last_line(node) or reason
+        return board.last_line(node).lstrip() or reason
 
     def _word(self, node: int, state: int) -> str:
         if state == NodeState.FAILED:

@@ -47,7 +47,7 @@ class RunsView(LineView):
         "row.open", "runs.again", "runs.compare", "runs.export", "nodes.abort"
     )
     TITLE_WORD = "runs"
-    HELP_TEXT = "Every run of this session. Enter shows one in all views; r runs it again; c compares; e exports."
+    HELP_TEXT = "Every run of this session. Enter shows one, r runs it again, c compares, e exports."
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
