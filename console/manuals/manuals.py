@@ -51,6 +51,8 @@ def read_program(parser: argparse.ArgumentParser, name: str, help_text: str = ""
     allowed: list[str] = []
     commands: tuple[Program, ...] = ()
     for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
         if isinstance(action, argparse._SubParsersAction):
             texts = {choice.dest: choice.help or "" for choice in action._choices_actions}
             commands = tuple(read_program(sub, word, texts.get(word, "")) for word, sub in action.choices.items())
@@ -58,7 +60,7 @@ def read_program(parser: argparse.ArgumentParser, name: str, help_text: str = ""
             value = "" if action.nargs == 0 else str(action.metavar or action.dest).upper()
             choices = tuple(map(str, action.choices or ()))
             flags.append(Flag(tuple(action.option_strings), value, _text(action.help), choices))
-        elif action.help != argparse.SUPPRESS:
+        else:
             words.append(str(action.metavar or action.dest).upper())
             allowed += map(str, action.choices or ())
     epilog = parser.epilog or ""
@@ -68,7 +70,7 @@ def read_program(parser: argparse.ArgumentParser, name: str, help_text: str = ""
 
 
 def _text(text: str | None) -> str:
-    return "" if text is None or text == argparse.SUPPRESS else text.replace("%%", "%")
+    return "" if text is None else text.replace("%%", "%")
 
 
 # -- the manual page

@@ -15,7 +15,6 @@ _clusterdeck() {
         run:--hostfile|run:--machinefile) COMPREPLY=($(compgen -f -- "$current")); return ;;
         run:--pick) return; return ;;
         run:-s|run:--groupsource) return; return ;;
-        run:--topology) COMPREPLY=($(compgen -f -- "$current")); return ;;
         run:--groupsconf) COMPREPLY=($(compgen -f -- "$current")); return ;;
         run:--axis) return; return ;;
         run:--outdir) COMPREPLY=($(compgen -d -- "$current")); return ;;
@@ -45,7 +44,7 @@ _clusterdeck() {
         demo:-n|demo:--nodes) return; return ;;
     esac
     case $command in
-        run) COMPREPLY=($(compgen -W '-h --help -w -x -a --all -g --group -X --hostfile --machinefile --pick -s --groupsource --topology --groupsconf -b --dshbak -B -L -N -S --maxrc -r --regroup -G --groupbase --axis --diff --outdir --errdir --json --jsonl --raw --color -P --progress -q --quiet -v --verbose -d --debug -c --copy --rcopy --dest -p -R --worker -l --user -f --fanout -t --connect_timeout --connect-timeout -u --command_timeout --timeout -o --options -O --option -m --mode --conf -n --nostdin --remote --batch --stop-at --retries --sudo --confirm --dry-run --version' -- "$current")) ;;
+        run) COMPREPLY=($(compgen -W '-h --help -w -x -a --all -g --group -X --hostfile --machinefile --pick -s --groupsource --groupsconf -b --dshbak -B -L -N -S --maxrc -r --regroup -G --groupbase --axis --diff --outdir --errdir --json --jsonl --raw --color -P --progress -q --quiet -v --verbose -d --debug -c --copy --rcopy --dest -p -R --worker -l --user -f --fanout -t --connect_timeout --connect-timeout -u --command_timeout --timeout -o --options -O --option -m --mode --conf -n --nostdin --remote --batch --stop-at --retries --sudo --confirm --dry-run --version' -- "$current")) ;;
         repl) COMPREPLY=($(compgen -W '-h --help -w -O --option' -- "$current")) ;;
         play) COMPREPLY=($(compgen -W '-h --help -w -O --option --dry-run --yes' -- "$current")) ;;
         demo) COMPREPLY=($(compgen -W '-h --help -n --nodes --healthy --serve-only' -- "$current")) ;;

@@ -112,5 +112,6 @@ def test_only_nodes_on_a_terminal_open_the_prompt(tmp_path: Path) -> None:
         terminal.wait_for(b"run.fanout = 7  (flag")
         terminal.send(b"echo it is %h\r")
         terminal.wait_for(b"it is n3")
+        terminal.wait_for(b"ok 2")  # the run is over, so nothing is asked
         terminal.send(b":quit\r")
         assert terminal.wait() == 0
