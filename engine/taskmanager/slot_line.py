@@ -63,6 +63,8 @@ class SlotLine:
         self._jobs: dict[str, Slot] = {}
         self._lost: dict[str, tuple[float, Slot]] = {}
         self._limits = Limits(clock)
+        #: Nodes that rest or are down, and some that were: all that must be looked at when time passes.
+        self._away: set[Node] = set()
         self._successes = 0
         self._next_ping = math.inf
         #: Whether some task may have nodes to avoid: then a slot that gets nothing says nothing about the others.
@@ -128,6 +130,7 @@ class SlotLine:
         node = self._nodes.get(name)
         if node is not None and node.health is not NodeHealth.DRAINING:
             node.went_down(self._clock(), reason)
+            self._away.add(node)
             self._sign_off(node)
 
     def node_back(self, name: str) -> None:

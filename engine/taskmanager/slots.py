@@ -20,6 +20,7 @@ from .tasks import Failure
 
 #: Characters of output kept in the task's result.
 RESULT_LIMIT = 64_000
+_AWAY = (NodeHealth.RESTING, NodeHealth.DOWN)
 
 __all__ = ["ADOPTION", "DEFAULT_TAG", "Post", "SlotPool"]
 
@@ -77,8 +78,9 @@ class SlotPool(SlotLine):
             self.runtimes(job.run).add(self._clock() - job.clock)
         elif state is NodeState.UNREACHABLE:
             node.went_down(self._clock(), end.reason or "out of reach")
-        elif state is not NodeState.ABORTED:
-            node.struck(self._clock(), others_succeed=self._successes > node.done)
+            self._away.add(node)
+        elif state is not NodeState.ABORTED and node.struck(self._clock(), others_succeed=self._successes > node.done):
+            self._away.add(node)
 
     def _vacate(self, slot: Slot) -> None:
         node = slot.node
@@ -108,6 +110,7 @@ class SlotPool(SlotLine):
             node.lost += 1
         if node.health is NodeHealth.UP:
             node.went_down(self._clock(), end.reason or "connection lost")
+            self._away.add(node)
         self._lost[job.task_id] = (self._clock() + self._adoption, slot)
         if job.retriable:
             self._give_up(slot, job, end)
@@ -146,6 +149,7 @@ class SlotPool(SlotLine):
             # Gone again while asking: hope once more, for as long as the first time.
             self._lost[job.task_id] = (self._clock() + self._adoption, slot)
             slot.node.went_down(self._clock(), end.reason or "connection lost")
+            self._away.add(slot.node)
         elif end.rc is None:
             self._give_up(slot, job, end)
         else:
@@ -202,14 +206,14 @@ class SlotPool(SlotLine):
         """Seconds until `tick` has something to do, inf for never."""
         now = self._clock()
         moments = [now + 0.5] if self._unlined else []
-        moments += [node.until for node in self._nodes.values() if self._waits(node)]
+        moments += [node.until for node in self._away if self._waits(node)]
         moments += [moment for moment, _ in self._lost.values()]
         moments += (self._limits.next_moment(), self._next_ping)
         return max(0.0, min(moments, default=math.inf) - now)
 
     @staticmethod
     def _waits(node: Node) -> bool:
-        return node.health in (NodeHealth.RESTING, NodeHealth.DOWN) and not node.probing
+        return node.health in _AWAY and not node.probing
 
     def tick(self) -> None:
         """Do what is due: time limits, rests that are over, probes, hopes that are vain."""
@@ -220,7 +224,8 @@ class SlotPool(SlotLine):
             if slot is not None and slot.job is job and job.task_id not in self._lost and not job.timed_out:
                 job.timed_out = True
                 self._runner.cancel(job.handle)
-        for node in [node for node in self._nodes.values() if self._waits(node) and node.until <= now]:
+        self._away = {node for node in self._away if node.health in _AWAY and self._nodes.get(node.name) is node}
+        for node in [node for node in self._away if self._waits(node) and node.until <= now]:
             if node.health is NodeHealth.RESTING:
                 node.came_up(on_trial=True)
                 self._line_up(node)
