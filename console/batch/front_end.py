@@ -170,4 +170,5 @@ def _play_lines(interpreter: Interpreter, front_end: BatchFrontEnd, lines: Seque
             return front_end.code or outcome.code
         if outcome.code:
             return outcome.code
+    interpreter.finish()
     return ExitCode.OK

@@ -46,6 +46,7 @@ def timers(context: Context, _command: Command) -> Outcome:
     rows = []
     for info in context.session.timers():
         when = f"every {show_duration(info.interval)}" if info.interval else f"once, after {show_duration(info.delay)}"
+        when += f" until {info.until}" if info.until else ""
         rounds = f"{info.rounds}" + (f" of {info.count}" if info.count else "")
         state = "active" if info.active else info.reason or "ended"
         last = f"#{info.last_run}" if info.last_run is not None else "-"

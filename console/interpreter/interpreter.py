@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ...engine.names import NameRefusedError
 from ...engine.text import sanitize_text
@@ -20,6 +21,9 @@ from ..session.service import Service
 from ..session.session import RefusedError
 from .context import CommandError, Context, Outcome
 from .recorder import Recorder
+
+if TYPE_CHECKING:
+    from ..session.timers import TimerInfo
 
 #: How often a wait looks whether it should stop, seconds.
 _GLANCE = 0.1
@@ -119,6 +123,30 @@ class Interpreter:
                 return done()
             sleep(left)
         return True
+
+    def finish(self) -> None:
+        """Before a front end ends with its last line: wait for timers that end by themselves, and tell of the others.
+
+        Returns early when `stop` is called.
+        """
+        for info in self.session.timers():
+            if info.active and info.endless:
+                text = f"timer {info.id} ends here, with the last line: --count or --until would say when it is done"
+                self.front_end.show(Document.of(text, level="warning"))
+                self.session.cancel_timer(info.id)
+        for info in self.session.timers():
+            self._await_timer(info.id)
+
+    def _await_timer(self, number: int) -> None:
+        def now() -> TimerInfo:
+            return next(info for info in self.session.timers() if info.id == number)
+
+        if now().endless:
+            return
+        self.wait_until(lambda: not now().active, None, self._stopping.wait)
+        last = now().last_run
+        if last is not None:
+            self.wait(last)
 
     # -- errors
 

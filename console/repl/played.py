@@ -57,7 +57,8 @@ class Played(Repl):
                 return ExitCode.ERROR
             if self._interrupts:
                 return ExitCode.INTERRUPTED
-        return ExitCode.OK
+        self.interpreter.finish()
+        return ExitCode.INTERRUPTED if self._interrupts else ExitCode.OK
 
     def _wait_for_runs(self) -> None:
         """The next line may use the results of this one."""

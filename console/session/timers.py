@@ -42,6 +42,11 @@ class TimerInfo:
     last_run: int | None = None
     reason: str = ""
 
+    @property
+    def endless(self) -> bool:
+        """Whether it goes on until somebody cancels it."""
+        return self.interval is not None and self.count is None and self.until is None
+
 
 class TimerDriver:
     """One timer in the engine's thread; the handler of its EngineTimer.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -75,6 +76,28 @@ def test_nobody_agrees_where_nobody_is_asked(environment: dict[str, str]) -> Non
 
 def test_an_unfinished_last_line_counts_too(environment: dict[str, str]) -> None:
     assert "node3: end" in play("echo end", environment).stdout
+
+
+def test_timers_that_end_by_themselves_are_waited_for(environment: dict[str, str]) -> None:
+    done = play(":timer --count 2 0.1s -w a -- echo counted\n:timer --once 0.1s -w b -- echo later\n", environment)
+    assert done.returncode == ExitCode.OK, done.stderr
+    said = [re.sub(r"^#\d+ ", "", line) for line in done.stdout.splitlines()]  # numbered where runs overlap
+    assert sorted(said) == ["a: counted", "a: counted", "b: later"]
+    done = play(":timer 1h -w a -- echo endless\n", environment)
+    assert done.returncode == ExitCode.OK
+    assert "timer 1 ends here, with the last line" in done.stderr
+    assert "timer 1 ended: cancelled" in done.stderr
+
+
+def test_an_interrupt_ends_the_wait_for_timers(environment: dict[str, str]) -> None:
+    with subprocess.Popen(COMMAND, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, env=environment) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(":timer --count 9 1h -w a -- echo one\n")
+        process.stdin.close()
+        assert process.stdout.readline() == "a: one\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == ExitCode.INTERRUPTED
 
 
 def test_output_of_nodes_passes_the_gate(environment: dict[str, str]) -> None:
