@@ -22,7 +22,7 @@ examples:
   clusterdeck -w @web                      the same, with nodes selected
   clusterdeck run -w node[1-9] -b uptime   one command, answers gathered
   clusterdeck repl                         a prompt in a plain terminal
-  clusterdeck play rolling.deck set=@web   a macro
+  clusterdeck play kernel-audit            a macro
   clusterdeck demo                         a first look, on pretended nodes
 
 exit codes: see `clusterdeck help exit-codes`; with `run -S`, the largest return code of the nodes.
@@ -178,10 +178,12 @@ def make_parser(only: str = "", *, manual: bool = False) -> argparse.ArgumentPar
     return parser
 
 
-def _console_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-w", dest="nodes", metavar="NODES", help="nodes selected at the start")
+def _console_arguments(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """again: for a command, whose defaults must not undo what was given before its name."""
+    none: Any = argparse.SUPPRESS if again else None
+    parser.add_argument("-w", dest="nodes", metavar="NODES", default=none, help="nodes selected at the start")
     parser.add_argument(
-        "-O", "--option", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="any setting"
+        "-O", "--option", dest="overrides", action="append", default=none or [], metavar="KEY=VALUE", help="any setting"
     )
 
 
@@ -204,11 +206,11 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_repl_and_play(commands: argparse._SubParsersAction[_Parser]) -> None:
     repl = commands.add_parser("repl", help="the prompt in a plain terminal", allow_abbrev=False)
-    _console_arguments(repl)
+    _console_arguments(repl, again=True)
     repl.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     repl.set_defaults(handler=_repl)
     play = commands.add_parser("play", help="play a macro (.deck file)", allow_abbrev=False)
-    _console_arguments(play)
+    _console_arguments(play, again=True)
     play.add_argument("--dry-run", action="store_true", help="show node sets and commands, run nothing")
     play.add_argument("--yes", action="store_true", help="agree to what the macro asks to confirm")
     play.add_argument("file", metavar="FILE", help="the macro; - reads standard input")

@@ -115,3 +115,26 @@ def test_only_nodes_on_a_terminal_open_the_prompt(tmp_path: Path) -> None:
         terminal.wait_for(b"ok 2")  # the run is over, so nothing is asked
         terminal.send(b":quit\r")
         assert terminal.wait() == 0
+
+
+def test_progress_is_for_terminals_only() -> None:
+    argv = [
+        sys.executable,
+        "-m",
+        "clusterdeck",
+        "run",
+        "-R",
+        "exec",
+        "-w",
+        "n[1-3]",
+        "-P",
+        "-b",
+        "sleep 0.5; echo over",
+    ]
+    piped = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert (piped.returncode, piped.stderr) == (0, "")
+    with PtyRecorder(argv) as terminal:
+        terminal.wait_for(b"0/3")
+        assert terminal.wait() == 0
+        # What came at last stands where the progress was.
+        assert [line for line in terminal.screen() if line.strip()][:4] == ["-" * 15, "n[1-3] (3)", "-" * 15, "over"]
