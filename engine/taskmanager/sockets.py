@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 import struct
+import tempfile
 import threading
 from collections import deque
 
@@ -220,13 +221,14 @@ def _listen(path: str) -> socket.socket:
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # The mask makes it 0600 at birth; a chmod afterwards would come too late for a quick neighbour.
-        mask = os.umask(0o177)
-        try:
-            listener.bind(path)
-        finally:
-            os.umask(mask)
-        listener.listen(512)
+        # Made where nobody else can come, and moved when it is private: a chmod at `path` would come too late for a
+        # quick neighbour, and a umask would hold for all threads.
+        with tempfile.TemporaryDirectory(prefix=".q", dir=os.path.dirname(path) or ".") as folder:
+            made = os.path.join(folder, "s")
+            listener.bind(made)
+            os.chmod(made, 0o600)
+            listener.listen(512)
+            os.link(made, path)  # fails where somebody else was faster
         listener.setblocking(False)
     except BaseException:
         listener.close()
