@@ -114,9 +114,14 @@ class FdClient(EngineClient):
 
     # -- writing
 
+    @property
+    def _early_yet(self) -> bool:
+        """Whether there is nothing to write to yet: what is written is kept for `write_early`."""
+        return self.state < ClientState.RUNNING or (self.state is ClientState.RUNNING and not self.picked)
+
     def write(self, data: bytes, sname: str | None = None) -> None:
         """See EngineClient."""
-        if self.state < ClientState.RUNNING or (self.state is ClientState.RUNNING and not self.picked):
+        if self._early_yet:
             self._early.append((sname, bytes(data)))
             return
         for stream in self._targets(sname):
@@ -126,7 +131,7 @@ class FdClient(EngineClient):
 
     def set_write_eof(self, sname: str | None = None) -> None:
         """See EngineClient."""
-        if self.state < ClientState.RUNNING or (self.state is ClientState.RUNNING and not self.picked):
+        if self._early_yet:
             self._early.append((sname, None))
             return
         for stream in self._targets(sname):

@@ -44,6 +44,9 @@ _START_BUDGET = 0.01
 #: Seconds that the end of a run waits for killed processes to be gone.
 _REAP_PATIENCE = 1.0
 
+#: The same when the engine is closed: after that nobody would reap them.
+_LAST_PATIENCE = 10.0
+
 
 class Engine:
     """Drives clients, timers and ports over one Reactor.
@@ -129,7 +132,11 @@ class Engine:
         """A client that was preparing may be started as soon as there is a slot."""
         if client.state is ClientState.PREPARING:
             client.state = ClientState.READY
-            (self._ready if client.worker.fanout is None else self._ready_apart).append(client)
+            self._ready_of(client).append(client)
+
+    def _ready_of(self, client: EngineClient) -> deque[EngineClient]:
+        """Where a ready client waits for its slot."""
+        return self._ready if client.worker.fanout is FANOUT_DEFAULT else self._ready_apart
 
     def postpone(self, client: EngineClient) -> bool:
         """Start a client again when another has ended; False if none runs. See ClientEngine."""
@@ -142,7 +149,7 @@ class Engine:
         if client.deadline is not None:
             client.deadline.cancel()
             client.deadline = None
-        (self._ready if client.worker.fanout is None else self._ready_apart).appendleft(client)
+        self._ready_of(client).appendleft(client)
         return True
 
     def kill(self, client: EngineClient, timed_out: bool = False) -> None:
@@ -377,6 +384,8 @@ class Engine:
 
     def close(self) -> None:
         """Give the descriptors back; the engine makes new ones if it is used again."""
+        if self._reaper is not None:
+            self._reaper.sweep(_LAST_PATIENCE)
         reactor, self._reactor, self._reaper = self._reactor, None, None
         if reactor is not None:
             reactor.close()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from ClusterShell.NodeSet import NodeSet
 
+from .client import check_timeout
 from .defaults import DEFAULTS
 from .errors import (
     AlreadyRunningError,
@@ -184,7 +185,7 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
         no limit; when it is over everything is killed and TimeoutError raised. What a handler raises comes out here,
         with everything killed and results kept. Raises AlreadyRunningError in a handler of this Task.
         """
-        limit = _check_limit(timeout)
+        limit = check_timeout(timeout) or None
         if self.in_own_thread():
             if self._state.dead:
                 raise TaskError(f"{self!r} was terminated: it cannot run again")
@@ -335,14 +336,6 @@ def _find_thread(identifier: int) -> threading.Thread:
     if thread is None:
         raise TaskError(f"no live thread has the identifier {identifier!r}")
     return thread
-
-
-def _check_limit(timeout: float | None) -> float | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
-        raise ValueError(f"timeout must be a number of seconds or None, not {timeout!r}")
-    return timeout if timeout > 0 else None
 
 
 def task_self(defaults: Any = None) -> Task:

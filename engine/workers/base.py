@@ -170,20 +170,14 @@ class Worker:
             for line in lines:
                 task.engine.debug(f"{node}: {line!r}")
         hooks = self._handler()
-        if hooks.read is None and (hooks.error is None or sname != self.SNAME_STDERR):
-            task.results.add_lines(self, node, sname, lines)
-            if hooks.lines is not None:
-                self._set_current(node)
-                self.current_sname = sname
-                hooks.lines(self, node, sname, lines)
+        if hooks.lines is None and (hooks.read is not None or (hooks.error is not None and sname == self.SNAME_STDERR)):
+            self._read_each(task, node, sname, lines)
             return
+        task.results.add_lines(self, node, sname, lines)
         if hooks.lines is not None:
-            task.results.add_lines(self, node, sname, lines)
             self._set_current(node)
             self.current_sname = sname
             hooks.lines(self, node, sname, lines)
-            return
-        self._read_each(task, node, sname, lines)
 
     def _read_each(self, task: WorkerTask, node: Any, sname: str, lines: list[bytes]) -> None:
         """One event per line: results then hold, at each event, what was read up to that line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from typing import Any
 
+import psutil
 import pytest
 
 from clusterdeck.engine import errors
@@ -90,8 +92,6 @@ print(worker.read(), worker.error(), worker.retcode())
 
 def test_a_task_uses_no_descriptor_before_it_runs(leak_check: None) -> None:
     """Scheduling opens nothing."""
-    import os
-
     before = len(os.listdir("/proc/self/fd"))
     task = task_self()
     for _ in range(100):
@@ -236,6 +236,18 @@ def test_killed_processes_are_reaped(leak_check: None) -> None:
     assert time.monotonic() - before < 20
     assert task.num_timeout() == 30
     task.abort(kill=True)
+
+
+def test_processes_that_die_slowly_are_reaped_with_the_task(monkeypatch: pytest.MonkeyPatch, leak_check: None) -> None:
+    """The run does not wait for them; the end of the Task does."""
+    monkeypatch.setattr("clusterdeck.engine.loop._REAP_PATIENCE", 0.0)
+    task = task_self()
+    for _ in range(20):
+        task.shell("exec sleep 60", timeout=0.1)
+    task.resume()
+    task.abort(kill=True)
+    assert task.num_timeout() == 0
+    assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
 
 
 def test_use_after_the_end_names_the_task() -> None:

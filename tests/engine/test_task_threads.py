@@ -238,7 +238,7 @@ def test_abort_of_another_threads_task() -> None:
     assert not tasks[0].running()
 
 
-def test_cleanup_kills_every_task(task: Task, capfd: pytest.CaptureFixture[str], leak_check: None) -> None:
+def test_cleanup_kills_every_task(leak_check: None, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
     others = [Task() for _ in range(3)]
     for other in others:
         other.shell("exec sleep 60")
