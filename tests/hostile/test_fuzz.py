@@ -27,7 +27,7 @@ _PIECES = [
     *(b"\x9b", b"\x9d", b"\x90", b"\xc2", b"\xe2\x80", b"\xf0\x9f", b"\xed\xa0\x80", b"\xc0\x9b", b"\xf4\x90\x80\x80"),
     *(b"31m", b"2J", b"?1049h", b"6n", b"0;x", b"52;c;eA==", b"8;;http://x", b"\x07", b"\x1b\\", b"\r", b"\r\n", b"\n"),
     *(chr(code).encode() for code in (0x202E, 0x200B, 0x2066, 0xFEFF, 0xE0041, 0xFE0F, 0x34F, 0x1160, 0x3164, 0xAD)),
-    *("äß\u4e16\u754c\U0001f600e\u0301".encode() * 2 for _ in range(6)),
+    *("äß\u4e16\u754c\U0001f600e\u0301".encode() * 2 for _ in range(4)),
     *(b"plain text ", b"node9: ", b"0123456789;" * 30, b"\x1b[" + b"1;" * 200, b"\x1b]" + b"y" * 300),
 ]
 
@@ -82,7 +82,7 @@ def test_every_character_there_is() -> None:
         assert unicodedata.normalize("NFC", sanitize_text(text)).count("a") >= 4000
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_fuzz(seed: int) -> None:
     judge(seed, 50_000)
 
@@ -115,9 +115,9 @@ def test_no_input_takes_more_than_its_length(piece: bytes) -> None:
         styled_line(data)
         return time.process_time() - begun
 
-    seconds(20_000)
-    small, large = seconds(100_000), seconds(1_000_000)
-    assert large < max(0.05, small) * 40, f"{small:.3f} s for 100 kB, {large:.3f} s for 1 MB"
+    seconds(10_000)
+    small, large = seconds(30_000), seconds(300_000)
+    assert large < max(0.02, small) * 40, f"{small:.3f} s for 30 kB, {large:.3f} s for 300 kB"
 
 
 #: What comes before a forged label, and what the label looks like.
