@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from textual.message import Message
 
@@ -73,7 +73,7 @@ class TextCopied(Message):
 class PagerRequested(Message):
     """A text to be read in $PAGER or $EDITOR. lines: gives clean lines, called when the program starts."""
 
-    def __init__(self, title: str, lines: Callable[[], list[str]], program: str = "pager") -> None:
+    def __init__(self, title: str, lines: Callable[[], Iterable[str]], program: str = "pager") -> None:
         super().__init__()
         self.title = title
         self.lines = lines

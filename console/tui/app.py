@@ -38,7 +38,7 @@ from .news import Newsreader
 from .palette import DeckCommands
 from .pump import Pump
 from .resolver import ExpressionResolver
-from .screens.dialogs import ConfirmDialog, QuestionDialog
+from .screens.dialogs import ConfirmDialog, Dialog, question_dialog
 from .screens.main import MainScreen
 from .screens.too_small import TooSmallScreen, too_small
 from .shelf import Shelf
@@ -129,6 +129,12 @@ class ClusterdeckApp(App[int]):
         self._groups_errand.maybe(time.monotonic(), 0.0)
         self._collector.start(time.monotonic())
         self._pump.start()
+
+    async def on_event(self, event: events.Event) -> None:
+        # What was typed before a question could be read must reach no part of it: no button, and no line for a secret.
+        if isinstance(event, events.Key | events.Paste) and isinstance(self.screen, Dialog) and self.screen.deaf:
+            return
+        await super().on_event(event)
 
     def on_resize(self, event: events.Resize) -> None:
         """Nothing but the reason while the terminal is too small; everything as it was when it is larger again."""
@@ -299,7 +305,7 @@ class ClusterdeckApp(App[int]):
 
     @on(PagerRequested)
     def _pager_requested(self, message: PagerRequested) -> None:
-        self._shelf.open_program(message.lines(), message.program)
+        self._shelf.open_program(message.lines, message.program)
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys as people write them."""
@@ -339,7 +345,7 @@ class ClusterdeckApp(App[int]):
         return ConfirmDialog(confirmation)
 
     def question_dialog(self, question: Question) -> ModalScreen[Answer | None]:
-        return QuestionDialog(question)
+        return question_dialog(question)
 
     def open_dialog(self, dialog: ModalScreen[T], answered: Callable[[T | None], None]) -> None:
         """Ask; what was typed before the question was there must not answer it."""

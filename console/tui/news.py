@@ -17,7 +17,7 @@ from ..runs.events import (
     TimerEnded,
     TimerFired,
 )
-from .screens.dialogs import QuestionDialog
+from .screens.dialogs import QuestionDialog, question_dialog
 
 if TYPE_CHECKING:
     from .app import ClusterdeckApp
@@ -81,7 +81,7 @@ class Newsreader:
             return
         asked = self._waiting.pop(0)
         question = Question(asked.title, asked.kind, asked.rows, asked.choices, secret=asked.kind == "secret")
-        dialog = QuestionDialog(question)
+        dialog = question_dialog(question)
         self._open = (asked.question, dialog)
         self._app.open_dialog(dialog, lambda answer: self._answered(asked, answer))
 
@@ -92,7 +92,11 @@ class Newsreader:
             given = answer.choice if answer is not None else asked.choices[-1]
         else:
             given = answer.text if answer is not None else None
-        self._app.session.answer(asked.question, given)
+        session = self._app.session
+        # What is accepted is written to the audit log and to known_hosts: disks may be slow.
+        self._app.run_worker(
+            lambda: session.answer(asked.question, given), thread=True, exit_on_error=False, group="answers"
+        )
         self._ask()
 
     def _settled(self, number: int) -> None:

@@ -7,7 +7,8 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 #: A document of at most this many lines is a toast; a longer one takes the place of a view.
 TOAST_LINES = 2
 TOAST_WIDTH = 100
+#: Seconds of reading before the screen gets its turn.
+SLICE = 0.01
 _LEVELS = {"info": "information"}
 #: Views by the names of commands, where those are not our own.
 _NAMES = {"timeouts": "failures", "run": "panes", "output": "panes"}
@@ -141,14 +144,16 @@ class Shelf:
         self._app.tell(f"Copied {what}.")
         self._app.run_worker(lambda: copy_native(text), thread=True, exit_on_error=False, group="clipboard")
 
-    def open_program(self, lines: Sequence[str], program: str) -> None:
+    def open_program(self, read: Callable[[], Iterable[str]], program: str) -> None:
         """Show lines in $PAGER or $EDITOR, with the screen handed over."""
-        self._app.run_worker(self._run_program(_command(program), lines), exclusive=True, group="program")
+        self._app.run_worker(self._run_program(_command(program), read), exclusive=True, group="program")
 
-    async def _run_program(self, command: list[str], lines: Sequence[str]) -> None:
+    async def _run_program(self, command: list[str], read: Callable[[], Iterable[str]]) -> None:
         with tempfile.NamedTemporaryFile("w", prefix="clusterdeck-", suffix=".txt", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-            file.flush()
+            # Models may be read in this thread only, and a run may have a million lines: a slice at a time.
+            for lines in _slices(read()):
+                await asyncio.to_thread(file.write, "".join(lines))
+            await asyncio.to_thread(file.flush)
             await self._run_on(command, file.name)
 
     async def _run_on(self, command: list[str], name: str) -> bool:
@@ -164,6 +169,18 @@ class Shelf:
         if problem:
             app.tell(f"{sanitize_text(command[0])}: {sanitize_text(problem)}", "error")
         return not problem
+
+
+def _slices(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Lines with their ends, in pieces that take SLICE seconds to read."""
+    piece: list[str] = []
+    until = time.perf_counter() + SLICE
+    for line in lines:
+        piece.append(f"{line}\n")
+        if time.perf_counter() >= until:
+            yield piece
+            piece, until = [], time.perf_counter() + SLICE
+    yield piece
 
 
 def _run(command: list[str]) -> str:

@@ -84,6 +84,61 @@ async def test_type_ahead_never_answers(monkeypatch: pytest.MonkeyPatch) -> None
         assert deck.lines == []
 
 
+async def test_type_ahead_is_no_part_of_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogs, "DEAF", 0.4)
+    deck = Deck()
+    async with deck.app.run_test(size=(80, 24)) as pilot:
+        await settled(deck, pilot)
+        asker = Asker(lambda: deck.front_end.ask(Question("Password of node1", "secret", secret=True)))
+        await until(pilot, lambda: isinstance(deck.app.screen, QuestionDialog))
+        dialog: Any = deck.app.screen
+        await until(pilot, lambda: bool(dialog.query("#answer")))
+        await pilot.press(*"uptime", "enter")
+        assert dialog.deaf
+        assert dialog.query_one("#answer", Input).value == ""
+        await until(pilot, lambda: not dialog.deaf)
+        await pilot.press(*"right", "enter")
+        await until(pilot, lambda: not asker.is_alive())
+        assert asker.answer == Answer(text="right")
+
+
+async def test_some_host_keys_are_accepted_by_their_nodes_and_nonsense_is_told() -> None:
+    session = FakeSession()
+    deck = Deck(session)
+    rows = tuple((f"node{number}", "127.0.0.1", "ssh-ed25519", "SHA256:x") for number in range(40))
+    async with deck.app.run_test(size=(80, 24)) as pilot:
+        await settled(deck, pilot)
+        session.push(QuestionAsked(1, "host-keys", "unknown", rows, ("accept", "import", "refuse")))
+        dialog = await opened(deck, pilot, QuestionDialog)
+        line = dialog.query_one("#which", Input)
+        shown = dialog.query_one(".dialog-lines")
+        await pilot.press("pagedown")
+        assert shown.scroll_offset.y > 0
+        assert dialog.focused.id == "cancel"
+        for text, told in (("node[1-", "node[1-"), ("web1", "none of these hosts is in web1")):
+            dialog.set_focus(line)
+            await pilot.press("ctrl+u", *text, "enter")
+            assert dialog.focused.id == "choice-0"
+            assert session.answered == []
+            await pilot.press("enter")
+            await until(pilot, lambda told=told: told in deck.screen_text())  # type: ignore[misc]
+            assert dialog.focused is line
+        await pilot.press("end", "ctrl+u", *"node[3-4]", "enter", "enter")
+        await until(pilot, lambda: session.answered == [(1, "accept node[3-4]")])
+
+
+async def test_an_import_names_its_source() -> None:
+    session = FakeSession()
+    deck = Deck(session)
+    async with deck.app.run_test(size=(80, 24)) as pilot:
+        await settled(deck, pilot)
+        session.push(QuestionAsked(1, "host-keys", "unknown", (("node1",),), ("accept", "import", "refuse")))
+        dialog = await opened(deck, pilot, QuestionDialog)
+        dialog.set_focus(dialog.query_one("#which", Input))
+        await pilot.press(*"/etc/keys", "enter", "right", "enter")
+        await until(pilot, lambda: session.answered == [(1, "import /etc/keys")])
+
+
 async def test_a_count_has_to_be_typed() -> None:
     deck = Deck()
     async with deck.app.run_test(size=(80, 24)) as pilot:

@@ -39,7 +39,7 @@ class Stage:
         self.ended: list[int] = []
         self.suspended: list[list[int]] = []
         shelf: Any = self.app._shelf
-        shelf.open_program = lambda lines, program: self.opened.append((list(lines), program))
+        shelf.open_program = lambda read, program: self.opened.append((list(read()), program))
         end: Any = self.ended.append
         self.app.end = end  # type: ignore[method-assign]
 

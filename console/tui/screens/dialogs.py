@@ -9,7 +9,7 @@ import math
 import time
 from typing import ClassVar, Generic, TypeVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -38,6 +38,8 @@ class Dialog(ModalScreen[T], Generic[T]):
         Binding("ctrl+c", "give_up", "Cancel", priority=True),
         Binding("left,up", "app.focus_previous", "Back"),
         Binding("right,down", "app.focus_next", "Next"),
+        Binding("pageup", "page(-1)", "Page up"),
+        Binding("pagedown", "page(1)", "Page down"),
     ]
 
     def __init__(self, title: str) -> None:
@@ -50,25 +52,17 @@ class Dialog(ModalScreen[T], Generic[T]):
 
     @property
     def deaf(self) -> bool:
-        """Whether keys are still dropped."""
+        """Whether keys are still dropped; the app does so, before any widget or binding sees them."""
         return time.monotonic() - self._opened < DEAF
-
-    async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Key | events.Paste) and self.deaf:
-            event.stop()
-            event.prevent_default()
-            return
-        await super().on_event(event)
-
-    def _forward_event(self, event: events.Event) -> None:
-        # Keys go from the screen to the focused button; this is the one place that all of them pass.
-        if isinstance(event, events.Key | events.Paste) and self.deaf:
-            return
-        super()._forward_event(event)
 
     def action_give_up(self) -> None:
         if not self.deaf:
             self.dismiss(None)
+
+    def action_page(self, step: int) -> None:
+        """Move through what the question is about; the focus stays where it is."""
+        for lines in self.query(".dialog-lines"):
+            lines.scroll_relative(y=step * max(1, lines.size.height - 1), animate=False)
 
     def title_and(self, lines: tuple[str, ...]) -> ComposeResult:
         """The title and what it is about, as plain text."""
@@ -158,7 +152,60 @@ class QuestionDialog(Dialog[Answer | None]):
         elif identifier == "send":
             self.dismiss(Answer(text=self.query_one("#answer", Input).value))
         else:
-            self.dismiss(Answer(choice=self._question.choices[int(identifier.removeprefix("choice-"))]))
+            self.chosen(self._question.choices[int(identifier.removeprefix("choice-"))])
+
+    def chosen(self, choice: str) -> None:
+        """A choice was taken."""
+        self.dismiss(Answer(choice=choice))
+
+
+class HostKeysDialog(QuestionDialog):
+    """One question for all unknown keys. A line beside the choices says which nodes to accept, or where to look."""
+
+    _HINT = "For all of them leave the line empty. Else: accept NODES, or import from FILE or !PROGRAM (empty: DNS)."
+
+    def compose(self) -> ComposeResult:
+        asked = self._question
+        with Vertical():
+            yield from self.title_and(_table(asked.rows))
+            yield Static(self._HINT, markup=False, id="hint", classes="dialog-hint")
+            yield Input(id="which", compact=True)
+            with Horizontal():
+                yield Button("Cancel", id="cancel")
+                for number, choice in enumerate(asked.choices):
+                    yield Button(Content(_clean(choice)), id=f"choice-{number}")
+
+    @on(Input.Submitted, "#which")
+    def _to_the_choices(self, event: Input.Submitted) -> None:
+        # Enter in the line decides nothing: what is done with it is the buttons' to say.
+        event.stop()
+        self.query_one("#choice-0", Button).focus()
+
+    def chosen(self, choice: str) -> None:
+        which = self.query_one("#which", Input).value.strip()
+        problem = self._problem(which) if choice == "accept" else ""
+        if problem:
+            self.query_one("#hint", Static).update(Content(problem))
+            self.query_one("#which", Input).focus()
+        else:
+            self.dismiss(Answer(choice=f"{choice} {which}" if which and choice != "refuse" else choice))
+
+    def _problem(self, which: str) -> str:
+        """What is wrong with the nodes to accept; their keys would be refused without a word."""
+        from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
+
+        try:
+            nodes = NodeSet(which, resolver=RESOLVER_NOGROUP)
+        except NodeSetException as error:
+            return _clean(f"{which}: {error}")
+        if which and not any(row[0] in nodes for row in self._question.rows if row):
+            return _clean(f"none of these hosts is in {which}")
+        return ""
+
+
+def question_dialog(question: Question) -> QuestionDialog:
+    """The dialog for a kind of question."""
+    return (HostKeysDialog if question.kind == "host-keys" else QuestionDialog)(question)
 
 
 def _table(rows: tuple[tuple[str, ...], ...], limit: int = 200) -> tuple[str, ...]:
