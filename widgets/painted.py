@@ -30,6 +30,8 @@ def painted(
     stop = shift + room + 1
     if output.coloured and node_colours() and not changed and len(output.coloured) <= _COLOURED_BYTES:
         spans = [(span.text, style_of(span.style, look, plain)) for span in _spans(output.coloured)]
+    elif not search:  # nearly every line
+        return [Segment(safe(output.text)[shift:stop], plain)]
     else:
         spans = [(safe(output.text), plain)]
     if not search:

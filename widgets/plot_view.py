@@ -176,16 +176,33 @@ class PlotView(LineView):
         here = min(self._cell, len(nodes) - 1) if row == self.cursor_row and self.has_focus else -1
         if self._dense:
             line.add(" ").name(names[nodes[0]], self._name_width, look.quiet)
+            self._heat_cells(nodes, here, line, look)
+            return
         for column, node in enumerate(nodes):
-            step = self._levels.get(node)
-            mark, style = ("\N{MIDDLE DOT}", look.quiet) if step is None else (HEAT_MARKS[step], look[f"heat-{step}"])
-            if self._dense:
-                line.add("" if column % 10 else " ").add(mark, look["current-match"] if column == here else style)
-            else:
-                line.add("  ").add(mark, style).add(" ")
-                line.name(names[node], self._name_width, look["current-match"] if column == here else look.text)
-                value = self._values.get(node)
-                line.column("-" if value is None else told(value), _BESIDE_NAME - 4, style, right=True)
+            mark, style = self._heat_mark(node, look)
+            line.add("  ").add(mark, style).add(" ")
+            line.name(names[node], self._name_width, look["current-match"] if column == here else look.text)
+            value = self._values.get(node)
+            line.column("-" if value is None else told(value), _BESIDE_NAME - 4, style, right=True)
+
+    def _heat_mark(self, node: int, look: Look) -> tuple[str, Style]:
+        step = self._levels.get(node)
+        return ("\N{MIDDLE DOT}", look.quiet) if step is None else (HEAT_MARKS[step], look[f"heat-{step}"])
+
+    def _heat_cells(self, nodes: Sequence[int], here: int, line: Row, look: Look) -> None:
+        """A mark per node, ten together; neighbours of one style are painted in one go."""
+        text, style = "", look.text
+        for column, node in enumerate(nodes):
+            mark, own = self._heat_mark(node, look)
+            if not column % 10:
+                text += " "
+            if column == here:
+                own = look["current-match"]
+            if own is not style:
+                line.add(text, style)
+                text, style = "", own
+            text += mark
+        line.add(text, style)
 
     def _bars(self, _run: RunView, _summary: Summary) -> None:
         bins = histogram(list(self._values.values()), BINS)
