@@ -61,6 +61,7 @@ class Channel:
     """Made by `Connection.open_channel`; methods of the reactor's thread only."""
 
     __slots__ = (
+        "_abandoned",
         "_close_sent",
         "_connection",
         "_consumed",
@@ -88,7 +89,7 @@ class Channel:
         self.max_packet = PACKET
         self._in_window = WINDOW
         self._consumed = 0
-        self._held = False
+        self._held = self._abandoned = False
         self._gathered: list[bytes] = []
         self._gathered_error = False
         self._out: deque[memoryview] = deque()
@@ -151,7 +152,8 @@ class Channel:
     def abandon(self) -> None:
         """Close and hear nothing more."""
         self.user = ChannelUser()
-        self._connection.abandoned(self)
+        self._abandoned = True
+        self.hold(False)
         self.close()
 
     def pump(self) -> None:
@@ -190,7 +192,7 @@ class Channel:
             return
         self.remote, self.out_window = remote, window
         self.max_packet = max(1, min(PACKET, max_packet))
-        if self._connection.is_abandoned(self):
+        if self._abandoned:
             self.close()
             return
         self.user.opened()

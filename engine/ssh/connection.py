@@ -22,6 +22,8 @@ from .transport import CLIENT_VERSION, KexError, KeyExchange
 #: RFC 4253 section 4.2 lets a server talk before its version; this much is listened to.
 _BANNER_LINES = 50
 _BANNER_LINE = 2048
+#: What we take on a channel: the window and the largest packet.
+_ROOM = wire.u32(WINDOW) + wire.u32(PACKET)
 
 
 class Connection:
@@ -63,7 +65,6 @@ class Connection:
         self._next_channel = 0
         self._touched: dict[int, Channel] = {}
         self._stalled: dict[int, Channel] = {}
-        self._abandoned: set[int] = set()
         self._waiting: list[bytes] = []
         self._paused = False
 
@@ -71,8 +72,7 @@ class Connection:
         """Say our version and listen."""
         self._stream.on_data = self._on_data
         self._stream.on_closed = self._on_closed
-        if hasattr(self._stream, "on_drained"):
-            self._stream.on_drained = self._on_drained
+        self._stream.on_drained = self._on_drained
         self._stream.write(CLIENT_VERSION.encode() + b"\r\n")
 
     # -- what others ask
@@ -116,21 +116,23 @@ class Connection:
 
     def open_channel(self, user: ChannelUser, kind: str = "session", fields: bytes = b"") -> Channel:
         """Ask for a channel; its user hears `opened` or `refused`."""
-        number = self._next_channel
-        self._next_channel = (number + 1) & 0x7FFFFFFF
-        channel = self.channels[number] = Channel(self, number, user)
+        channel = self._new_channel(user)
         if self._paused:
             self.holds_changed()
-        self.send(b"\x5a" + wire.string(kind) + wire.u32(number) + wire.u32(WINDOW) + wire.u32(PACKET) + fields)
+        self.send(b"\x5a" + wire.string(kind) + wire.u32(channel.local) + _ROOM + fields)
         return channel
 
     def adopt_channel(self, user: ChannelUser, remote: int, window: int, max_packet: int) -> Channel:
         """Confirm a channel that the server opened."""
+        channel = self._new_channel(user)
+        self.send(b"\x5b" + wire.u32(remote) + wire.u32(channel.local) + _ROOM)
+        channel.confirm(remote, window, max_packet)
+        return channel
+
+    def _new_channel(self, user: ChannelUser) -> Channel:
         number = self._next_channel
         self._next_channel = (number + 1) & 0x7FFFFFFF
         channel = self.channels[number] = Channel(self, number, user)
-        self.send(b"\x5b" + wire.u32(remote) + wire.u32(number) + wire.u32(WINDOW) + wire.u32(PACKET))
-        channel.confirm(remote, window, max_packet)
         return channel
 
     def keep_alive(self) -> None:
@@ -176,16 +178,6 @@ class Connection:
     def stalled(self, channel: Channel) -> None:
         """A channel has more to send than the socket takes."""
         self._stalled[channel.local] = channel
-
-    def abandoned(self, channel: Channel) -> None:
-        """Nobody waits for this channel any more."""
-        if channel.local in self.channels:
-            self._abandoned.add(channel.local)
-            channel.hold(False)
-
-    def is_abandoned(self, channel: Channel) -> bool:
-        """Whether its user has gone."""
-        return channel.local in self._abandoned
 
     def _on_drained(self) -> None:
         waiting, self._stalled = self._stalled, {}
@@ -237,8 +229,7 @@ class Connection:
                 if payload is None:
                     break
                 self._dispatch(payload, sequence)
-            if self._touched:
-                self._deliver()
+            self._deliver()
             if codec.need_rekey() and self.phase is Phase.READY:
                 self._kex.renew()
         except SshError as error:
@@ -249,6 +240,8 @@ class Connection:
             self.fail(Failure(KINDS[self.phase], f"{self.label}: protocol error during {self.phase.value}: {error}"))
 
     def _deliver(self) -> None:
+        if not self._touched:
+            return
         touched, self._touched = self._touched, {}
         for channel in touched.values():
             channel.deliver()
@@ -376,7 +369,6 @@ class Connection:
         self.channels.pop(channel.local, None)
         self._touched.pop(channel.local, None)
         self._stalled.pop(channel.local, None)
-        self._abandoned.discard(channel.local)
         if self._paused:
             self.holds_changed()
 
@@ -386,10 +378,8 @@ class Connection:
         phase, self.phase = self.phase, Phase.CLOSED
         if phase is Phase.CLOSED:
             return
-        touched, self._touched = self._touched, {}
         channels, self.channels = self.channels, {}
-        for channel in touched.values():
-            channel.deliver()
+        self._deliver()
         self._stream.on_data, self._stream.on_closed = ignore_data, ignore_closed
         self._stream.close()
         self._authentication.cancel()

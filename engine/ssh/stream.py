@@ -26,6 +26,7 @@ class Stream(Protocol):
 
     on_data: Callable[[bytes], None]
     on_closed: Callable[[Exception | None], None]
+    on_drained: Callable[[], None] | None
 
     def write(self, data: bytes) -> None:
         """Send `data` some time soon; never blocks."""
@@ -98,10 +99,6 @@ class SocketStream:
         if not self._flush_due and not self._events & WRITE:
             self._flush_due = True
             self._reactor.call_soon(self._flush)
-
-    def flush(self) -> None:
-        """Send what can be sent now."""
-        self._flush()
 
     def pause(self) -> None:
         """Read nothing until `resume`: the kernel's buffer fills and pushes back."""
