@@ -210,3 +210,31 @@ def test_the_prompt_answers_within_a_fifth_of_a_second(folders: dict[str, str], 
     tell(f"prompt in a flood of 48 nodes: median {middle:.3f} s, worst {found[-1]:.3f} s, {memory >> 20} MiB")
     assert statistics.median(found) < 0.2
     assert memory < BOUND
+
+
+@pytest.mark.long
+def test_the_screen_answers_within_a_fifth_of_a_second(folders: dict[str, str], tmp_path: Path) -> None:
+    """From a typed letter to the same letter painted, while 48 nodes send without end."""
+    options = ["-w", "n[1-48]", "-O", "run.worker=exec", "-O", "limits.run_spool=100MiB"]
+    found = []
+    with PtyRecorder([*PROGRAM, *options], columns=120, rows=40, environment=folders, cwd=tmp_path) as screen:
+        end = screen.wait_for(b"n[1-48]", 30)
+        time.sleep(1)  # the prompt takes keys from when on is not written anywhere
+        screen.send(f":shell --timeout 600 -- exec yes {LINE}\r".encode())
+        screen.wait_for(f"{LINE[:20]}".encode(), 30, start=end)
+        time.sleep(2)  # until memory is full and the disk is used
+        for number in range(40):
+            letter = chr(0x410 + number % 32).encode()
+            start, typed = len(screen.data), time.monotonic()
+            screen.send(letter)
+            screen.wait_for(letter, 30, start=start)
+            found.append(time.monotonic() - typed)
+        memory = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{screen.process.pid}/status").read_text())[1]) << 10  # type: ignore[index]
+        screen.send(b"\x03")
+        screen.process.terminate()
+        screen.wait(30)
+    found.sort()
+    middle = statistics.median(found)
+    tell(f"screen in a flood of 48 nodes: median {middle:.3f} s, worst {found[-1]:.3f} s, {memory >> 20} MiB")
+    assert middle < 0.2
+    assert memory < BOUND
