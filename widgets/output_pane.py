@@ -18,6 +18,7 @@ from .line_view import CLIPBOARD_LINES, LineView
 from .look import Look
 from .messages import Held, TextCopied
 from .painted import painted
+from .reasons import told
 from .since import Since
 from .sources import LineSource
 from .views import OutputLine
@@ -101,7 +102,7 @@ class OutputPane(LineView):
             return ["No run is shown yet.", "Type a command below and press Enter: it runs on every selected node."]
         node = self.source.node
         if node is not None and (reason := self.source.run.reason(node)):
-            return [reason]
+            return [told(self.source.run.failure_kind(node), reason, self.source.title)]
         return ["No output." if self.source.run.ended is not None else "No output yet."]
 
     # -- painting

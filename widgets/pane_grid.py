@@ -23,6 +23,8 @@ MAX_PANES = 12
 #: A pane smaller than this shows nothing that can be read.
 MIN_WIDTH = 34
 MIN_HEIGHT = 5
+#: Cells from which a caption has room for whole sentences beside the node's name.
+ROOMY = 48
 #: Seconds without a key in the filter line after which panes are laid out anew.
 PAUSE = 0.15
 
@@ -51,13 +53,14 @@ class PaneFrame(Vertical):
         note = ""
         if not self.pane.following:
             waiting = self.pane.waiting
-            note = f"held, {waiting} lines waiting" if waiting else "held"
+            told = f"held, {waiting} lines waiting" if self.size.width >= ROOMY else f"{waiting} waiting"
+            note = told if waiting else "held"
         state = None
         title = source.title
         if source.node is not None:
             state = source.run.states[source.node]
             rc = source.run.rc(source.node)
-            word = f"rc {rc}" if rc else NodeState(state).word
+            word = f"rc {rc}" if rc and state == NodeState.FAILED else NodeState(state).word
             title = f"{title}  {word} {clock(source.run.elapsed(source.node, now))}"
             if since is not None and source.node in since.nodes:
                 note = ", ".join(filter(None, (f"changed since #{since.before.id}", note)))
