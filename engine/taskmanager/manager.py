@@ -299,6 +299,10 @@ class TaskManager(OriginalNames):
             for task in found
         ]
 
+    def knows(self, task_id: str) -> bool:
+        """Whether a task was requested and its outcome not fetched."""
+        return self._store.known(task_id)
+
     def status(self) -> QueueStatus:
         """Counts, processes and mode in one look."""
         return QueueStatus(*self._store.counts(), self._store.processes(), self._store.termination())

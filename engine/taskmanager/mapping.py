@@ -96,6 +96,7 @@ class MapRun:
         self._states: dict[str, JobState] = {}
         self._numbers: dict[str, int] = {}
         self._counts: dict[JobState, int] = dict.fromkeys(JobState, 0)
+        self._sweeping = False
         self._halted = False
         self._all_in = False
         self._done = threading.Event()
@@ -186,15 +187,30 @@ class MapRun:
         """In any thread: an outcome of ours; if no slot told of it, it was cancelled (or failed) in the queue."""
         if event.change is Change.RESULT and event.requester == self.id:
             self._driver.post(lambda: self._look(event.task_id))
+        elif event.change is Change.ALL and self._manager.shared and not self._sweeping:
+            # News may have been lost with a connection. One look for as many of these as come until it is made.
+            self._sweeping = True
+            self._driver.post(self._sweep)
+
+    def _sweep(self) -> None:
+        """Look for outcomes of ours that nobody told of."""
+        self._sweeping = False
+        for info in self._manager.tasks([state for state in TaskState if state.finished]):
+            if info.requester == self.id:
+                self._look(info.id)
 
     def _look(self, task_id: str) -> None:
         """An outcome of a job that no slot of ours has: it was cancelled, refused, or done by another console."""
         if self._states.get(task_id) is not JobState.RETURNED:
             return
         outcome = self._manager.try_outcome(Claim(task_id=task_id))
-        if outcome is None:
+        if outcome is not None:
+            state, end, node, runtime = _of(outcome)
+        elif not self._manager.knows(task_id):
+            reason = "its result was fetched by somebody else"
+            state, end, node, runtime = JobState.CANCELLED, CommandEnd(NodeState.ABORTED, reason=reason), "", 0.0
+        else:
             return
-        state, end, node, runtime = _of(outcome)
         number = self._numbers.get(task_id, 0)
         started = time.time() - runtime
         self._heard(JobEvent(task_id, self.id, number, state, node, 0, self._template, started, runtime, end, True))

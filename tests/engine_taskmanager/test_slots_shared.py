@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+import redis
 
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager import slot_line
 from clusterdeck.engine.taskmanager.driver import SlotDriver
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
 from clusterdeck.engine.taskmanager.manager import TaskManager
+from clusterdeck.engine.taskmanager.mapping import MapRun
+from clusterdeck.engine.taskmanager.stores.base import Claim
 from clusterdeck.tests.engine_taskmanager.conftest import RedisServer
 
 
@@ -91,3 +94,51 @@ def test_slots_that_were_given_up_register_again(redis_server: RedisServer) -> N
     driver.close()
     assert manager.processes() == []
     manager.close()
+
+
+@pytest.fixture
+def two_managers(redis_server: RedisServer) -> Iterator[tuple[TaskManager, TaskManager]]:
+    name = f"two{os.getpid()}-{time.monotonic_ns()}"
+    managers = TaskManager(redis_server.address, name=name), TaskManager(redis_server.address, name=name)
+    yield managers
+    for manager in managers:
+        manager.close()
+
+
+def result(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"rc": 0, "node": "far", "slot": 1, "runtime": 0.1, "stdout": parameters["argument"], "stderr": ""}
+
+
+def test_a_map_ends_though_others_run_its_jobs_and_fetch_their_results(
+    two_managers: tuple[TaskManager, TaskManager],
+) -> None:
+    mine, others = two_managers
+    driver = SlotDriver(mine, Holding()).start()
+    run = MapRun(driver, "echo {}", map(str, range(40))).start()
+    fetched = 0
+    for _ in range(40):
+        task_id, _, parameters = others.get_any_task(timeout=10)
+        others.store_result(task_id, result(parameters))
+        fetched += others.try_outcome(Claim(task_id=task_id)) is not None  # or the map was faster
+    assert run.wait(20), run.progress()
+    progress = run.progress()
+    assert (progress.done, progress.cancelled) == (40 - fetched, fetched)
+    run.close()
+    driver.close()
+
+
+def test_a_map_ends_though_news_got_lost_with_a_connection(
+    two_managers: tuple[TaskManager, TaskManager], redis_server: RedisServer
+) -> None:
+    mine, others = two_managers
+    driver = SlotDriver(mine, Holding()).start()
+    run = MapRun(driver, "echo {}", ["a"]).start()
+    task_id, _, parameters = others.get_any_task(timeout=10)
+    client = redis.Redis(unix_socket_path=str(redis_server.socket))
+    client.client_kill_filter(_type="pubsub")  # what news come on
+    others.store_result(task_id, result(parameters))
+    assert run.wait(20), run.progress()
+    assert run.progress().done == 1
+    client.close()
+    run.close()
+    driver.close()
