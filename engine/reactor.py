@@ -21,6 +21,9 @@ WRITE = selectors.EVENT_WRITE
 #: Backends by the names that scripts use in `set_default("engine", name)`, best first.
 BACKENDS: dict[str, str] = {"epoll": "EpollSelector", "poll": "PollSelector", "select": "SelectSelector"}
 
+#: FD_SETSIZE of the C library, which is fixed when Python is built.
+_SELECT_BOUND = 1024
+
 #: Cancelled deadlines are swept out of the heap when it has grown to twice what the last sweep left, and this at least.
 _SWEEP_AT = 512
 
@@ -73,6 +76,11 @@ class Reactor:
         return self._wake_reader < 0
 
     # -- descriptors
+
+    @property
+    def descriptor_bound(self) -> int | None:
+        """Descriptor numbers from here on cannot be watched; None: all can be."""
+        return _SELECT_BOUND if self.identifier == "select" else None
 
     def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
         """Call `callback(mask)` whenever `fd` is ready for one of `events` (READ, WRITE or both).

@@ -8,6 +8,7 @@ terminal does not reach it. Descriptors that Python made are closed in the child
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -38,11 +39,17 @@ class Process:
 
 
 def spawn(
-    argv: list[str], *, env: Mapping[str, str] | None = None, stdin: bool = True, stderr: bool = False
+    argv: list[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: bool = True,
+    stderr: bool = False,
+    below: int | None = None,
 ) -> Process:
     """Start a program with pipes around it; its name is looked up in PATH.
 
-    stdin: a pipe to write to, else its input is empty. stderr: a pipe of its own, else it shares stdout's.
+    stdin: a pipe to write to, else its input is empty. stderr: a pipe of its own, else it shares stdout's. below: no
+    descriptor number from here on is of use; to have none below it is as to have none left.
     Our ends do not block. Raises OSError (not found, not executable, no descriptor left) or ValueError (a NUL in an
     argument); nothing is left open then.
     """
@@ -58,6 +65,8 @@ def spawn(
         err_writer = out_writer
         if stderr:
             err_reader, err_writer = _pipe(made)
+        if below is not None and max(made) >= below:
+            raise OSError(errno.EMFILE, f"no descriptor below {below} is left for select(): use poll or epoll")
         pid = _start(argv, os.environ if env is None else env, in_reader, out_writer, err_writer)
     except BaseException:
         for left in made:
@@ -177,6 +186,10 @@ class Reaper:
     def _watch(self, pid: int) -> None:
         callback = self._waiting[pid]
         fd = _pidfd(pid)
+        bound = self._reactor.descriptor_bound
+        if fd is not None and bound is not None and fd >= bound:
+            os.close(fd)
+            fd = None
         if fd is None:
             self._look_later(pid)
             return

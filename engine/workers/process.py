@@ -56,7 +56,8 @@ class ProcessClient(FdClient):
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else command
         env = {**os.environ, **extra} if extra else None
         try:
-            process = spawn(argv, env=env, stdin=self.wants_output, stderr=self.stderr)
+            below = self.loop.reactor.descriptor_bound
+            process = spawn(argv, env=env, stdin=self.wants_output, stderr=self.stderr, below=below)
         except (OSError, ValueError) as error:
             if getattr(error, "errno", None) in _SHORTAGES and self.loop.postpone(self):
                 return

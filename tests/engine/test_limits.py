@@ -46,6 +46,30 @@ print([os.readlink(f"/proc/self/fd/{{n}}") for n in os.listdir("/proc/self/fd") 
     assert python(program).splitlines()[:2] == ["[(0, 2000)] 2000", "[]"]
 
 
+def test_select_with_high_descriptors() -> None:
+    """select() takes numbers below 1024 only: what would get a higher one waits, and nothing breaks."""
+    program = """
+import os, resource
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048 if hard < 0 else min(hard, 2048), hard))
+from clusterdeck.engine import DEFAULTS, EventHandler, task_self
+DEFAULTS.engine = "select"
+class Handler(EventHandler):
+    def ev_end(self, worker, node, end):
+        print(end.rc, end.failure.kind.value, "epoll" in end.failure.reason)
+task = task_self()
+task.run("true")
+held = [os.open("/dev/null", os.O_RDONLY) for _ in range(980)]
+for number in range(60):
+    task.shell("echo foo; exec >&- 2>&-; sleep 0.1", key=number, stderr=True)
+task.resume()
+print(sorted((rc, len(keys)) for rc, keys in task.iter_retcodes()), sum(len(k) for _, k in task.iter_buffers()))
+held += [os.open("/dev/null", os.O_RDONLY) for _ in range(100)]
+task.run("true", handler=Handler())
+"""
+    assert python(program).splitlines() == ["[(0, 60)] 60", "255 out of descriptors True"]
+
+
 def test_no_descriptor_at_all_is_a_return_code() -> None:
     """Nothing runs whose end could be waited for: 255, with the reason, and the Task lives on."""
     program = """
