@@ -32,6 +32,8 @@ from .targets import NoGroupError, targets
 from .writer import Writer, use_color
 
 _HOST_KEYS = frozenset({FailureKind.HOST_KEY_UNKNOWN, FailureKind.HOST_KEY_CHANGED, FailureKind.HOST_KEY_REVOKED})
+#: Workers whose programs tell the reason of a failed connection on stderr.
+_SAY_WHY = frozenset({"ssh", "rsh"})
 
 
 class BatchRunner:
@@ -214,9 +216,11 @@ class BatchRunner:
                         self._unanswered = True
                     if change.failure is not None and change.failure.kind in _HOST_KEYS:
                         self._host_keys.setdefault(change.failure.kind.value, []).append(name)
-                    if change.state is NodeState.FAILED and self._tells_at_once():
+                    by_code = self._is_told_by_code(change.state)
+                    if by_code and self._tells_at_once():
                         self._tell_code(name, 1, change.rc)
-                    if change.failure is not None and change.state is not NodeState.TIMEOUT:
+                    told = by_code and change.state is NodeState.UNREACHABLE
+                    if change.failure is not None and change.state is not NodeState.TIMEOUT and not told:
                         self._tell_reason(name, change.failure.reason)
             case QuestionAsked(question=number):
                 self._writer.progress("") if self._request.progress else None
@@ -256,6 +260,11 @@ class BatchRunner:
 
     # -- the end
 
+    def _is_told_by_code(self, state: NodeState) -> bool:
+        """Whether an end is told as a return code. The ssh program has said itself, on stderr, why it could not."""
+        by_program = (self._request.options.worker or self._settings.run.worker) in _SAY_WHY
+        return state is NodeState.FAILED or (state is NodeState.UNREACHABLE and by_program)
+
     def _tells_at_once(self) -> bool:
         request = self._request
         return not (request.gather or request.line_mode or request.diff or (request.quiet and request.max_rc))
@@ -266,7 +275,7 @@ class BatchRunner:
         if not (request.quiet and request.max_rc):
             if not self._tells_at_once():
                 for rc, numbers in run.return_codes().items():
-                    failed = [number for number in numbers if run.states[number] == NodeState.FAILED]
+                    failed = [number for number in numbers if self._is_told_by_code(NodeState(run.states[number]))]
                     if rc and failed:
                         self._tell_code(run.fold(failed), len(failed), rc)
             for state, words in ((NodeState.TIMEOUT, "command timeout"), (NodeState.ABORTED, "aborted")):

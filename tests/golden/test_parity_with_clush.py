@@ -320,6 +320,14 @@ def test_the_same_over_ssh(words: list[str], how: str, worker: str, home: Path, 
     assert narrated(mine.stderr) == narrated(theirs.stderr)
 
 
+@pytest.mark.parametrize("options", [["-S"], ["-b", "-S"], ["-B"], ["-q", "-S"]], ids=" ".join)
+def test_what_ssh_cannot_reach(options: list[str], home: Path, sshd: Sshd) -> None:
+    words = ["-o", f"-F {sshd.config} -p 1", "-w", "node[1-2]", *options, "echo hi"]
+    theirs, mine = run(words, home, ours=False, worker="ssh"), run(words, home, ours=True, worker="ssh")
+    assert (mine.returncode, mine.stdout) == (theirs.returncode, theirs.stdout), mine.stderr
+    assert narrated(mine.stderr) == narrated(theirs.stderr)
+
+
 @pytest.mark.parametrize("worker", ["ssh", "paramiko"])
 def test_copies_over_ssh(worker: str, home: Path, sshd: Sshd) -> None:
     via = ["-o", f"-F {sshd.config}"] if worker == "ssh" else ["-O", f"ssh.config={sshd.config}"]
