@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .text import sanitize_text
+from .text import clean_text_line, has_stacks, sanitize_text
 
 #: A palette colour 0..255, or (red, green, blue) of 0..255 each, or None for the terminal's own.
 Colour = int | tuple[int, int, int] | None
@@ -71,6 +71,8 @@ def styled_line(data: bytes) -> list[Span]:
         style = _apply(style, match.group(1))
         start = match.end()
     _append(spans, text[start:], style, column)
+    if not text.isascii() and has_stacks("".join(span.text for span in spans)):
+        return [Span(clean_text_line(text), PLAIN)]  # the marks of one character were spread over several spans
     return spans
 
 

@@ -9,6 +9,7 @@ through here. Raw bytes stay in the store; only shown text is changed. The rules
   carriage return cannot overprint what stands before it;
 * characters that reorder or hide text (bidirectional controls, zero-width ones, tags) become `<U+202E>`; variation
   selectors, on whose width terminals disagree, are taken out;
+* of marks that stand on one character eight are shown, and U+FFFD for the rest;
 * bytes that are not UTF-8 become U+FFFD; newline and tab are kept.
 
 The result never holds a C0, DEL or C1 control character but newline and tab. All functions are pure and thread-safe.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 
 #: What needs no work: the whole of a line of plain ASCII output, nearly always.
 _PLAIN = re.compile(rb"[\x20-\x7e\n\t]*\Z")
@@ -38,6 +40,9 @@ _DECEPTIVE = (
     "\\uffa0\\ufff0-\\ufffb\\ud800-\\udfff\\U00013430-\\U0001343f\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff]"
 )
 _UNSAFE = re.compile(f"{_SEQUENCE}|{_CONTROL}|{_DECEPTIVE}")
+#: Where marks could be stacked: runs of more characters beyond ASCII than may stand on one.
+_MARKS_SHOWN = 8
+_STACK = re.compile(f"[^\\x00-\\x7f]{{{_MARKS_SHOWN + 1},}}")
 _CARRIAGE_RETURNS = re.compile("(?<!\\r)\\r++(?=\\n|\\Z)")
 
 #: A sequence that a later chunk may complete: only what stands at the very end and is not too long to wait for.
@@ -77,7 +82,31 @@ def sanitize_text(text: str) -> str:
     """The same for text that is decoded already: names, messages of exceptions, banners."""
     if text.isascii() and text.isprintable():
         return text
-    return _UNSAFE.sub(_visible, _CARRIAGE_RETURNS.sub("", text))
+    clean = _UNSAFE.sub(_visible, _CARRIAGE_RETURNS.sub("", text))
+    return clean if clean.isascii() else _STACK.sub(_unstacked, clean)
+
+
+def _unstacked(match: re.Match[str]) -> str:
+    """A thousand marks on one character are one cell wide, paint over the rows around it, and cost a thousand
+    characters at every repaint. No script needs more than a few."""
+    run = match.group()
+    marks = {character for character in set(run) if unicodedata.category(character) in ("Mn", "Me")}
+    if not marks:
+        return run
+    kept: list[str] = []
+    stacked = 0
+    for character in run:
+        stacked = stacked + 1 if character in marks else 0
+        if stacked <= _MARKS_SHOWN:
+            kept.append(character)
+        elif stacked == _MARKS_SHOWN + 1:
+            kept.append("\N{REPLACEMENT CHARACTER}")
+    return "".join(kept)
+
+
+def has_stacks(text: str) -> bool:
+    """Whether more marks stand on one character than are shown (in text without escape sequences)."""
+    return not text.isascii() and any(_unstacked(match) != match.group() for match in _STACK.finditer(text))
 
 
 def clean_line(data: bytes) -> str:

@@ -159,3 +159,16 @@ def test_labels_cannot_be_forged(folders: dict[str, str], tmp_path: Path) -> Non
             labels.append(blue)
     assert labels == ["n1: "] * lines
     assert "\ufffd[34m" not in data.decode(errors="replace")
+
+
+@pytest.mark.parametrize("between", ["", "\x1b[31m", "\x1b[K", "\x1b[K\x1b[1m", "\x1b]0;x\x07", "\u0301\x1b[32m"])
+@pytest.mark.parametrize("mark", ["\u0301", "\u0e49", "\u20dd", "\u0730", "\U0001d167"])
+def test_marks_are_not_stacked_without_end(between: str, mark: str) -> None:
+    """A tower of marks is one cell wide: it would paint over other rows, and cost its length at every repaint."""
+    tower = ("e" + (mark + between) * 5000 + "end").encode()
+    for shown in (sanitize(tower), clean_line(tower), "".join(span.text for span in styled_line(tower))):
+        assert shown.endswith("\ufffdend")
+        assert len(shown) < 20
+    few = "e\u0301\u0323 \u0e01\u0e34\u0e49 \u05d1\u05bc\u05b0"
+    assert sanitize_text(few) == few
+    assert sanitize("\u2500".encode() * 50) == "\u2500" * 50
