@@ -158,7 +158,7 @@ def redis_server() -> Iterator[str]:
             server.wait()
 
 
-def bench_redis(rounds: int = 7, count: int = 2000) -> None:
+def bench_redis(rounds: int = 41, count: int = 400) -> None:
     import redis
 
     with redis_server() as path, TaskManager(f"unix://{path}", name="bench") as manager:
@@ -187,10 +187,10 @@ def bench_redis(rounds: int = 7, count: int = 2000) -> None:
             return rate(count, work)
 
         found: dict[str, list[float]] = {"ours": [], "plain list": [], "RQ": []}
-        for _ in range(rounds):
+        for number in range(rounds):  # many short ones: what disturbs one disturbs the one beside it
             found["ours"].append(ours())
             found["plain list"].append(plain())
-            found["RQ"] += _rq(client, count // 10)
+            found["RQ"] += _rq(client, count // 10) if number % 4 == 0 else []
         client.close()
     for name, rates in found.items():
         if rates:
@@ -200,7 +200,7 @@ def bench_redis(rounds: int = 7, count: int = 2000) -> None:
     ratio = statistics.median(map(operator.truediv, found["plain list"], found["ours"]))
     print(f"redis: plain list / ours = {ratio:.2f} (goal: at most 1.5)")
     if found["RQ"]:
-        ratio = statistics.median(map(operator.truediv, found["ours"], found["RQ"]))
+        ratio = statistics.median(map(operator.truediv, found["ours"][::4], found["RQ"]))
         print(f"redis: ours / RQ = {ratio:.1f} (goal: 5)")
 
 
