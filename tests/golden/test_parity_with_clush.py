@@ -364,6 +364,13 @@ def test_words_for_ssh_choose_the_worker_that_calls_it(how: str, home: Path, ssh
     assert narrated(mine.stderr) == narrated(theirs.stderr)
 
 
+def test_a_signal_is_told_as_shells_tell_it(home: Path, sshd: Sshd) -> None:
+    words = ["-w", "node[1-2]", "-S", "kill -9 $$"]
+    assert run(["-o", f"-F {sshd.config}", *words], home, ours=False, worker="ssh").returncode == 255
+    assert run(["-o", f"-F {sshd.config}", *words], home, ours=True, worker="ssh").returncode == 255
+    assert run(["-O", f"ssh.config={sshd.config}", *words], home, ours=True, worker="paramiko").returncode == 137
+
+
 def test_differences_that_are_meant(home: Path) -> None:
     """What clusterdeck does otherwise, on purpose; docs tell it to those who come from clush."""
     # Escape sequences of nodes do not reach the reader; --raw gives them to files and pipes.
