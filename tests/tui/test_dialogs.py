@@ -271,7 +271,7 @@ async def test_leaving_an_idle_console() -> None:
         await until(pilot, lambda: deck.app.return_value == 0)
 
 
-async def test_ctrl_c_stops_the_run_then_all_and_never_quits() -> None:
+async def test_ctrl_c_stops_the_run_then_all_then_asks_to_leave_and_never_quits_by_itself() -> None:
     session = FakeSession()
     for line in ("one", "two"):
         session.push(states(session.make_run(line), range(24), NodeState.RUNNING))
@@ -282,8 +282,14 @@ async def test_ctrl_c_stops_the_run_then_all_and_never_quits() -> None:
         assert session.aborted == [(2, None)]
         await pilot.press("ctrl+c")
         assert session.aborted == [(2, None), (None, None)]
-        await pilot.press("ctrl+c", "ctrl+c")
+        await pilot.press("ctrl+c")
+        dialog = await opened(deck, pilot, ConfirmDialog)
+        assert "2 runs and 0 timers are alive" in deck.screen_text()
+        assert dialog.focused.id == "cancel"
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: deck.app.screen is deck.app.main)
         assert deck.app.is_running
+        assert deck.app.return_value is None
 
 
 async def test_documents_and_views_from_a_commands_thread() -> None:
