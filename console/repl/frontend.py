@@ -77,17 +77,15 @@ class PlainFrontEnd:
         descriptor, name = tempfile.mkstemp(suffix, "clusterdeck-")  # mode 0600
         file = Path(name)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
                 stream.write(text)
             with self._terminal.held():
                 code = _run_editor(editor(), file)
             if code == 0:
-                return file.read_text("utf-8")
+                return file.read_text("utf-8", "surrogateescape")  # a line goes to the nodes byte for byte
             self.show(Document.of(clean_text_line(f"{' '.join(editor())} failed (rc {code})"), level="error"))
         except OSError as error:
             self.show(Document.of(clean_text_line(f"no editor: {error}; set EDITOR"), level="error"))
-        except UnicodeDecodeError:
-            self.show(Document.of("what the editor wrote is not UTF-8", level="error"))
         finally:
             with suppress(FileNotFoundError):
                 file.unlink()

@@ -11,6 +11,7 @@ from prompt_toolkit.input import create_input
 from prompt_toolkit.output import create_output
 from prompt_toolkit.utils import is_dumb_terminal
 
+from ..crash import write_crash_report
 from ..exits import ExitCode
 from ..frontend import Question
 from ..runs.events import QuestionAsked
@@ -32,6 +33,7 @@ class Interactive(Repl):
 
     def __init__(self, session: Session) -> None:
         screen = session.settings.screen
+        self._failures: set[str] = set()
         color = wants_color(screen.color, terminal=True)
         paint = Paint(color)
         dumb = is_dumb_terminal()
@@ -43,6 +45,7 @@ class Interactive(Repl):
             create_input(sys.stdin),
             None if dumb else create_output(terminal_out),
             out=lambda text: _write(terminal_out, text),
+            failed=self._prompt_failed,
         )
         self.asker = Asker(self.terminal, paint)
         sink = TerminalSink(self.terminal, apart, color=wants_color(screen.color, terminal=False))
@@ -97,6 +100,16 @@ class Interactive(Repl):
                 self.say("interrupted before it began: nothing was run", "warning")
             elif line.strip():
                 self.execute(line)
+
+    def _prompt_failed(self, error: BaseException) -> None:
+        """Told once for each kind of failure: a key that fails may be pressed again and again."""
+        kind = type(error).__name__
+        if kind not in self._failures:
+            self._failures.add(kind)
+            report = write_crash_report(error, ["a key at the prompt"])
+            self.say(
+                f"the prompt met an error, {kind}; it goes on" + (f" (report: {report})" if report else ""), "error"
+            )
 
     def _forget_interrupts(self) -> None:
         """What was pressed before the prompt read its first key meant nothing that is typed at it."""

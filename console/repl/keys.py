@@ -7,7 +7,15 @@ from collections.abc import Callable
 from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import Condition, emacs_mode, has_completions, has_focus, is_searching
+from prompt_toolkit.filters import (
+    Condition,
+    emacs_mode,
+    has_completions,
+    has_focus,
+    has_selection,
+    is_searching,
+    vi_navigation_mode,
+)
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.search import stop_search
 
@@ -37,11 +45,11 @@ def candidate_is_chosen() -> bool:
     return state is not None and state.current_completion is not None
 
 
-def deck_keys(stop_run: Callable[[], bool], say: Callable[[str], None], *, can_suspend: bool = False) -> KeyBindings:
+def deck_keys(stop_run: Callable[[], bool], say: Callable[[str], None], *, own_terminal: bool = False) -> KeyBindings:
     """Our bindings.
 
     stop_run: stops the current run and returns True, or False where nothing runs; must not block. say: tells the
-    operator one line. can_suspend: whether Ctrl-Z is the prompt's business.
+    operator one line. own_terminal: whether Ctrl-Z is the prompt's business.
     """
     keys = KeyBindings()
     typing = has_focus(DEFAULT_BUFFER)
@@ -87,9 +95,36 @@ def deck_keys(stop_run: Callable[[], bool], say: Callable[[str], None], *, can_s
         event.app.current_buffer.cancel_completion()
 
     keys.add("escape", filter=typing & has_completions & emacs_mode)(close_menu)
-    if can_suspend:
+    if own_terminal:
         keys.add("c-z")(lambda _event: _suspend(say))
+        edit = _Editor(say).edit
+        keys.add("c-x", "c-e", filter=typing & emacs_mode & ~has_selection)(edit)
+        keys.add("v", filter=typing & vi_navigation_mode)(edit)
     return keys
+
+
+class _Editor:
+    """The line in $EDITOR, then run. prompt_toolkit's own way breaks the prompt when a key typed meanwhile ends it."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._is_open = False
+
+    async def edit(self, event: KeyPressEvent) -> None:
+        """Edit the line and run it; it is only left as it is where the prompt has ended since."""
+        buffer = event.app.current_buffer
+        if self._is_open:
+            return
+        if any("\ud800" <= character <= "\udfff" for character in buffer.text):
+            self._say("no editor for this line: it holds bytes that are no text")
+            return
+        self._is_open = True
+        try:
+            await buffer.open_in_editor()
+            if not event.app.is_done:
+                buffer.validate_and_handle()
+        finally:
+            self._is_open = False
 
 
 def _suspend(say: Callable[[str], None]) -> None:

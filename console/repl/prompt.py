@@ -64,7 +64,7 @@ def build_prompt(parts: PromptParts, input: Input | None = None, output: Output 
         auto_suggest=DeckSuggest(),
         history=parts.history,
         search_ignore_case=True,
-        key_bindings=deck_keys(parts.stop_run, parts.say, can_suspend=not parts.hosted),
+        key_bindings=deck_keys(parts.stop_run, parts.say, own_terminal=not parts.hosted),
         input_processors=[VisibleProcessor()],
         prompt_continuation=_continuation,
         style=prompt_style(color=parts.color),
@@ -72,7 +72,7 @@ def build_prompt(parts: PromptParts, input: Input | None = None, output: Output 
         color_depth=None if parts.hosted else color_depth(color=parts.color),
         bottom_toolbar=None if parts.hosted else (lambda: _toolbar(parts, prompt)),
         enable_suspend=False,  # prompt_toolkit's way can hang the terminal: see suspend.py
-        enable_open_in_editor=not parts.hosted,
+        enable_open_in_editor=False,  # nor is its way to the editor: see keys.py
         tempfile_suffix=".sh",
         mouse_support=False,
     )

@@ -7,11 +7,13 @@ erased, the text written and the prompt drawn again, all in the prompt's own loo
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application
@@ -47,14 +49,22 @@ class Terminal:
     """Where an interactive REPL reads and writes. All text given must be clean but for our own colours.
 
     `write` may be called from any thread but a running prompt's own. One thread at a time may read: `keyboard` is
-    the lock for that.
+    the lock for that. failed: hears of what goes wrong inside a prompt, in its thread; the prompt goes on.
     """
 
-    def __init__(self, input: Input | None, output: Output | None, *, out: Callable[[str], None] | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        input: Input | None,  # noqa: A002
+        output: Output | None,
+        *,
+        out: Callable[[str], None] | None = None,
+        failed: Callable[[BaseException], None] | None = None,
+    ) -> None:
         self.input = input
         self.output = output
         self.keyboard = threading.RLock()
         self._plain = out or _to_stdout
+        self._failed = failed
         self._writing = threading.RLock()
         self._shown: PromptSession[str] | None = None
         self._ending = False
@@ -96,9 +106,15 @@ class Terminal:
             return line
 
     def _begin(self, session: PromptSession[str]) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._met)
         # Waits until what is being written at the cursor is complete; from now on text goes above the prompt.
         with self._writing:
             self._shown = session
+
+    def _met(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something failed in a key or a task of the prompt: asyncio would write a traceback over the screen."""
+        if self._failed is not None:
+            self._failed(context.get("exception") or RuntimeError(str(context.get("message"))))
 
     def end_prompt(self) -> None:
         """End the prompt that is shown, if there is one: `ask` raises Ended. Any thread."""
