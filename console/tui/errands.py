@@ -50,7 +50,8 @@ def _task(row: Any, node: str, now: float, service: Any) -> QueueTask:
     since = info.ended or info.started or info.added
     way = [f"added {_ago(now, info.added)}"]
     if info.started:
-        way.append(f"handed out {_ago(now, info.started)}, attempt {info.attempt}, to process {info.owner}")
+        to = f", to process {info.owner}" if info.owner is not None else ""
+        way.append(f"handed out {_ago(now, info.started)}, attempt {info.attempt}{to}")
     way += [f"{step.text}, {_ago(now, step.at)}" for step in service.way_of(info.id)]
     if info.losses:
         way.append(f"given back {info.losses} times because what held it went away")

@@ -30,13 +30,16 @@ def once(way: str, folder: Path) -> None:
     environment = {f"CLUSTERDECK_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "STATE", "CACHE")}
     with Tmux(["/bin/bash", "--norc", "-i"], columns=100, environment=environment, cwd=folder) as shell:
         shell.wait_for("bash-", 60)
-        shell.line(f"{shlex.join(CONSOLE)}; echo ended with $?")
+        shell.line(shlex.join(CONSOLE))
         shell.wait_for("Enter run", 60)
         shell.line("sleep 60")
         shell.wait_for("running 4", 60)
         (console,) = psutil.Process(shell.pid).children()
         left = console.children(recursive=True)
         code = end(shell, console, way)
+        # Asked for behind it: a shell takes a stopped command for one that has ended, and goes on in its list.
+        shell.wait_for(lambda screen: "Enter run" not in screen, 60)
+        shell.line("echo ended with $?")
         shell.wait_for(f"ended with {code}", 60)
         shell.line("stty -a | tr ' ' '\\n' | grep -x -e echo -e icanon; echo typed-$((1+1))")
         shown = shell.wait_for("typed-2", 60)
