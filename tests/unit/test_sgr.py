@@ -48,3 +48,9 @@ def test_nothing_but_text_comes_through(pieces: list[bytes]) -> None:
 def test_the_texts_joined_are_what_the_gate_shows(pieces: list[str]) -> None:
     line = "".join(pieces).rstrip("\r").encode()
     assert "".join(span.text for span in styled_line(line)) == clean_line(line)
+
+
+def test_marks_cannot_be_stacked_by_colours_between_them() -> None:
+    line = ("a" + "\u0301\u0301\u0301\u0301\x1b[31m" * 20 + "b").encode()
+    assert styled_line(line) == [Span(clean_line(line), PLAIN)]
+    assert clean_line(line).count("\u0301") < 20
