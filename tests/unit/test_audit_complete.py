@@ -24,7 +24,7 @@ WAYS: dict[str, list[tuple[str, str]]] = {
     ":rcopy --flat {source} {folder}": [("run", "rcopy"), ("end", "")],
     ":timer --once 0.1s touch {done}": [("run", "timer"), ("end", "")],
     ":play {macro}": [("run", "shell"), ("end", "")],
-    ":queue map -w n1 touch {done} -- ::: x": [("queue map", ""), ("queue job", "")],
+    ":queue map -w n1 touch ::: {done}": [("queue map", ""), ("queue job", "")],
 }
 
 
@@ -32,6 +32,7 @@ WAYS: dict[str, list[tuple[str, str]]] = {
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in ("CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"CLUSTERDECK_{kind}_DIR", str(tmp_path / kind.lower()))
+    monkeypatch.chdir(tmp_path)
 
 
 def play(line: str, tmp_path: Path, *, required: bool = True) -> tuple[int, list[dict[str, Any]]]:
