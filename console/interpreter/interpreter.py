@@ -141,8 +141,6 @@ class Interpreter:
         def now() -> TimerInfo:
             return next(info for info in self.session.timers() if info.id == number)
 
-        if now().endless:
-            return
         self.wait_until(lambda: not now().active, None, self._stopping.wait)
         last = now().last_run
         if last is not None:
