@@ -6,7 +6,8 @@ import math
 import re
 import time
 from array import array
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,6 +21,8 @@ _SPARKS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 LINES_LOOKED_AT = 50
 #: A number beyond this is nobody's measurement, and sums of such overflow.
 LARGEST = 1e200
+#: Numbers further than this many widths of their middle half from it stand apart in a heat map.
+FENCE = 1.5
 #: What the steps of a histogram may be, times a power of ten.
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -109,13 +112,37 @@ class Summary:
         return cls(len(ordered), ordered[0], ordered[-1], math.fsum(ordered) / len(ordered), median)
 
 
-def levels(values: dict[int, float], count: int) -> dict[int, int]:
-    """Node number -> step 0 .. count-1 between the lowest and the highest number."""
+def heat_edges(values: Sequence[float], count: int) -> list[float]:
+    """Where at most `count` steps of colour begin, the lowest number first; the last step has no end.
+
+    Even steps, but between what most numbers are: a few far away (Tukey's fences) have a step of their own at their
+    end, for otherwise one of them would give all others the same colour. Where most numbers are equal there is no
+    such range, and the steps follow the different numbers that there are.
+    """
     if not values:
-        return {}
-    low, high = min(values.values()), max(values.values())
-    width = (high - low) or 1.0
-    return {node: min(count - 1, int((value - low) / width * count)) for node, value in values.items()}
+        return []
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[-1]
+    if low == high:
+        return [low]
+    quarter, most = ordered[len(ordered) // 4], ordered[len(ordered) * 3 // 4]
+    reach = FENCE * (most - quarter)
+    if not reach:
+        different = sorted(set(ordered))
+        taken = min(count, len(different))
+        return [different[step * len(different) // taken] for step in range(taken)]
+    first = bisect_left(ordered, quarter - reach)
+    last = bisect_right(ordered, most + reach) - 1
+    below = [low] if first else []
+    above = [ordered[last + 1]] if last + 1 < len(ordered) else []
+    steps = count - len(below) - len(above)
+    width = (ordered[last] - ordered[first]) / steps
+    return [*below, *(ordered[first] + width * step for step in range(steps)), *above]
+
+
+def levels(values: Mapping[int, float], edges: Sequence[float]) -> dict[int, int]:
+    """Node number -> the step, from 0, that its number falls into."""
+    return {node: max(0, bisect_right(edges, value) - 1) for node, value in values.items()}
 
 
 def histogram(values: Sequence[float], bins: int) -> list[tuple[float, float, int]]:

@@ -14,26 +14,20 @@ from ..engine.patterns import BoundedPattern, compile_pattern
 from .actions import bindings
 from .board import name_width
 from .cells import BAR, Row
+from .heat_map import BESIDE_NAME, HEAT_STEPS, HeatMap, Pieces
 from .line_view import LineView
 from .look import Look
 from .messages import NodeChosen
-from .plot import Numbers, Series, Summary, edges_told, histogram, levels, sparkline, told
+from .plot import Numbers, Series, Summary, edges_told, histogram, sparkline, told
 from .views import RunView
 
 PICTURES = ("heat map", "histogram", "sparklines")
-#: A mark per step beside its colour, so that a heat map can be read without any.
-HEAT_MARKS = "\u2581\u2583\u2584\u2586\u2588"
-HEAT_STEPS = len(HEAT_MARKS)
 REFRESH_INTERVAL = 0.5
 #: Seconds of every tick that may go into looking for numbers.
 SLICE = 0.006
 ROUNDS = 60
 BINS = 12
 _NAME_LIMIT = 20
-#: Cells of a node's mark and value in a heat map with names.
-_BESIDE_NAME = 12
-
-Pieces = list[tuple[str, str]]
 
 
 class PlotView(LineView):
@@ -51,12 +45,11 @@ class PlotView(LineView):
         self._pattern: BoundedPattern | None = None
         self._wanted: Sequence[int] | None = None
         self._values: dict[int, float] = {}
-        self._levels: dict[int, int] = {}
         self._lines: list[Pieces] = []
         #: Nodes of the rows below the first lines; a row of a heat map has many.
         self._cells: list[Sequence[int]] = []
         self._cell = 0
-        self._dense = False
+        self._map: HeatMap | None = None
         self._name_width = 0
         self._series = Series()
         self._numbers: Numbers | None = None
@@ -121,7 +114,6 @@ class PlotView(LineView):
         found = self._numbers.values if self._numbers is not None else {}
         wanted = self._wanted
         self._values = dict(found) if wanted is None else {node: found[node] for node in wanted if node in found}
-        self._levels = levels(self._values, HEAT_STEPS)
         self._width = self.row_width
         self._draw()
         self.update_rows()
@@ -152,57 +144,12 @@ class PlotView(LineView):
         if self._cells:
             self.cursor_row = max(self.cursor_row, len(self._lines))
 
-    def _heat(self, run: RunView, summary: Summary) -> None:
+    def _heat(self, run: RunView, _summary: Summary) -> None:
         """Every node in its place, whether it gave a number or not, so that rounds can be compared at a glance."""
-        if summary.low == summary.high:
-            self._lines.append([(f"all {told(summary.low)}", "quiet")])
-        else:
-            width = (summary.high - summary.low) / HEAT_STEPS
-            edges = edges_told([summary.low + width * step for step in range(HEAT_STEPS)])
-            marks = [(f"  {mark}", f"heat-{step}") for step, mark in enumerate(HEAT_MARKS)]
-            self._lines.append(
-                [piece for pair in zip(marks, ((f" {e}+", "quiet") for e in edges), strict=True) for piece in pair]
-            )
         nodes = range(len(run.names)) if self._wanted is None else self._wanted
-        columns = max(1, (max(20, self._width) - 1) // (self._name_width + _BESIDE_NAME))
-        self._dense = -(-len(nodes) // columns) > max(20, 2 * self.size.height)
-        if self._dense:
-            tens = (max(20, self._width) - self._name_width - 3) // 11
-            columns = max(10, tens * 10)
-        self._cells = [nodes[start : start + columns] for start in range(0, len(nodes), columns)]
-
-    def _heat_row(self, row: int, nodes: Sequence[int], line: Row, look: Look) -> None:
-        names = self.run.names if self.run is not None else ()
-        here = min(self._cell, len(nodes) - 1) if row == self.cursor_row and self.has_focus else -1
-        if self._dense:
-            line.add(" ").name(names[nodes[0]], self._name_width, look.quiet)
-            self._heat_cells(nodes, here, line, look)
-            return
-        for column, node in enumerate(nodes):
-            mark, style = self._heat_mark(node, look)
-            line.add("  ").add(mark, style).add(" ")
-            line.name(names[node], self._name_width, look["current-match"] if column == here else look.text)
-            value = self._values.get(node)
-            line.column("-" if value is None else told(value), _BESIDE_NAME - 4, style, right=True)
-
-    def _heat_mark(self, node: int, look: Look) -> tuple[str, Style]:
-        step = self._levels.get(node)
-        return ("\N{MIDDLE DOT}", look.quiet) if step is None else (HEAT_MARKS[step], look[f"heat-{step}"])
-
-    def _heat_cells(self, nodes: Sequence[int], here: int, line: Row, look: Look) -> None:
-        """A mark per node, ten together; neighbours of one style are painted in one go."""
-        text, style = "", look.text
-        for column, node in enumerate(nodes):
-            mark, own = self._heat_mark(node, look)
-            if not column % 10:
-                text += " "
-            if column == here:
-                own = look["current-match"]
-            if own is not style:
-                line.add(text, style)
-                text, style = "", own
-            text += mark
-        line.add(text, style)
+        self._map = HeatMap(run.names, nodes, self._values, (self._width, self.size.height), self._name_width)
+        self._lines.append(self._map.legend())
+        self._cells = self._map.rows
 
     def _bars(self, _run: RunView, _summary: Summary) -> None:
         bins = histogram(list(self._values.values()), BINS)
@@ -256,11 +203,11 @@ class PlotView(LineView):
         below = row - len(self._lines)
         if below < 0:
             if row == 1 and self.picture == "heat map":
-                line.add(" ").column(self._told_cell(), self._name_width + _BESIDE_NAME, look["title"]).add(" ")
+                line.add(" ").column(self._told_cell(), self._name_width + BESIDE_NAME, look["title"]).add(" ")
             for text, role in self._lines[row]:
                 line.add(text, look[role])
-        elif self.picture == "heat map":
-            self._heat_row(row, self._cells[below], line, look)
+        elif self.picture == "heat map" and self._map is not None:
+            self._map.paint(below, self._cell if row == self.cursor_row and self.has_focus else -1, line, look)
         else:
             self._spark_row(self._cells[below][0], line, look)
 
@@ -301,9 +248,8 @@ class PlotView(LineView):
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        if self.picture == "heat map":
-            at = event.x - self._name_width - 1
-            self._cell = max(0, at - 1 - at // 11) if self._dense else event.x // (self._name_width + _BESIDE_NAME)
+        if self.picture == "heat map" and self._map is not None:
+            self._cell = self._map.column_at(event.x)
         super().on_click(event)
 
     def action_next_picture(self) -> None:

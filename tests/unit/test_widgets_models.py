@@ -19,9 +19,20 @@ from clusterdeck.widgets.board import IDLE, Board, ordered
 from clusterdeck.widgets.cells import Row, clock, fit, fit_name, quantity, safe, width_of
 from clusterdeck.widgets.diff import compare, normalise
 from clusterdeck.widgets.failures import reasons_of
+from clusterdeck.widgets.heat_map import HeatMap
 from clusterdeck.widgets.look import make_look
 from clusterdeck.widgets.painted import painted
-from clusterdeck.widgets.plot import Series, Summary, edges_told, histogram, levels, number_in, sparkline, told
+from clusterdeck.widgets.plot import (
+    Series,
+    Summary,
+    edges_told,
+    heat_edges,
+    histogram,
+    levels,
+    number_in,
+    sparkline,
+    told,
+)
 from clusterdeck.widgets.search import Search
 from clusterdeck.widgets.status_bar import eta, slowest
 from clusterdeck.widgets.views import OutputLine
@@ -170,8 +181,10 @@ def test_pictures_take_any_numbers(values: list[float]) -> None:
     assert summary is not None
     assert summary.low <= summary.median <= summary.high
     assert sum(count for _, _, count in histogram(values, 12)) == len(values)
-    steps = levels(dict(enumerate(values)), 5)
-    assert set(steps.values()) <= set(range(5))
+    edges = heat_edges(values, 5)
+    assert edges == sorted(edges)
+    assert edges[0] == min(values)
+    assert set(levels(dict(enumerate(values)), edges).values()) <= set(range(5))
     assert len(sparkline([*values, None])) == len(values) + 1
     assert all(told(value) for value in values)
 
@@ -184,9 +197,33 @@ def test_what_cannot_be_measured_is_no_number(text: str) -> None:
 @given(st.lists(st.floats(-1e200, 1e200), min_size=1, max_size=20))
 def test_pictures_take_the_largest_numbers(values: list[float]) -> None:
     assert sum(count for _, _, count in histogram(values, 12)) == len(values)
-    assert set(levels(dict(enumerate(values)), 5).values()) <= set(range(5))
+    assert set(levels(dict(enumerate(values)), heat_edges(values, 5)).values()) <= set(range(5))
     assert len(sparkline(list(values))) == len(values)
     assert Summary.of(values) is not None
+
+
+@pytest.mark.parametrize(
+    ("values", "steps"),
+    [
+        ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4]),
+        ([*range(8), 10_000], [0, 0, 1, 1, 2, 2, 3, 3, 4]),  # one far above does not flatten the rest
+        ([-500, *range(8), 10_000], [0, 1, 1, 1, 2, 2, 3, 3, 3, 4]),
+        ([1] * 20 + [2] * 3 + [500], [0] * 20 + [1] * 3 + [2]),  # most are equal: the different numbers are the steps
+        ([7, 7], [0, 0]),
+    ],
+)
+def test_a_few_far_numbers_leave_the_others_their_steps(values: list[float], steps: list[int]) -> None:
+    found = levels(dict(enumerate(values)), heat_edges(values, 5))
+    assert [found[node] for node in range(len(values))] == steps
+
+
+def test_a_heat_map_tells_the_lowest_and_the_highest_number() -> None:
+    values = {node: float(node) for node in range(8)} | {8: 10_000.0}
+    told_steps = HeatMap([f"n{node}" for node in range(9)], range(9), values, (80, 24), 4).legend()
+    text = "".join(piece for piece, _ in told_steps)
+    assert text.split()[:2] == ["\u2581", "0.00+"]
+    assert text.endswith("10000.00+  to 10000.00")
+    assert "".join(piece for piece, _ in HeatMap(["n1"], [0], {0: 3.0}, (80, 24), 4).legend()) == "all 3"
 
 
 def test_a_histogram_has_round_edges() -> None:
@@ -222,7 +259,8 @@ def test_numbers_over_rounds() -> None:
 def test_no_numbers_no_picture() -> None:
     assert Summary.of([]) is None
     assert histogram([], 5) == []
-    assert levels({}, 5) == {}
+    assert heat_edges([], 5) == []
+    assert levels({}, []) == {}
     assert sparkline([None]) == ""
     assert number_in("nan inf " + "9" * 400) is None or math.isfinite(number_in("9" * 400) or 0.0)
 
