@@ -1,9 +1,9 @@
 """The queue in Redis or Valkey: several consoles and workers on many machines share it.
 
-Every change is one Lua script (redis_scripts.py). A lost connection is made again by itself; the call that was under
-way is repeated under its old number, so nothing happens twice. What survives a crash of the server is the server's
-matter: with `appendonly yes` and `appendfsync always` every acknowledged change does, kill -9 of the server included;
-with `everysec` the last second or two may be lost while the disk is busy.
+Every change is one Lua script (redis_scripts.py, redis_process_scripts.py). A lost connection is made again by itself;
+the call that was under way is repeated under its old number, so nothing happens twice. What survives a crash of the
+server is the server's matter: with `appendonly yes` and `appendfsync always` every acknowledged change does, kill -9
+of the server included; with `everysec` the last second or two may be lost while the disk is busy.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..errors import QueueFull, UnknownProcess
 from ..leases import DEFAULT_FACTOR
 from ..tasks import DEFAULT_OPTIONS, ProcessInfo, TaskId, TaskInfo, TaskOptions, TaskState
 from . import payloads
+from . import redis_process_scripts as process_lua
 from . import redis_scripts as lua
 from .base import ANY_RESULT, Change, Claim, Counts, Event, Listener, RawOutcome, Termination
 from .redis_link import RedisLink
@@ -49,8 +50,9 @@ ADD, TAKE, FINISH, GIVE_BACK = (
     Script(lua.GIVE_BACK),
 )
 CANCEL, RETRY, COLLECT, TASKS = Script(lua.CANCEL), Script(lua.RETRY), Script(lua.COLLECT, lua.LEAN), Script(lua.TASKS)
-REGISTER, UNREGISTER, PING, REAP = Script(lua.REGISTER), Script(lua.UNREGISTER), Script(lua.PING), Script(lua.REAP)
-PROCESSES, COUNTS, TERMINATE = Script(lua.PROCESSES), Script(lua.COUNTS), Script(lua.TERMINATE)
+COUNTS, TERMINATE = Script(lua.COUNTS), Script(lua.TERMINATE)
+REGISTER, UNREGISTER = Script(process_lua.REGISTER), Script(process_lua.UNREGISTER)
+PING, REAP, PROCESSES = Script(process_lua.PING), Script(process_lua.REAP), Script(process_lua.PROCESSES)
 
 _CHANGES = frozenset(Change)
 
