@@ -65,6 +65,7 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
             on_note=records.note,
             asks=interactive,
         )
+        session.at_close(records.close)  # wherever it is closed from, the end of the terminal included
         _select(session, settings, nodes)
         if records.archive is not None:
             session.restore(_earlier_runs(problems))
@@ -74,6 +75,7 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
         try:
             yield session
         finally:
+            problems.tell_shell()
             _end_runs(session)
             records.close()
             session.close()
@@ -87,10 +89,13 @@ class _Problems:
     def __init__(self) -> None:
         self._kept: list[str] = []
         self._session: Session | None = None
+        self._over = False
 
     def note(self, text: str) -> None:
         """Tell it, now or as soon as that is possible."""
-        if self._session is None:
+        if self._over:
+            sys.stderr.write(f"clusterdeck: {sanitize_text(text)}\n")
+        elif self._session is None:
             self._kept.append(text)
         else:
             self._session.tell(Notice("warning", sanitize_text(text)))
@@ -100,6 +105,10 @@ class _Problems:
         self._session = session
         for text in self._kept:
             self.note(text)
+
+    def tell_shell(self) -> None:
+        """The front end has ended: what is still to be said goes to standard error."""
+        self._over = True
 
 
 def _end_runs(session: Session) -> None:

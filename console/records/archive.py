@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import queue
 import shutil
-import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 
 from ...engine.states import Failure, FailureKind, NodeState
 from ..language.redact import redact
+from ..runs.disk_writer import DiskWriter
 from ..runs.events import STDERR, STDOUT, NodeChange, NodesChanged, RunFinished
 from ..runs.options import RunOptions
 from ..runs.output import OutputLimits
@@ -32,6 +32,8 @@ from .recipe import read_recipe, write_recipe
 _NODE_LIMIT = 8 * 1024 * 1024
 #: A run may have one part in so many of the quota: a giant one must not push all others out.
 _SHARE = 4
+#: Runs that may wait for the disk; fewer than a session keeps, so that none is forgotten before it is written.
+_BACKLOG = 100
 _FORMAT = 1
 #: Bytes of `run.json` files that a session reads at its start, newest first.
 _READ_LIMIT = 4 * 1024 * 1024
@@ -61,35 +63,40 @@ class ArchiveFile:
 
 
 class RunArchive:
-    """Writes runs in the background. warn: hears of the first failure only; any thread."""
+    """Writes runs in the background. warn: hears of the first failure only; any thread.
+
+    When more than _BACKLOG runs wait for the disk, further ones are not kept: nothing else may wait for that.
+    """
 
     def __init__(self, folder: Path, quota: int, warn: Callable[[str], None]) -> None:
         self._folder = folder
         self._quota = quota
         self._warn = warn
         self._warned = False
-        self._runs: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="run-archive", daemon=True)
-        self._thread.start()
+        self._writer = DiskWriter("run-archive")
 
     def add(self, run: Run) -> None:
-        """Have an ended run written; any thread."""
-        self._runs.put(run)
+        """Have an ended run written; any thread, never waits."""
+        if self._writer.waiting < _BACKLOG:
+            self._writer.submit(partial(self._write, run))
+        else:
+            self._fail("the disk is too slow")
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Finish what is queued, for at most `timeout` seconds."""
-        self._runs.put(None)
-        self._thread.join(timeout)
+    def close(self) -> int:
+        """Finish what is queued; returns how many runs were not written because the disk hangs."""
+        return self._writer.close()
 
-    def _work(self) -> None:
-        while (run := self._runs.get()) is not None:
-            try:
-                write_run(run, self._folder, self._quota // _SHARE)
-                trim(self._folder, self._quota)
-            except OSError as error:
-                if not self._warned:
-                    self._warned = True
-                    self._warn(f"runs are not kept on disk: {error.strerror or error}")
+    def _write(self, run: Run) -> None:
+        try:
+            write_run(run, self._folder, self._quota // _SHARE)
+            trim(self._folder, self._quota)
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+
+    def _fail(self, reason: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._warn(f"runs are not kept on disk: {reason}")
 
 
 def write_run(run: Run, folder: Path, limit: int = 1 << 62) -> Path:
@@ -97,7 +104,8 @@ def write_run(run: Run, folder: Path, limit: int = 1 << 62) -> Path:
 
     limit: bytes of all its nodes' outputs; what is over is counted.
 
-    The run's lock is held for a node at a time, as the pump may move the run's output out of memory meanwhile.
+    The run's lock is held while a node's output is read, as the pump may move it out of memory meanwhile; never while
+    something is written, or a disk that hangs would hold up the pump.
     """
     name = f"{run.id:06d}-{int(run.created)}-{os.getpid()}"
     place = folder / name
@@ -109,7 +117,9 @@ def write_run(run: Run, folder: Path, limit: int = 1 << 62) -> Path:
         with os.fdopen(paths.private_file(temporary / "output", os.O_WRONLY), "wb") as file:
             for number in range(len(run.names)):
                 with run.lock:
-                    results.append(_write_node(run, number, file, limit))
+                    result, blocks = _read_node(run, number, file.tell(), limit)
+                file.writelines(blocks)
+                results.append(result)
         content = {
             "format": _FORMAT,
             "run": run.id,
@@ -131,17 +141,19 @@ def write_run(run: Run, folder: Path, limit: int = 1 << 62) -> Path:
     return place
 
 
-def _write_node(run: Run, number: int, file: Any, limit: int) -> dict[str, Any]:
+def _read_node(run: Run, number: int, at: int, limit: int) -> tuple[dict[str, Any], list[bytes]]:
+    """What is to be told of a node whose output begins `at` in the file, and that output."""
     pieces: list[tuple[int, int, int, int]] = []
+    blocks: list[bytes] = []
     written = 0
     for stream, lines, data in run.output.blocks(number):
-        if written + len(data) > _NODE_LIMIT or file.tell() + len(data) > limit:
+        if written + len(data) > _NODE_LIMIT or at + written + len(data) > limit:
             break
-        pieces.append((stream, lines, file.tell(), len(data)))
-        file.write(data)
+        pieces.append((stream, lines, at + written, len(data)))
+        blocks.append(data)
         written += len(data)
     elapsed = run.elapsed(number, run.ended or run.started)
-    return {
+    result = {
         "node": run.names[number],
         "state": int(run.states[number]),
         "rc": run.rc(number),
@@ -151,6 +163,7 @@ def _write_node(run: Run, number: int, file: Any, limit: int) -> dict[str, Any]:
         "output": pieces,
         "cut": max(0, run.output.size(number) - written),
     }
+    return result, blocks
 
 
 def archived_runs(folder: Path | None = None, newest: int = 100) -> list[Run]:

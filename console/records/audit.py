@@ -76,10 +76,15 @@ class AuditLog:
 
     def finished(self, run: Run) -> None:
         """A run ended. Never raises: what has run has run, and there is nothing left to refuse."""
+        self.write_end(self.end_of(run))
+
+    def end_of(self, run: Run) -> Mapping[str, Any]:
+        """The record of a run's end, at the time of now, for `write_end`; touches no disk."""
         codes = {str(rc): run.fold(numbers) for rc, numbers in run.return_codes().items()}
         bad = {state.word: str(run.node_set(state)) for state in NodeState if state.bad and run.count(state)}
         bad.pop("failed", None)
-        record = {
+        return {
+            "time": _now(),
             "event": "end",
             "run": run.id,
             "seconds": round((run.ended or run.started) - run.started, 3),
@@ -88,6 +93,9 @@ class AuditLog:
             "bytes": run.output.bytes_total,
             **bad,
         }
+
+    def write_end(self, record: Mapping[str, Any]) -> None:
+        """Write down how a run ended. Never raises."""
         try:
             self.write(record)
         except AuditError as error:

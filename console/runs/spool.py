@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+
+from .disk_writer import DiskWriter
 
 
 class SpoolBudget:
@@ -32,6 +36,9 @@ class Spool:
 
     quota: bytes of this spool; budget: shared with others. The file is made at the first write. `on_error` hears of
     the first failure of the disk; from then on nothing more is accepted.
+
+    writer: writes in its thread; what it has not written is read from memory. Without one, `append` writes itself.
+    `append` and `close` belong to the thread that owns the spool (with a lock that its readers hold, too).
     """
 
     def __init__(
@@ -40,59 +47,99 @@ class Spool:
         quota: int,
         budget: SpoolBudget,
         on_error: Callable[[OSError], None] | None = None,
+        writer: DiskWriter | None = None,
     ) -> None:
         self._folder = folder
         self._quota = quota
         self._budget = budget
         self._on_error = on_error
+        self._writer = writer
+        self._lock = threading.Lock()  # guards what follows; never held while the disk is waited for
         self._descriptor = -1
         self._failed = False
+        #: What is not on disk yet, with its offset, oldest first: the end of the spool.
+        self._waiting: deque[tuple[int, bytes | bytearray]] = deque()
         self.size = 0
 
     def append(self, data: bytes | bytearray) -> int | None:
-        """Write `data` at the end and return its offset; None when the quota or the disk is full."""
+        """Add `data`, which is the spool's from now on, and return its offset; None when the quota or disk is full."""
         size = len(data)
         if self._failed or self.size + size > self._quota or not self._budget.take(size):
             return None
         offset = self.size
+        with self._lock:
+            self._waiting.append((offset, data))
+        self.size += size
+        if self._writer is not None:
+            self._writer.submit(self._write, size)
+            return offset
+        self._write()
+        if self._failed:
+            self._waiting.clear()
+            self.size = offset
+            self._budget.give_back(size)
+            return None
+        return offset
+
+    def read(self, offset: int, size: int) -> bytes:
+        """What was added there; short or empty if the disk lost it."""
+        with self._lock:
+            descriptor = self._descriptor
+            waiting = list(self._waiting)
+        end = offset + size
+        written = max(offset, min(end, waiting[0][0])) if waiting else end
+        pieces: list[bytes] = []
+        while descriptor >= 0 and offset < written:
+            piece = os.pread(descriptor, written - offset, offset)
+            if not piece:
+                break
+            pieces.append(piece)
+            offset += len(piece)
+        for start, data in waiting:
+            if start < end and start + len(data) > offset:
+                pieces.append(bytes(data[max(0, offset - start) : end - start]))
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Give the file and its share of the budget back; idempotent."""
+        self._failed = True
+        with self._lock:
+            self._waiting.clear()
+        self._budget.give_back(self.size)
+        self.size = 0
+        if self._writer is not None:
+            # Behind the write that may be under way; and where a large file goes, that takes its time.
+            self._writer.submit(self._close_file)
+        else:
+            self._close_file()
+
+    def _write(self) -> None:
+        """Write the oldest of what is waiting. After a failure, what was accepted stays in memory: it is not lost."""
+        with self._lock:
+            if self._failed or not self._waiting:
+                return
+            offset, data = self._waiting[0]
         try:
             if self._descriptor < 0:
                 self._open()
             view = memoryview(data)
             done = 0
-            while done < size:
+            while done < len(view):
                 done += os.pwrite(self._descriptor, view[done:], offset + done)
         except OSError as error:
             self._failed = True
-            self._budget.give_back(size)
             if self._on_error is not None:
                 self._on_error(error)
-            return None
-        self.size += size
-        return offset
+            return
+        with self._lock:
+            if self._waiting:  # not closed meanwhile
+                self._waiting.popleft()
 
-    def read(self, offset: int, size: int) -> bytes:
-        """What was written there; short or empty if the disk lost it."""
-        if self._descriptor < 0:
-            return b""
-        pieces: list[bytes] = []
-        while size > 0:
-            piece = os.pread(self._descriptor, size, offset)
-            if not piece:
-                break
-            pieces.append(piece)
-            offset += len(piece)
-            size -= len(piece)
-        return b"".join(pieces)
-
-    def close(self) -> None:
-        """Give the file and its share of the budget back; idempotent."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        self._budget.give_back(self.size)
-        self.size = 0
-        self._failed = True
+    def _close_file(self) -> None:
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _open(self) -> None:
         descriptor, name = tempfile.mkstemp(prefix="spool-", dir=self._folder())

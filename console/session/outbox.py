@@ -30,7 +30,10 @@ class Batch:
 
 
 class Outbox:
-    """A queue of batches. `put` is the engine's, `pop` and `wait` the pump's."""
+    """A queue of batches. `put` is the engine's, `pop` and `wait` the pump's.
+
+    What the pump has handed on to the disk counts until it is written (`handed_on`, `written`; any thread).
+    """
 
     def __init__(self, limit: int) -> None:
         self._batches: deque[Batch] = deque()
@@ -58,6 +61,17 @@ class Outbox:
             batch = self._batches.popleft()
             self.outstanding -= batch.size
             return batch, self._release(self._limit // 2)
+
+    def handed_on(self, size: int) -> None:
+        """So many bytes wait for the disk."""
+        with self._ready:
+            self.outstanding += size
+
+    def written(self, size: int) -> bool:
+        """So many bytes wait no more; True when reading of output may now go on."""
+        with self._ready:
+            self.outstanding -= size
+            return self._release(self._limit // 2)
 
     def _release(self, below: int) -> bool:
         if self._held and self.outstanding <= below:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ClusterShell.NodeSet import NodeSet
 
 from ...engine.task import Task
+from ..runs.disk_writer import DiskWriter
 from ..runs.events import (
     CopyProgressed,
     NodesChanged,
@@ -78,6 +79,7 @@ class Session:
         self._limits = OutputLimits(limits.node_memory, limits.run_memory)
         self._budget = SpoolBudget(limits.total_spool)
         self._outbox = Outbox(limits.pending_output)
+        self._disk = DiskWriter("spool", self._outbox.handed_on, self._written)
         self.resolver = DeckResolver(
             self.runs, lambda name: self.selection.find_saved(name), self.settings.group_sets.get
         )
@@ -112,6 +114,7 @@ class Session:
             engine, self._engine = self._engine, None
         ended = True if engine is None else engine.stop(timeout)
         self.runs.close()
+        self._disk.close(1.0)  # nothing that is read again: it only gives its files back
         return ended
 
     @property
@@ -244,10 +247,16 @@ class Session:
         return spec
 
     def _make_run(self, spec: RunSpec, line: str, nodes: NodeSet | None, kind: str | None = None) -> Run:
-        spool = Spool(paths.spool_dir, self.settings.limits.run_spool, self._budget, self._spool_failed)
+        spool = Spool(paths.spool_dir, self.settings.limits.run_spool, self._budget, self._spool_failed, self._disk)
         run = Run(next(self._run_numbers), line, kind or spec.kind, nodes, spec.options, self._limits, spool)
         run.sources, run.destination = spec.sources, spec.destination
         return run
+
+    def _written(self, size: int) -> None:
+        """The disk has caught up by so many bytes; in the writer's thread."""
+        engine = self._engine
+        if self._outbox.written(size) and engine is not None:
+            engine.post(engine.release)
 
     def _spool_failed(self, error: OSError) -> None:
         reason = f"output that does not fit in memory is cut and counted from now on: {error.strerror or error}"
