@@ -73,10 +73,10 @@ class Records:
         self._closed = True
         left = 0 if self._writer is None else self._writer.close()
         if left:
-            self._warn(f"the audit log lacks {left} records: the disk does not answer")
+            self._warn(f"records that the audit log lacks, as the disk does not answer: {left}")
         left = 0 if self.archive is None else self.archive.close()
         if left:
-            self._warn(f"{left} runs are not kept: the disk does not answer")
+            self._warn(f"runs that are not kept, as the disk does not answer: {left}")
 
     def _write(self, job: Callable[[], None]) -> None:
         """After all that was to be written before; raises what the job raises."""

@@ -57,6 +57,7 @@ class Spool:
         self._lock = threading.Lock()  # guards what follows; never held while the disk is waited for
         self._descriptor = -1
         self._failed = False
+        self._closed = False
         #: What is not on disk yet, with its offset, oldest first: the end of the spool.
         self._waiting: deque[tuple[int, bytes | bytearray]] = deque()
         self.size = 0
@@ -84,7 +85,7 @@ class Spool:
     def read(self, offset: int, size: int) -> bytes:
         """What was added there; short or empty if the disk lost it."""
         with self._lock:
-            descriptor = self._descriptor
+            descriptor = -1 if self._closed else self._descriptor
             waiting = list(self._waiting)
         end = offset + size
         written = max(offset, min(end, waiting[0][0])) if waiting else end
@@ -102,8 +103,8 @@ class Spool:
 
     def close(self) -> None:
         """Give the file and its share of the budget back; idempotent."""
-        self._failed = True
         with self._lock:
+            self._failed = self._closed = True
             self._waiting.clear()
         self._budget.give_back(self.size)
         self.size = 0
