@@ -22,6 +22,16 @@ from clusterdeck.tests.support.terminal import PtyRecorder
 
 PROGRAM = [sys.executable, "-m", "clusterdeck"]
 LINE = "abcdefghijklmnopqrstuvwxyz0123456789"
+#: Starts a program and writes down the most memory that it had. In between, because the kernel counts the memory of
+#: whoever starts a program as that program's own, and the process of the tests may be large.
+MEASURE = """
+import os, sys
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+with open(sys.argv[1], "w") as file:
+    file.write(str(usage.ru_maxrss))
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
+"""
 #: Bytes of memory that a batch run may take, whatever the nodes send.
 BOUND = 512 << 20
 NOT_KEPT = ("-O", "limits.run_spool=0", "-O", "limits.node_memory=64KiB")
@@ -40,20 +50,20 @@ class Done:
 
 def run(words: list[str], folders: dict[str, str], *, keep: int = 1 << 20) -> Done:
     """A batch run with the exec worker; of its output the first `keep` bytes are kept."""
-    argv = [*PROGRAM, "run", "-R", "exec", *words]
     started = time.monotonic()
-    with tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as err, tempfile.NamedTemporaryFile("r") as memory:
+        argv = [sys.executable, "-S", "-c", MEASURE, memory.name, *PROGRAM, "run", "-R", "exec", *words]
         process = subprocess.Popen(argv, env=folders, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err)
         assert process.stdout is not None
         out = bytearray()
         while piece := os.read(process.stdout.fileno(), 1 << 16):
             out += piece[: max(0, keep - len(out))]
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process.wait()
         process.stdout.close()
         err.seek(0)
         said = err.read(keep).decode(errors="replace")
-    return Done(process.returncode, bytes(out), said, usage.ru_maxrss << 10, time.monotonic() - started)
+        most = int(memory.read()) << 10
+    return Done(process.returncode, bytes(out), said, most, time.monotonic() - started)
 
 
 def flood(size: int) -> str:
