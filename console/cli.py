@@ -230,9 +230,10 @@ def _add_tools(commands: argparse._SubParsersAction[_Parser], *, manual: bool) -
     doctor.set_defaults(handler=_doctor)
     config = commands.add_parser("config", help="settings: show, explain, init, trust", allow_abbrev=False)
     config.add_argument("action", nargs="?", default="show", choices=("show", "explain", "init", "trust"))
-    config.add_argument("key", nargs="?", help="one setting or section, or the file to trust")
+    config.add_argument("keys", nargs="*", metavar="KEY", help="a setting, section or node, or the file to trust")
+    config.add_argument("--node", dest="nodes_meant", action="append", default=[], metavar="NODES", help="these nodes")
     config.add_argument("--force", action="store_true", help="init: replace a file that is there")
-    config.set_defaults(handler=_config)
+    config.set_defaults(handler=_config, parser=config)
     queue = commands.add_parser("queue", help="the work queue", add_help=False, allow_abbrev=False)
     queue.add_argument("-h", "--help", dest="help", action="store_true")
     queue.add_argument("rest", nargs=argparse.REMAINDER, choices=QUEUE_WORDS)  # for completion: nothing is refused
@@ -311,8 +312,20 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _config(arguments: argparse.Namespace) -> int:
     from .settings.command import config_command
+    from .settings.settings import means_node
 
-    return config_command(arguments.action, arguments.key, force=arguments.force)
+    keys, nodes = arguments.keys, arguments.nodes_meant
+    if arguments.action == "explain" and (nodes or len(keys) > 1 or any(map(means_node, keys))):
+        from .language.tokens import quote
+        from .start import start_lines
+
+        words = [*(word for node in nodes for word in ("--node", quote(node))), *map(quote, keys)]
+        return start_lines([" ".join([":config explain", *words])], None, arguments.overrides)
+    if nodes:
+        arguments.parser.error("--node belongs to explain")
+    if len(keys) > 1:
+        arguments.parser.error(f"{arguments.action} takes one word")
+    return config_command(arguments.action, keys[0] if keys else None, force=arguments.force)
 
 
 def _queue(arguments: argparse.Namespace) -> int:

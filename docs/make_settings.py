@@ -32,8 +32,10 @@ The first that says something wins:
 | clush.conf | ClusterShell's file, where clush looks for it; `CLUSTERDECK_CLUSH_CONF` names another (empty: none) |
 | default | the tables below |
 
-`clusterdeck config explain` prints every value with its source. Files that somebody else may write to are refused,
-and so are unknown names: a message gives the file, the line and the nearest known name.
+`clusterdeck config explain` prints every value with its source; `clusterdeck config explain node7` prints what counts
+for a node: these settings, its `[[nodes]]` section and `ssh_config`, with file and line (`--node fanout` for a node
+that is called like a setting). Files that somebody else may write to are refused, and so are unknown names: a message
+gives the file, the line and the nearest known name.
 """
 
 _NODES = """

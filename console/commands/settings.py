@@ -8,9 +8,10 @@ from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..frontend import Document
 from ..interpreter.context import CommandError, Context, Outcome
+from ..interpreter.targets import resolve
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import read_duration
-from ..settings.settings import SettingsError, as_toml, describe, split_key
+from ..settings.settings import SettingsError, as_toml, describe, means_node, sections, setting_names, split_key
 from . import documents
 
 _LESS_SAFE = {"safety.read_only", "safety.protected", "safety.confirm_above", "safety.dangerous", "ssh.host_keys"}
@@ -65,12 +66,51 @@ def show(context: Context, command: Command) -> Outcome:
 
 
 def explain(context: Context, command: Command) -> Outcome:
-    """`:config explain [KEY]`."""
-    wanted = _full(command.get("key")) if command.has("key") else None
-    rows = context.session.settings.explain()
-    chosen = [row for row in rows if wanted in (None, row[0])]
-    lines = documents.table([[sanitize_text(cell) for cell in row] for row in chosen])
+    """`:config explain [--node NODES] [KEY...]`: settings, sections of them, or nodes."""
+    words = command.many("key")
+    expressions = command.many("node") + [word for word in words if means_node(word)]
+    lines: list[str] = []
+    if len(words) + len(command.many("node")) > len(expressions) or not expressions:
+        wanted = {name for word in words if not means_node(word) for name in _meant(word)}
+        rows = [row for row in context.session.settings.explain() if not wanted or row[0] in wanted]
+        lines += documents.table([[sanitize_text(cell) for cell in row] for row in rows])
+    for expression in expressions:
+        lines += _of_nodes(context, expression)
     return context.show(Document("settings", documents.bounded(lines), data=True))
+
+
+def _meant(word: str) -> list[str]:
+    """The settings that a word stands for: one, or all of a section."""
+    if word in sections():
+        return [name for name in setting_names() if name.startswith(f"{word}.")]
+    try:
+        return [".".join(split_key(word))]
+    except SettingsError as error:
+        remedy = f"a node of that name: --node {word}"
+        message = sanitize_text(f"{error}; {remedy}")
+        raise CommandError(message, code=ExitCode.USAGE, argument="key") from None
+
+
+def _of_nodes(context: Context, expression: str) -> list[str]:
+    """What counts for nodes and where it was set, node after node."""
+    from ..session.node_settings import NodeSettings  # brings the SSH layer with it
+
+    nodes = resolve(context, expression, "node")
+    settings = NodeSettings(context.session.settings, context.session.resolve)
+    lines: list[str] = []
+    try:
+        for node in nodes:
+            rows = [[sanitize_text(cell) for cell in row] for row in settings.explain(node)]
+            lines += [sanitize_text(node), *(f"  {line}" for line in documents.table(rows))]
+            if len(lines) > documents.MAX_LINES:
+                break
+    except SettingsError as error:
+        raise CommandError(sanitize_text(str(error)), code=ExitCode.CONFIGURATION) from None
+    except ValueError as error:
+        raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="node") from None
+    for warning in settings.warnings:
+        context.tell(sanitize_text(warning), level="warning")
+    return lines
 
 
 SPECS = (
@@ -94,7 +134,13 @@ SPECS = (
     ),
     CommandSpec(
         "settings.explain", "config explain", "settings: Explain", "tell where each setting comes from", explain,
-        arguments=(Argument("key", Kind.SETTING, "only this one", required=False),),
-        examples=((":config explain fanout", "value, source, meaning"),),
+        arguments=(
+            Argument("key", Kind.SETTING, "only this setting, section or node", required=False, repeat=True),
+        ),
+        options=(Option("node", ("--node",), Kind.NODES, "these nodes, whatever they are called", "NODES", True),),
+        examples=(
+            (":config explain fanout", "value, source, meaning"),
+            (":config explain node7", "what counts for node7: settings, [[nodes]], ssh_config with file and line"),
+        ),
     ),
 )  # fmt: skip

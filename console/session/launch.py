@@ -59,7 +59,7 @@ def check_exec(*texts: str) -> None:
                 raise ValueError(str(error)) from None
 
 
-def _overrides(ssh: SshSettings) -> dict[str, str]:
+def ssh_overrides(ssh: SshSettings) -> dict[str, str]:
     """Keywords over ssh_config, where the settings say otherwise than OpenSSH does on its own."""
     words = {} if ssh.agent else {"IdentityAgent": "none"}
     if not ssh.password:
@@ -67,6 +67,18 @@ def _overrides(ssh: SshSettings) -> dict[str, str]:
     if ssh.agent_forwarding:
         words["ForwardAgent"] = "yes"
     return words
+
+
+def _section_infos(options: RunOptions, values: dict[str, Any]) -> dict[str, Any]:
+    """What a section of nodes says about connections, where the line says nothing; it goes before `run.*`."""
+    infos: dict[str, Any] = {}
+    if options.connect_timeout is None and "connect_timeout" in values:
+        infos["connect_timeout"] = values["connect_timeout"]
+    if not options.user and "user" in values:
+        infos |= dict.fromkeys(("ssh_user", "scp_user", "rsh_user"), values["user"])
+    if "host_keys" in values:
+        infos["ssh_host_keys"] = values["host_keys"]
+    return infos
 
 
 def reads(options: RunOptions) -> bool:
@@ -96,9 +108,11 @@ class Launcher:
         for values, members in spec.parts or (({}, tuple(names)),):
             chosen = [name for name in members if name in wanted]
             if chosen:
-                workers += self._workers(spec, handler, NodeSet.fromlist(chosen), values)
+                made = self._workers(spec, handler, NodeSet.fromlist(chosen), values)
+                for worker in made:
+                    worker.infos = _section_infos(spec.options, values) | infos
+                workers += made
         for worker in workers:
-            worker.infos = infos
             if spec.options.fanout:
                 # A limit of its own, so that the other runs keep theirs.
                 worker._fanout = spec.options.fanout
@@ -198,5 +212,5 @@ class Launcher:
             "ssh_host_keys": given("host_keys"),
             "ssh_window": ssh.connecting,
             "ssh_keepalive": ssh.keepalive,
-            "ssh_overrides": _overrides(ssh),
+            "ssh_overrides": ssh_overrides(ssh),
         }

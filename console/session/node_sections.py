@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,11 @@ class NodeSections:
         if set(found) == {-1}:
             return ()
         return tuple((matched[n][1] if n >= 0 else {}, tuple(members)) for n, members in sorted(found.items()))
+
+    def section_of(self, name: str) -> NodeSection | None:
+        """The section that a node belongs to."""
+        matched = zip(self._sections, self._match(), strict=True)
+        return next((section for section, (nodes, _) in matched if name in nodes), None)
 
     def ssh_config(self, own: str) -> str | None:
         """Path of a configuration with the sections before the operator's `own`; None where none concerns SSH."""
@@ -109,13 +114,16 @@ def config_text(matched: Sequence[tuple[NodeSet, dict[str, Any]]], own: str) -> 
         if not names:
             continue
         lines.append(f"Host {' '.join(names)}")
-        for key, keyword in _SSH_KEYWORDS.items():
-            if key in values:
-                lines.append(f"    {keyword} {_as_ssh(key, values[key])}")
+        lines += [f"    {keyword} {value}" for keyword, value in ssh_words(values).items()]
     lines += ["Host *"]
     if own != "none":
         lines += [f'Include "{os.path.expanduser(own)}"', 'Include "/etc/ssh/ssh_config"']
     return "\n".join(lines) + "\n"
+
+
+def ssh_words(values: Mapping[str, Any]) -> dict[str, str]:
+    """What a section sets that is SSH's matter: keyword -> value, in the words of ssh_config."""
+    return {keyword: _as_ssh(key, values[key]) for key, keyword in _SSH_KEYWORDS.items() if key in values}
 
 
 def _as_ssh(key: str, value: Any) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,16 +91,21 @@ def _apply_file(settings: Settings, file: Path) -> None:
     except RecursionError:
         raise SettingsError(f"{file}: nested too deeply") from None
     try:
-        _apply_table(settings, table, str(file))
+        _apply_table(settings, table, str(file), _section_lines(text))
     except SettingsError as error:
         raise SettingsError(f"{file}: {error}{_line_of(text, str(error))}") from None
 
 
-def _apply_table(settings: Settings, table: dict[str, Any], source: str) -> None:
+def _section_lines(text: str) -> list[int]:
+    """The lines on which `[[nodes]]` stands."""
+    return [n for n, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*nodes\s*\]\]", line)]
+
+
+def _apply_table(settings: Settings, table: dict[str, Any], source: str, lines: list[int]) -> None:
     known = sections()
     for section, content in table.items():
         if section == "nodes":
-            settings.nodes.extend(_node_sections(content, source))
+            settings.nodes.extend(_node_sections(content, source, lines))
         elif section not in known:
             raise SettingsError(f"unknown section {section!r}{nearest(section, [*known, 'nodes'])}")
         elif not isinstance(content, dict):
@@ -118,11 +124,12 @@ def _group_sets(content: Any) -> dict[str, str]:
     return dict(content)
 
 
-def _node_sections(content: Any, source: str) -> list[NodeSection]:
+def _node_sections(content: Any, source: str, lines: list[int]) -> list[NodeSection]:
     if not isinstance(content, list):
         raise SettingsError("nodes must be a list of tables: write [[nodes]]")
     found = []
-    for section in content:
+    certain = len(lines) == len(content)  # a text of several lines may hold what looks like a section's head
+    for index, section in enumerate(content):
         match = section.get("match") if isinstance(section, dict) else None
         if not isinstance(match, str) or not match.strip():
             raise SettingsError('a [[nodes]] section needs match = "NODES"')
@@ -133,7 +140,7 @@ def _node_sections(content: Any, source: str) -> list[NodeSection]:
             if key not in NODE_KEYS:
                 raise SettingsError(f"unknown setting 'nodes.{key}'{nearest(key, [*NODE_KEYS, 'match'])}")
             values.append((key, convert_to(NODE_KEYS[key], f"nodes.{key}", value)))
-        found.append(NodeSection(match, tuple(values), source))
+        found.append(NodeSection(match, tuple(values), f"{source}:{lines[index]}" if certain else source))
     return found
 
 

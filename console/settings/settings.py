@@ -255,6 +255,19 @@ def split_key(key: str) -> tuple[str, str]:
     raise SettingsError(f"unknown setting {key!r}{nearest(key, setting_names())}")
 
 
+def means_node(word: str) -> bool:
+    """Whether a word of `config explain` is a node: neither a setting nor a section, and not near to one of them."""
+    home, dot, _ = word.strip().replace("-", "_").partition(".")
+    if home in _SECTIONS or home in {name.rpartition(".")[2] for name in setting_names()}:
+        return False
+    known = setting_names()
+    if not dot:
+        known = [*_SECTIONS, *(name.rpartition(".")[2] for name in known)]
+    # No setting has a digit in its name, while most nodes have one.
+    numbered = re.search(r"[0-9@\[*?]", word) is not None
+    return not difflib.get_close_matches(word, known, 1, 0.9 if numbered else 0.7)
+
+
 def nearest(word: str, known: list[str]) -> str:
     """`; did you mean 'x'?`, or nothing where no known name is near."""
     shorts = {name.rpartition(".")[2]: name for name in known}
