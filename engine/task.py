@@ -242,6 +242,8 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
         from another thread it blocks until that is done.
         """
         if self._state.dead:
+            if self._owns_thread and not self.in_own_thread():
+                self.thread.join()
             return
         if not self.in_own_thread():
             self._abort_from_outside(kill)
@@ -286,7 +288,6 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
 
     def retire(self) -> None:
         """Unbind the Task from its thread and give its descriptors back; what was gathered stays readable."""
-        REGISTRY.unbind(self)
         self._state.die()
         self.engine.close_ports()
         resources, self._resources = self._resources, {}
@@ -295,6 +296,8 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
             if close is not None:
                 close()
         self.engine.close()
+        # Last: who cleans up waits for what is still bound.
+        REGISTRY.unbind(self)
 
     # -- a thread of its own
 
