@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from ...widgets.queue_view import QueueSnapshot
 from ..frontend import Answer, Confirmation, Document, Question
 from ..language.registry import Registry
 from ..language.spec import CommandSpec, Danger
-from ..runs.events import SessionEvent
+from ..runs.events import RunFinished, SessionEvent
 from ..settings import paths
 from .deck import Deck
 from .errands import Errand, known_groups, look_at_queue
@@ -101,7 +102,7 @@ class ClusterdeckApp(App[int]):
         self._groups_errand = Errand(lambda: known_groups(groups), self._groups_seen, self.call_soon)
         self._queue_errand = Errand(self._look_at_queue, self._queue_seen, self.call_soon)
         self._prompt_stale = False
-        self._prompt_drawn = 0.0
+        self._prompt_drawn = -math.inf
         self._prompt_version = -1
         #: The task queue (console.queue.QueueService), where there is one.
         self.queue: Any = None
@@ -172,6 +173,8 @@ class ClusterdeckApp(App[int]):
     def _tick(self, now: float, events: Sequence[SessionEvent]) -> None:
         if events:
             self._prompt_stale = True
+            if any(isinstance(event, RunFinished) for event in events):
+                self._prompt_drawn = -math.inf  # it must not tell for half a second that a run goes on that is over
             self.deck.take(events)
             self._news.read(events)
         if self.deck.follow_newest():
@@ -196,7 +199,10 @@ class ClusterdeckApp(App[int]):
             self.book.write(f"the queue cannot be read: {seen}", "warning")
 
     def _redraw_prompt(self, now: float) -> None:
-        """The prompt tells the selection and how far runs are: drawn anew when that changed, twice a second at most."""
+        """The prompt tells the selection and how far runs are: drawn anew when that changed.
+
+        Twice a second at most, but at once when a run ended.
+        """
         version = self.session.selection.version
         if version != self._prompt_version or (self._prompt_stale and now - self._prompt_drawn >= PROMPT_INTERVAL):
             self._prompt_version, self._prompt_drawn, self._prompt_stale = version, now, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -66,7 +67,7 @@ async def test_agreeing_takes_a_move_and_enter() -> None:
 
 
 async def test_type_ahead_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialogs, "DEAF", 0.4)
+    monkeypatch.setattr(dialogs, "DEAF", math.inf)
     deck = Deck()
     async with deck.app.run_test(size=(80, 24)) as pilot:
         await settled(deck, pilot)
@@ -76,7 +77,7 @@ async def test_type_ahead_never_answers(monkeypatch: pytest.MonkeyPatch) -> None
         assert isinstance(deck.app.screen, ConfirmDialog)
         assert asker.is_alive()
         dialog: Any = deck.app.screen
-        await until(pilot, lambda: not dialog.deaf)
+        monkeypatch.setattr(dialogs, "DEAF", 0.0)
         assert dialog.focused.id == "cancel"
         await pilot.press("escape")
         await until(pilot, lambda: not asker.is_alive())
@@ -85,7 +86,7 @@ async def test_type_ahead_never_answers(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_type_ahead_is_no_part_of_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialogs, "DEAF", 0.4)
+    monkeypatch.setattr(dialogs, "DEAF", math.inf)
     deck = Deck()
     async with deck.app.run_test(size=(80, 24)) as pilot:
         await settled(deck, pilot)
@@ -96,7 +97,7 @@ async def test_type_ahead_is_no_part_of_a_secret(monkeypatch: pytest.MonkeyPatch
         await pilot.press(*"uptime", "enter")
         assert dialog.deaf
         assert dialog.query_one("#answer", Input).value == ""
-        await until(pilot, lambda: not dialog.deaf)
+        monkeypatch.setattr(dialogs, "DEAF", 0.0)
         await pilot.press(*"right", "enter")
         await until(pilot, lambda: not asker.is_alive())
         assert asker.answer == Answer(text="right")

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
+from clusterdeck.console.tui import app
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.tests.support.tui import Deck, settled, until
@@ -621,6 +622,23 @@ async def test_what_changed_since_the_round_before_is_marked() -> None:
 
 
 # -- colours of nodes
+
+
+async def test_the_prompt_is_drawn_at_once_when_a_run_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "PROMPT_INTERVAL", 3600.0)
+    session = FakeSession("node[1-2]")
+    run = session.make_run("uptime")
+    async with opened(session=session, run=False) as (deck, pilot):
+        session.push(out(run, 0, "up"))
+        await settled(deck, pilot)
+        drawn: list[int] = []
+        monkeypatch.setattr(deck.app.main.prompt, "redraw", lambda: drawn.append(len(session.runs.running)))
+        session.push(out(run, 1, "up"))
+        await settled(deck, pilot)
+        assert drawn == []
+        session.push(states(run, (0, 1), NodeState.OK, 0), finish(run))
+        await until(pilot, lambda: bool(drawn))
+        assert drawn == [0]
 
 
 async def test_colours_of_nodes_are_shown_and_can_be_left_out() -> None:
