@@ -15,6 +15,7 @@ from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.tests.support.tui import Deck, settled, until
 from clusterdeck.widgets.actions import ACTIONS
+from clusterdeck.widgets.diff_view import DiffView
 from clusterdeck.widgets.line_entry import FilterBar, SearchBar
 from clusterdeck.widgets.line_view import LineView
 from clusterdeck.widgets.node_colours import node_colours
@@ -98,6 +99,8 @@ class Stage:
                 main.panes.choose([0, 1])
             main.open_view(self.view, focus=True)
         await self.pilot.pause()
+        # A filter that went away has the answers compared anew, in a thread: rows come until that is over.
+        await self.until(lambda: not main.query_one("#diff", DiffView).comparing)
         for taken in (self.deck.lines, self.opened, self.ended, self.suspended, self.session.aborted):
             taken.clear()
         self.go(0)
