@@ -6,6 +6,8 @@ C call per string that is clean, and whatever a programming error lets through s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
@@ -88,9 +90,11 @@ def quantity(count: float) -> str:
 class Row:
     """One painted row: pieces added from the left until the width is used up, then padded to it."""
 
-    __slots__ = ("_base", "_left", "_pieces", "_width")
+    __slots__ = ("_base", "_left", "_pieces", "_width", "cut")
 
     def __init__(self, width: int, base: Style) -> None:
+        #: Whether something did not fit.
+        self.cut = False
         self._width = width
         self._left = width
         self._base = base
@@ -104,6 +108,7 @@ class Row:
     def add(self, text: str, style: Style | None = None) -> Row:
         """Put `text` behind what is there, cut to what is free."""
         if self._left <= 0 or not text:
+            self.cut |= bool(text)
             return self
         text = safe(text)
         if _signs is not None:
@@ -112,13 +117,16 @@ class Row:
         if size > self._left:
             text = set_cell_size(text, self._left - 1) + (ELLIPSIS if _signs is None else "~")
             size = self._left
+            self.cut = True
         self._pieces.append(Segment(text, style or self._base))
         self._left -= size
         return self
 
     def column(self, text: str, width: int, style: Style | None = None, *, right: bool = False) -> Row:
         """Put `text` in a column of exactly `width` cells."""
-        return self.add(fit(safe(text), min(width, self._left), right=right), style)
+        text, width = safe(text), min(width, self._left)
+        self.cut |= width_of(text) > width
+        return self.add(fit(text, width, right=right), style)
 
     def name(self, text: str, width: int, style: Style | None = None) -> Row:
         """Put a name in a column of exactly `width` cells; a long one keeps its end."""
@@ -132,25 +140,40 @@ class Row:
         return Strip(self._pieces, self._width)
 
 
-def lay_over(strip: Strip, style: Style) -> Strip:
-    """The row with another background and weight; the colours of its pieces keep their meaning.
+def folds(text: str, width: int, hang: int = 0) -> list[tuple[int, int]]:
+    """Where a text is cut into lines of at most `width` cells: start and end of each, the blank between words left out.
 
-    Not where the background comes from turning a row's colours round: every piece would get another one.
+    hang: cells that all lines but the first have less. A word that is longer than a line is cut.
     """
-    colour = style.color if style.reverse else None
-    over = Style(color=colour, bgcolor=style.bgcolor, bold=style.bold, underline=style.underline, reverse=style.reverse)
-    pieces = [Segment(text, (own or style) + over) for text, own, _ in strip]
-    return Strip(pieces, strip.cell_length)
+    found: list[tuple[int, int]] = []
+    start, room = 0, max(1, width)
+    while True:
+        end = start + _fitting(text[start : start + room + 1], room)
+        if end >= len(text):
+            return [*found, (start, len(text))]
+        cut = text.rfind(" ", start, end + 1)
+        if cut <= start or not text[start:cut].strip():
+            cut = end
+        found.append((start, cut))
+        start = cut + 1 if text[cut] == " " else cut
+        room = max(1, width - hang)
 
 
-def wrap(text: str, width: int) -> list[str]:
-    """A sentence in lines of at most `width` cells, cut between words."""
-    lines: list[str] = []
-    line = ""
-    for word in safe(text).split(" "):
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    return [*lines, line]
+def _fitting(text: str, room: int) -> int:
+    """How many characters fit into so many cells; at least one."""
+    if text.isascii():
+        return min(len(text), room)
+    cells = 0
+    for number, character in enumerate(text):
+        cells += cell_len(character)
+        if cells > room:
+            return max(1, number)
+    return len(text)
+
+
+def sentences(texts: Sequence[str], width: int) -> list[tuple[str, bool]]:
+    """Rows for a view that is empty, and whether each is of the first sentence, which stands out."""
+    rows = [("", False)]
+    for number, text in enumerate(map(safe, texts)):
+        rows.extend((f"  {text[start:end]}", number == 0) for start, end in folds(text, max(8, width - 4)))
+    return rows

@@ -29,9 +29,7 @@ _DIFFERENT = Style(bold=True, underline=True)
 class DiffView(LineView):
     """Blocks: the base, then every other answer with what differs. b takes another base, c another run."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(
-        "diff.base", "diff.run", "diff.normalise", "gather.select", "row.search", "row.match", "row.match-back"
-    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings("diff.base", "diff.run", "diff.normalise", "gather.select")
     TITLE_WORD = "diff"
     HELP_TEXT = "Answers against that of most nodes. b: against the one under the cursor; c: against another run."
 
@@ -203,13 +201,10 @@ class DiffView(LineView):
         styles: dict[str, Style] = {"+": look["added"], "-": look["removed"]}
         style = styles.get(diff.mark, look.quiet)
         line.add(f" {diff.mark} ", style)
-        if self.search:
-            hit = self.hit_style(row, look)
-            for piece in self.search.pieces(diff.text, style, hit):
-                line.add(piece.text, piece.style)
-            return
-        start, end = diff.part
-        line.add(diff.text[:start], style).add(diff.text[start:end], style + _DIFFERENT).add(diff.text[end:], style)
+        left = self._shift
+        start, end = (max(left, at) for at in diff.part)
+        line.add(diff.text[left:start], style).add(diff.text[start:end], style + _DIFFERENT)
+        line.add(diff.text[end:], style)
 
     def _paint_heading(self, part: Part | None, text: str, line: Row, look: Look) -> None:
         """Title, number of nodes, lines more and less: the title is cut, never the numbers."""

@@ -64,8 +64,7 @@ class FailuresView(LineView):
     """One block per reason: heading, then its nodes with their last words; many nodes are folded."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("row.open", "failures.retry", "failures.exclude", "failures.select", "failures.abort", "row.search"),
-        *bindings("row.match", "row.match-back"),
+        *bindings("row.open", "failures.retry", "failures.exclude", "failures.select", "failures.abort"),
     ]
     TITLE_WORD = "failures"
     HELP_TEXT = "Nodes that did not end well, by reason. r runs again on exactly those, x takes them out."
@@ -145,7 +144,7 @@ class FailuresView(LineView):
             line.add("  ").name(run.names[node], self._name_width, look["title"]).add(" ")
             line.column(clock(run.elapsed(node, run.ended or run.started)), 6, look.quiet, right=True).add("  ")
             text, role = self._last_words(run, node)
-            line.add(text, look[role])
+            line.add(self.shifted(text), look[role])
 
     def _fold(self, reason: Reason, run: RunView) -> str:
         folded = self._folded.get(reason)

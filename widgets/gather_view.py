@@ -33,10 +33,10 @@ class GatherView(LineView):
     """Groups of nodes with the same answer, largest first or rarest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("row.open", "gather.outliers", "gather.members", "gather.select", "row.search", "row.match"),
-        *bindings("row.match-back", "row.left", "row.right", "row.colours"),
+        *bindings("row.open", "gather.outliers", "gather.members", "gather.select", "row.colours"),
     ]
     TITLE_WORD = "gathered"
+    PAINTS_MATCHES = True
     HELP_TEXT = "Nodes that answered the same stand together. Enter unfolds an answer, m lists its nodes."
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name

@@ -7,7 +7,7 @@ container around the view.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from rich.style import Style
@@ -20,11 +20,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from .actions import bindings
-from .cells import Row, lay_over, wrap
+from .cells import Row, safe, sentences
 from .look import Look, LookCache
 from .messages import PagerRequested, SearchOpened, TextCopied, Told
 from .node_colours import node_colours, use_node_colours
-from .search import Search
+from .search import Search, around
+from .strips import between, lay_over, lay_over_part, with_matches
 from .terminal_filters import line_filters
 
 #: More than this is not put on a clipboard: terminals drop or choke on longer OSC 52 sequences.
@@ -36,11 +37,14 @@ class LineView(ScrollView, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("row.up", "row.down", "row.page-up", "row.page-down", "row.first", "row.last", "row.copy"),
-        *bindings("row.copy-all", "row.pager", "row.editor"),
+        *bindings("row.copy-all", "row.pager", "row.editor", "row.search", "row.match", "row.match-back"),
+        *bindings("row.left", "row.right"),
     ]
 
     #: What the footer calls this view, and what help says of it.
     TITLE_WORD = "rows"
+    #: Whether `paint` marks what the search found; otherwise it is marked in what was painted.
+    PAINTS_MATCHES = False
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
@@ -48,8 +52,11 @@ class LineView(ScrollView, can_focus=True):
         self.search = Search()
         self._looks = LookCache()
         self._rows = 0
-        #: Characters that are scrolled out on the left, in views of output.
+        #: Characters of a row's text that are scrolled out on the left.
         self._shift = 0
+        #: Whether some row is longer than the view is wide.
+        self._cut = False
+        self._arrangements = 0
 
     # -- for subclasses
 
@@ -91,6 +98,7 @@ class LineView(ScrollView, can_focus=True):
 
     def update_rows(self) -> None:
         """Take note of the number of rows and repaint; cheap enough for every tick."""
+        self._arrangements += 1
         rows = self.row_count()
         if rows != self._rows or self.virtual_size.width != self.size.width:
             self._rows = rows
@@ -118,7 +126,8 @@ class LineView(ScrollView, can_focus=True):
         filters = line_filters(self)
         top = self.scroll_offset.y
         strips: list[Strip] = []
-        empty = None if self._rows else self._empty_rows(width)
+        self._cut = False
+        empty = None if self._rows else sentences(self.empty_text(), width)
         for y in range(crop.y, crop.bottom):
             row = top + y
             line = Row(width, look.text)
@@ -138,31 +147,19 @@ class LineView(ScrollView, can_focus=True):
 
     def _painted(self, row: int, line: Row, look: Look) -> Strip:
         self.paint(row, line, look)
+        self._cut |= line.cut
         strip = line.strip()
+        if self.search and not self.PAINTS_MATCHES:
+            strip = with_matches(strip, self.search.spans(strip.text), self.hit_style(row, look))
         over = self.row_style(row, look)
         if over is not None:
             strip = lay_over(strip, over)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(row)) is not None:
-            strip = self._highlight(strip, *span)
+            style = self.screen.get_component_rich_style("screen--selection")
+            strip = lay_over_part(strip, *span, style)
         # Offsets are what the mouse selects text by; they cost as much as the rest of the row.
         return strip.apply_offsets(0, row) if self.mouse_hover else strip
-
-    def _highlight(self, strip: Strip, start: int, end: int) -> Strip:
-        width = strip.cell_length
-        end = width if end == -1 else min(end, width)
-        if start >= end:
-            return strip
-        style = self.screen.get_component_rich_style("screen--selection")
-        parts = [strip.crop(0, start), lay_over(strip.crop(start, end), style), strip.crop(end, width)]
-        return Strip.join(parts)
-
-    def _empty_rows(self, width: int) -> list[tuple[str, bool]]:
-        """Rows, and whether they are of the first sentence, which stands out."""
-        rows = [("", False)]
-        for number, text in enumerate(self.empty_text()):
-            rows.extend((f"  {part}", number == 0) for part in wrap(text, max(8, width - 4)))
-        return rows
 
     # -- movement
 
@@ -214,9 +211,14 @@ class LineView(ScrollView, can_focus=True):
             self.activate(row)
 
     def action_shift(self, cells: int) -> None:
-        """Show what is further right (or, below 0, left)."""
-        self._shift = max(0, self._shift + cells)
-        self.refresh()
+        """Show what is further right, where something is cut there, or (below 0) further left."""
+        if cells < 0 or self._cut:
+            self._shift = max(0, self._shift + cells)
+            self.refresh()
+
+    def shifted(self, text: str) -> str:
+        """A row's text without what is scrolled out on the left."""
+        return safe(text)[self._shift :]
 
     # -- search
 
@@ -227,14 +229,25 @@ class LineView(ScrollView, can_focus=True):
         """The style of the search's matches in a row."""
         return look["current-match" if row == self.cursor_row else "match"]
 
+    def finder(self, start: int, stop: int) -> Callable[[], list[int]]:
+        """Reads the rows from `start` to before `stop`; what it returns finds the matching ones, in any thread."""
+        search = self.search
+        texts = [self.row_text(row) for row in range(start, stop)]
+        return lambda: [row for row, text in enumerate(texts, start) if search.found_in(text)]
+
+    @property
+    def arrangement(self) -> object:
+        """Another one when rows may have changed their places; rows that come at the end do not count."""
+        return self._arrangements
+
     def action_match(self, step: int) -> None:
         """To the next (1) or previous (-1) row that matches the search."""
         if not self.search:
             return
-        for distance in range(1, self._rows + 1):
-            row = (self.cursor_row + step * distance) % self._rows
-            if self.search.found_in(self.row_text(row)):
-                self.move_cursor(row)
+        for start, stop in around(self.cursor_row, self._rows, step):
+            found = self.finder(start, stop)()
+            if found:
+                self.move_cursor(found[0] if step > 0 else found[-1])
                 return
 
     def set_search(self, text: str) -> None:
@@ -258,13 +271,7 @@ class LineView(ScrollView, can_focus=True):
         first = selection.start.y if selection.start else 0
         last = min(selection.end.y if selection.end else self._rows - 1, self._rows - 1, first + CLIPBOARD_LINES)
         lines = [self.row_text(row) for row in range(first, last + 1)]
-        if not lines:
-            return None
-        if selection.end and selection.end.y == last:
-            lines[-1] = lines[-1][: selection.end.x]
-        if selection.start:
-            lines[0] = lines[0][selection.start.x :]
-        return "\n".join(lines), "\n"
+        return (between(lines, selection, last), "\n") if lines else None
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()

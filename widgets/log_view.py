@@ -6,11 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
-from textual.binding import BindingType
-
-from .actions import bindings
 from .cells import Row, safe
 from .line_view import LineView
 from .look import Look
@@ -46,7 +42,6 @@ class LogBook:
 class LogView(LineView):
     """A LogBook on the screen; stays at the end unless the cursor was moved away from it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("row.search", "row.match", "row.match-back")
     TITLE_WORD = "log"
     HELP_TEXT = "What the console did and said. Ctrl-F searches."
 
@@ -83,9 +78,7 @@ class LogView(LineView):
         entry = self._listed[row]
         line.add(time.strftime("%H:%M:%S ", time.localtime(entry.at)), look.quiet)
         line.column("" if entry.level == "info" else entry.level, 8, look[_ROLES.get(entry.level, "quiet")])
-        hit = self.hit_style(row, look)
-        for piece in self.search.pieces(entry.text, look.text, hit):
-            line.add(piece.text, piece.style)
+        line.add(self.shifted(entry.text), look.text)
 
     def row_text(self, row: int) -> str:
         entry = self._listed[row]

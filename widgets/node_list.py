@@ -34,8 +34,7 @@ class NodeList(LineView):
     """Rows of a Board, filtered and ordered. Marks survive filters; the cursor stays on its node."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("row.open", "nodes.sort", "nodes.mark", "nodes.select", "nodes.tree", "nodes.abort", "row.match"),
-        *bindings("row.match-back"),
+        *bindings("row.open", "nodes.sort", "nodes.mark", "nodes.select", "nodes.tree", "nodes.abort"),
     ]
     TITLE_WORD = "nodes"
     HELP_TEXT = "One row per node: state, return code, time, last line. Ctrl-click marks one, Shift-click a range."
@@ -181,7 +180,7 @@ class NodeList(LineView):
         line.column(self._word(node, state), _WORD, style)
         line.column(clock(board.elapsed(node, self.clock())), _TIME, look.quiet, right=True).add(" ")
         if line.left > 3:
-            line.add(self._text(node, state), look["changed"] if node in self.changed else look.quiet)
+            line.add(self.shifted(self._text(node, state)), look["changed"] if node in self.changed else look.quiet)
 
     def _name_cells(self, free: int) -> int:
         """Cells of the name's column where so many are free for it and all behind it."""

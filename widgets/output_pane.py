@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from rich.style import Style
@@ -32,9 +32,10 @@ class OutputPane(LineView):
     """The lines of one source. Scrolling up stops following; End (or f) follows again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("pane.follow", "row.search", "row.match", "row.match-back", "row.left", "row.right", "row.colours"),
+        *bindings("pane.follow", "row.colours"),
     ]
     TITLE_WORD = "output"
+    PAINTS_MATCHES = True
     HELP_TEXT = "Live output. Looking back holds it; End or f follows again. y copies a line, Y all of it."
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
@@ -156,6 +157,15 @@ class OutputPane(LineView):
         for start in range(0, self._rows, _CHUNK):
             if self.source is not None:
                 yield from (self._plain(entry) for entry in self.source.read(start, min(self._rows, start + _CHUNK)))
+
+    def finder(self, start: int, stop: int) -> Callable[[], list[int]]:
+        search = self.search
+        texts = [self._plain(entry) for entry in self.source.read(start, stop)] if self.source is not None else []
+        return lambda: [row for row, text in enumerate(texts, start) if search.found_in(text)]
+
+    @property
+    def arrangement(self) -> object:
+        return self.source
 
     # -- following
 

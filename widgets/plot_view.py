@@ -33,7 +33,7 @@ _NAME_LIMIT = 20
 class PlotView(LineView):
     """One picture at a time; space shows the next. `:plot REGEX` picks another number of the answers."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("plot.next", "row.open", "row.left", "row.right")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("plot.next", "row.open")
     TITLE_WORD = "plot"
     HELP_TEXT = "Numbers in the answers as pictures. Space shows the next one; :plot REGEX picks the number."
 

@@ -182,9 +182,9 @@ class QueueView(LineView):
                 line.add(f"{text} ", look["title"])
                 line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
             case Summary(text=text):
-                line.add(f" {text}", look["title"])
+                line.add(f" {self.shifted(text)}", look["title"])
             case Step(text=text):
-                line.add(f"      {text}", look.quiet)
+                line.add(f"      {self.shifted(text)}", look.quiet)
             case Counts() as counts:
                 self._paint_counts(counts, line, look)
             case QueueTask() as task:
@@ -215,7 +215,7 @@ class QueueView(LineView):
             line.column(task.tag, tags, look["accent"]).add(" ")
         if places:
             line.name(task.where, places, look.text).add(" ")
-        line.add(task.text, look.text)
+        line.add(self.shifted(task.text), look.text)
 
     def _paint_worker(self, worker: QueueWorker, line: Row, look: Look) -> None:
         style = look["ok" if worker.state == "up" else "warn"]

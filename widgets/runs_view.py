@@ -102,7 +102,7 @@ class RunsView(LineView):
         copied = f" {quantity(done)}" if total else ""
         kind = "" if run.kind == "shell" else f"{run.kind}: "
         room = line.left - len(copied) - sum(len(text) for _, text in counts)
-        line.column(kind + run.line, max(min(_LEAST, line.left), room), look.text)
+        line.column(self.shifted(kind + run.line), max(min(_LEAST, line.left), room), look.text)
         line.add(copied, look.quiet)
         for state, text in counts:
             line.add(text, look.state(state))

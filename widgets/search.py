@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-
-from rich.segment import Segment
-from rich.style import Style
+from collections.abc import Iterator
 
 from ..engine.patterns import BoundedPattern, compile_pattern
+
+#: Rows that a search reads at once.
+CHUNK = 1_000
 
 
 class Search:
@@ -52,15 +53,12 @@ class Search:
             return []
         return [found.span() for found in self._pattern.finditer(text) if found.end() > found.start()]
 
-    def pieces(self, text: str, plain: Style, match: Style) -> list[Segment]:
-        """`text` cut at its matches."""
-        pieces: list[Segment] = []
-        at = 0
-        for start, end in self.spans(text):
-            if start > at:
-                pieces.append(Segment(text[at:start], plain))
-            pieces.append(Segment(text[start:end], match))
-            at = end
-        if at < len(text) or not pieces:
-            pieces.append(Segment(text[at:], plain))
-        return pieces
+
+def around(at: int, rows: int, step: int) -> Iterator[tuple[int, int]]:
+    """All rows in pieces from the one beside `at` on and around the end (step 1) or the beginning (-1), `at` last."""
+    if step > 0:
+        for first, last in ((at + 1, rows), (0, at + 1)):
+            yield from ((start, min(last, start + CHUNK)) for start in range(first, last, CHUNK))
+    else:
+        for first, last in ((0, at), (at, rows)):
+            yield from ((max(first, stop - CHUNK), stop) for stop in range(last, first, -CHUNK))

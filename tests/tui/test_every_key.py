@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -15,9 +15,11 @@ from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.tests.support.tui import Deck, settled, until
 from clusterdeck.widgets.actions import ACTIONS
+from clusterdeck.widgets.cells import Row
 from clusterdeck.widgets.diff_view import DiffView
 from clusterdeck.widgets.line_entry import FilterBar, SearchBar
 from clusterdeck.widgets.line_view import LineView
+from clusterdeck.widgets.look import Look
 from clusterdeck.widgets.node_colours import node_colours
 from clusterdeck.widgets.plot_view import PICTURES
 from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask
@@ -166,19 +168,39 @@ async def _last(s: Stage, key: str) -> None:
         assert s.widget.following
 
 
+@contextmanager
+def _longer_rows(widget: Any) -> Iterator[None]:
+    """Every row goes on beyond the right edge."""
+    paint = widget.paint
+
+    def longer(row: int, line: Row, look: Look) -> None:
+        paint(row, line, look)
+        line.add("x" * 500)
+
+    widget.paint = longer
+    try:
+        widget.refresh()
+        yield
+    finally:
+        del widget.paint
+        widget.action_shift(-100)
+
+
 @key_of("row.left")
 async def _left(s: Stage, key: str) -> None:
-    s.widget.action_shift(16)
-    await s.press(key)
-    assert s.widget._shift == 8
-    s.widget.action_shift(-8)
+    with _longer_rows(s.widget):
+        await s.pilot.pause()
+        s.widget.action_shift(16)
+        await s.press(key)
+        assert s.widget._shift == 8
 
 
 @key_of("row.right")
 async def _right(s: Stage, key: str) -> None:
-    await s.press(key)
-    assert s.widget._shift == 8
-    s.widget.action_shift(-8)
+    with _longer_rows(s.widget):
+        await s.pilot.pause()
+        await s.press(key)
+        assert s.widget._shift == 8
 
 
 @key_of("row.left", "plot")

@@ -16,7 +16,7 @@ from clusterdeck.widgets import reasons
 from clusterdeck.widgets.actions import ACTIONS
 from clusterdeck.widgets.answers import AnswerRows, blocks_of
 from clusterdeck.widgets.board import IDLE, Board, ordered
-from clusterdeck.widgets.cells import Row, clock, fit, fit_name, quantity, safe, width_of
+from clusterdeck.widgets.cells import Row, clock, fit, fit_name, folds, quantity, safe, width_of
 from clusterdeck.widgets.diff import compare, normalise
 from clusterdeck.widgets.failures import reasons_of
 from clusterdeck.widgets.heat_map import HeatMap
@@ -33,7 +33,7 @@ from clusterdeck.widgets.plot import (
     sparkline,
     told,
 )
-from clusterdeck.widgets.search import Search
+from clusterdeck.widgets.search import Search, around
 from clusterdeck.widgets.status_bar import eta, slowest
 from clusterdeck.widgets.views import OutputLine
 
@@ -313,10 +313,23 @@ def test_search_words_and_patterns() -> None:
     assert Search("/x*/").spans("aaa") == []
 
 
-@given(st.text(max_size=40), st.text(max_size=6))
-def test_search_pieces_give_the_text_back(text: str, word: str) -> None:
-    pieces = Search(word).pieces(text, Style.null(), Style(bold=True))
-    assert "".join(piece.text for piece in pieces) == text
+@pytest.mark.parametrize("step", [1, -1])
+@pytest.mark.parametrize(("at", "rows"), [(0, 1), (0, 2500), (1200, 2500), (2499, 2500)])
+def test_a_search_goes_around_all_rows_once(at: int, rows: int, step: int) -> None:
+    visited = [row for start, stop in around(at, rows, step) for row in range(start, stop)[::step]]
+    assert visited[-1] == at
+    assert visited == [(at + step * distance) % rows for distance in range(1, rows + 1)]
+
+
+@given(st.text(max_size=60), st.integers(2, 30), st.integers(0, 10))
+def test_folded_lines_keep_every_character_but_blanks_between(text: str, width: int, hang: int) -> None:
+    at = 0
+    for number, (start, end) in enumerate(folds(text, width, hang)):
+        assert text[at:start] in ("", " ")
+        room = max(1, width - (hang if number else 0))
+        assert width_of(text[start:end]) <= room or end - start == 1
+        at = end
+    assert at == len(text)
 
 
 # -- painted lines
