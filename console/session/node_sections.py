@@ -6,8 +6,10 @@ it, as a configuration file that includes the operator's own; so it holds for th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 from ClusterShell.NodeSet import NodeSet
 
 from ...engine.names import check_node, check_user
+from ..runs.digest import blake2b
 from ..settings import paths
 from ..settings.settings import NodeSection, SettingsError
 
@@ -30,6 +33,9 @@ _SSH_KEYWORDS = {
 _CHECKING = {"ask": "ask", "refuse": "yes", "accept-new": "accept-new"}
 _JUMP = re.compile(r"(?:none|[A-Za-z0-9._@:\[\]-]+(?:,[A-Za-z0-9._@:\[\]-]+)*)\Z", re.ASCII)
 
+#: Seconds after which a file of sections that no session has taken up is removed.
+_UNUSED = 30 * 86400.0
+
 #: Nodes of a run that are handled alike: what their section sets, and their names.
 Part = tuple[dict[str, Any], tuple[str, ...]]
 
@@ -44,7 +50,7 @@ class NodeSections:
         self._sections = sections
         self._resolve = resolve
         self._matched: list[tuple[NodeSet, dict[str, Any]]] | None = None
-        self._file: Path | None = None
+        self._files: dict[str, Path] = {}
 
     def parts(self, names: Sequence[str]) -> tuple[Part, ...]:
         """The nodes by section, in order; () when no section concerns them."""
@@ -69,11 +75,10 @@ class NodeSections:
         matched = [(nodes, values) for nodes, values in self._match() if set(values) & set(_SSH_KEYWORDS)]
         if not matched:
             return None
-        if self._file is None:
-            file = paths.state_dir() / "nodes.ssh_config"
-            paths.write_private(file, config_text(matched, own))
-            self._file = file
-        return str(self._file)
+        file = self._files.get(own)
+        if file is None or not file.exists():
+            file = self._files[own] = _stored(config_text(matched, own))
+        return str(file)
 
     def _match(self) -> list[tuple[NodeSet, dict[str, Any]]]:
         if self._matched is None:
@@ -85,6 +90,21 @@ class NodeSections:
             return self._resolve(section.match)
         except ValueError as error:
             raise SettingsError(f"{section.source}: [[nodes]] {section.match!r}: {error}") from None
+
+
+def _stored(text: str) -> Path:
+    """A file that holds a text, named after it: sessions with other sections, and such on other hosts, have their own.
+
+    It stays behind, as others may be using it, and goes when nobody has taken it up for a long time. Raises OSError.
+    """
+    folder = paths.state_dir()
+    file = folder / f"nodes-{blake2b(text.encode(), digest_size=8).hexdigest()}.ssh_config"
+    paths.write_private(file, text)
+    for other in folder.glob("nodes*.ssh_config"):
+        with contextlib.suppress(OSError):
+            if time.time() - other.stat().st_mtime > _UNUSED:
+                other.unlink()
+    return file
 
 
 def _checked(section: NodeSection) -> dict[str, Any]:
