@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -99,3 +100,27 @@ def test_a_run_follows_the_sections() -> None:
         assert ended(session.shell("sleep 1.2", NodeSet("n[1-3]"), RunOptions())) == ["timeout", "timeout", "ok"]
         assert ended(session.shell("sleep 0.6", NodeSet("n[1-3]"), RunOptions(timeout=5))) == ["ok", "ok", "ok"]
         assert ended(session.shell("true", NodeSet("n[3-4]"), RunOptions())) == ["failed", "failed"]
+
+
+def test_sessions_with_other_sections_have_files_of_their_own(state: Path) -> None:
+    one, two = NodeSections([section("n1", port=22)], NodeSet), NodeSections([section("n1", port=2222)], NodeSet)
+    first, second = one.ssh_config("none"), two.ssh_config("none")
+    assert first is not None
+    assert second is not None
+    assert "Port 22\n" in Path(first).read_text()
+    assert "Port 2222\n" in Path(second).read_text()
+    assert NodeSections([section("n1", port=22)], NodeSet).ssh_config("none") == first
+    own = one.ssh_config("/etc/own")  # set anew within the session
+    assert own != first
+    Path(first).unlink()
+    assert one.ssh_config("none") == first
+    assert Path(first).exists()
+
+
+def test_files_that_no_session_has_taken_up_for_long_go(state: Path) -> None:
+    (folder := state / "state").mkdir()
+    for name in ("nodes.ssh_config", "nodes-0123456789abcdef.ssh_config"):
+        (folder / name).write_text("Host *\n")
+        os.utime(folder / name, (1, 1))
+    file = NodeSections([section("n1", port=22)], NodeSet).ssh_config("none")
+    assert [str(found) for found in folder.iterdir()] == [file]
