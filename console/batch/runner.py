@@ -18,6 +18,7 @@ from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..runs.events import STDERR, STDOUT, NodesChanged, Notice, QuestionAsked, SessionEvent
 from ..runs.runs import Run
+from ..session.checks import UnknownWorkerError, check_worker
 from ..session.group_files import use_groups_file
 from ..session.node_expressions import NodeExpressionError
 from ..session.session import RefusedError, Session
@@ -54,6 +55,7 @@ class BatchRunner:
     def execute(self) -> int:
         """Run it. Raises NodeExpressionError, RefusedError, ValueError and OSError for what cannot be run."""
         nodes = targets(self._request.targets, self._session)
+        check_worker(self._request.options.worker or self._settings.run.worker)
         self._warn_of_files()
         self._warn_of_options()
         if not len(nodes):
@@ -367,7 +369,7 @@ def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: Bin
             return _fail(writer, str(error), ExitCode.AUDIT_FAILED)
         except SettingsError as error:
             return _fail(writer, str(error), ExitCode.CONFIGURATION)
-        except NoGroupError as error:
+        except (NoGroupError, UnknownWorkerError) as error:
             return _fail(writer, str(error), ExitCode.USAGE)
         except (NodeExpressionError, ValueError) as error:
             return _fail(writer, str(error), ExitCode.ERROR)

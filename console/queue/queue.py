@@ -30,6 +30,7 @@ from ...engine.taskmanager.template import TemplateError
 from ...engine.text import sanitize_text
 from ..language.redact import redact
 from ..runs.events import Notice
+from ..session.checks import check_worker
 from ..session.service import Service
 from .jobs import JobResult, MapJob, QueueError, TaskRow, counts
 from .node_workers import NodeWorkers
@@ -72,6 +73,7 @@ class QueueService:
     def _engine_runner(self, name: str) -> Runner:
         from ...engine.taskmanager.task_runner import TaskRunner  # pulls the workers in; most consoles never queue
 
+        check_worker(self._session.settings.run.worker)
         return TaskRunner(self._session.engine_task(), pool=name, worker=self._session.settings.run.worker)
 
     @property

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from ClusterShell.NodeSet import NodeSet
 
+from ...engine.defaults import WORKER_NAMES, load_worker_class
 from ...engine.names import check_node
 from ..settings.settings import Settings
 from .launch import RunSpec, check_exec, remote_command
 from .waves import plan_waves, stop_threshold
+
+
+class UnknownWorkerError(ValueError):
+    """Nodes cannot be reached by a worker of that name; the text says which names there are. Nothing was run."""
 
 
 class RefusedError(Exception):
@@ -34,7 +39,9 @@ def check_spec(spec: RunSpec, nodes: NodeSet | None, settings: Settings) -> None
         check_node(node)
     plan_waves(len(nodes), options.batch)
     stop_threshold(len(nodes), options.stop_at)
-    workers = {options.worker or values.get("worker") or settings.run.worker for values, _ in spec.parts or (({}, ()),)}
+    workers = {worker for worker, _ in _ways(spec, settings)}
+    for worker in sorted(workers):
+        check_worker(worker)
     # The exec worker finds out about a wrong % when the command starts, which is too late: that ends the engine.
     local = "exec" in workers or not options.remote
     if spec.kind == "shell":
@@ -43,3 +50,37 @@ def check_spec(spec: RunSpec, nodes: NodeSet | None, settings: Settings) -> None
             check_exec(spec.command)
     elif local:
         check_exec(*spec.sources, spec.destination)
+
+
+def _ways(spec: RunSpec, settings: Settings) -> list[tuple[str, bool]]:
+    """For each part of the nodes: by which worker they are reached, and whether through sudo."""
+    options, run = spec.options, settings.run
+    return [
+        (options.worker or values.get("worker") or run.worker, options.sudo or values.get("sudo", run.sudo))
+        for values, _ in spec.parts or (({}, ()),)
+    ]
+
+
+def check_worker(name: str) -> None:
+    """Raise UnknownWorkerError where no worker has that name. A name that is not ours is imported as a module."""
+    if name.lower() in WORKER_NAMES:
+        return
+    try:
+        load_worker_class(name)
+    except ImportError as error:
+        raise UnknownWorkerError(str(error)) from None
+    except Exception as error:  # a module of somebody's own may raise anything
+        raise UnknownWorkerError(f"the worker module {name!r} cannot be loaded: {error}") from error
+
+
+def advice(spec: RunSpec, settings: Settings) -> list[str]:
+    """What an operator should know before a run that has passed `check_spec`; each a line."""
+    if spec.kind != "shell":
+        return []
+    asked = sorted({worker for worker, sudo in _ways(spec, settings) if sudo and worker != "paramiko"})
+    return [
+        f"sudo cannot ask for a password over the worker {worker}: it fails where it needs one "
+        "(-R paramiko asks once for all nodes; NOPASSWD in sudoers needs none)"
+        for worker in asked
+        if not load_worker_class(worker).answers_sudo
+    ]

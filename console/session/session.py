@@ -38,7 +38,7 @@ from ..runs.runs import Run
 from ..runs.spool import Spool, SpoolBudget
 from ..settings import paths
 from ..settings.settings import Settings
-from .checks import RefusedError, check_spec
+from .checks import RefusedError, advice, check_spec
 from .engine_thread import EngineThread
 from .launch import RunSpec
 from .node_expressions import DeckResolver, NodeExpressionError, parse_nodes
@@ -97,6 +97,7 @@ class Session:
         self._engine: EngineThread | None = None
         self._engine_lock = threading.Lock()
         self._closed = False
+        self._advised: set[str] = set()
         self._at_close: list[Callable[[], object]] = []
 
     # -- life
@@ -244,6 +245,10 @@ class Session:
             config = self._sections.ssh_config(self.settings.ssh.config)
             spec = replace(spec, parts=self._sections.parts(list(nodes)), ssh_config=config)
         check_spec(spec, nodes, self.settings)
+        for text in advice(spec, self.settings):
+            if text not in self._advised:
+                self._advised.add(text)
+                self.tell(Notice("warning", text))
         return spec
 
     def _make_run(self, spec: RunSpec, line: str, nodes: NodeSet | None, kind: str | None = None) -> Run:

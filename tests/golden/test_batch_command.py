@@ -105,7 +105,7 @@ def test_protected_nodes_need_their_number(environment: dict[str, str]) -> None:
         (["run", "-R", "exec", "-w", "n[1-99999999]", "true"], ExitCode.ERROR),
         (["run", "-R", "exec", "-w", "n1", "-O", "run.fanout=0", "true"], ExitCode.CONFIGURATION),
         (["nosuch"], ExitCode.USAGE),
-        (["config", "explain", "nosuch"], ExitCode.CONFIGURATION),
+        (["config", "explain", "fanuot"], ExitCode.CONFIGURATION),
         ([], ExitCode.NO_TERMINAL),
         (["config", "show"], ExitCode.OK),
         (["help"], ExitCode.OK),
@@ -334,3 +334,23 @@ def test_json_lines_are_as_documented(environment: dict[str, str], tmp_path: Pat
         assert words <= documented[event["event"]]
         assert documented[event["event"]] - words <= {"reason", "stdout", "stderr"}
     assert [event["event"] for event in events][:1] + [event["event"] for event in events][-1:] == ["start", "finish"]
+
+
+@pytest.mark.parametrize("extra", [[], ["--dry-run"], ["-O", "run.worker=sssh"]])
+def test_an_unknown_worker_is_told_before_the_run(environment: dict[str, str], extra: list[str]) -> None:
+    worker = [] if "-O" in extra else ["-R", "sssh"]
+    result = run(["run", *worker, *extra, "-w", "n[1-9]", "true"], environment)
+    assert (result.returncode, result.stdout) == (ExitCode.USAGE, "")
+    assert result.stderr.startswith(
+        "clusterdeck: unknown worker 'sssh': use exec, paramiko, pdsh, popen, rsh, ssh or a module"
+    )
+    assert "n1" not in result.stderr
+
+
+def test_sudo_that_cannot_ask_is_told_once_before_the_run(environment: dict[str, str]) -> None:
+    result = local(environment, "-w", "n[1-3]", "--sudo", "true")
+    said = [line for line in result.stderr.splitlines() if "cannot ask for a password over the worker exec" in line]
+    assert len(said) == 1
+    assert result.stderr.splitlines()[0] == said[0]
+    assert "-R paramiko" in said[0]
+    assert "cannot ask" not in local(environment, "-w", "n[1-3]", "true").stderr

@@ -179,7 +179,6 @@ LINES: list[tuple[list[str], str, bool]] = [
     (["-w", "n[1-2]", "--rcopy", "src", "cfg", "--dest", "home"], "exact", False),
     (["-w", "n[1-2]", "--rcopy", "src"], "exact", False),
     # What is wrong.
-    (["-w", "n1", "--worker=nosuch", "true"], "exact", False),
     (["-w", "n1", "--remote=maybe", "true"], "exact", False),
     (["-w", "n1", "--color=purple", "true"], "exact", False),
     (["-w", "n1", "--axis", "x", "-b", "true"], "exact", False),
@@ -389,6 +388,9 @@ def test_differences_that_are_meant(home: Path) -> None:
     # A comment in a host file is a comment.
     (home / "hosts").write_text("n1 # the first\n#n2\n")
     assert run(["--hostfile", "hosts", "-b", "echo x"], home, ours=True).stdout.splitlines()[1] == "n1"
+    # A worker that is not there is wrong usage, too.
+    wrong = run(["-w", "n1", "--worker=nosuch", "echo ran"], home, ours=True)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
     # A group that is not there is wrong usage, above all where it says what is to be left out.
     for words in (["-w", "n1", "-x", "@wbe"], ["-w", "n1", "-X", "wbe"], ["-w", "n1,@wbe"], ["-w", "n1!@wbe"]):
         wrong = run([*words, "echo ran"], home, ours=True)

@@ -12,6 +12,7 @@ from ClusterShell.NodeSet import NodeSet
 
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.session.checks import UnknownWorkerError
 from clusterdeck.console.session.node_sections import NodeSections
 from clusterdeck.console.session.session import Session
 from clusterdeck.console.settings.settings import NodeSection, Settings, SettingsError
@@ -99,7 +100,9 @@ def test_a_run_follows_the_sections() -> None:
 
         assert ended(session.shell("sleep 1.2", NodeSet("n[1-3]"), RunOptions())) == ["timeout", "timeout", "ok"]
         assert ended(session.shell("sleep 0.6", NodeSet("n[1-3]"), RunOptions(timeout=5))) == ["ok", "ok", "ok"]
-        assert ended(session.shell("true", NodeSet("n[3-4]"), RunOptions())) == ["failed", "failed"]
+        with pytest.raises(UnknownWorkerError, match=r"nosuch.*ssh"):
+            session.shell("true", NodeSet("n[3-4]"), RunOptions())
+        assert ended(session.shell("true", NodeSet("n3"), RunOptions())) == ["ok"]
 
 
 def test_sessions_with_other_sections_have_files_of_their_own(state: Path) -> None:

@@ -13,6 +13,7 @@ from ClusterShell.NodeSet import NodeSet
 from clusterdeck.console.runs.events import NodesRestarted, Notice, SessionEvent, TimerEnded, TimerFired
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.session.checks import UnknownWorkerError
 from clusterdeck.console.session.session import NodeExpressionError, RefusedError, Session
 from clusterdeck.console.settings.settings import Settings
 from clusterdeck.engine.states import NodeState
@@ -253,12 +254,17 @@ def test_what_cannot_be_run_is_refused_before_anything_runs(session: Session) ->
     assert len(session.runs) == 0
 
 
-def test_an_unknown_worker_fails_its_run_and_nothing_else(session: Session, pump: Pump) -> None:
-    wrong = session.shell("true", NodeSet("n[1-2]"), RunOptions(worker="nosuch"))
+def test_an_unknown_worker_is_refused_and_nothing_else(
+    session: Session, pump: Pump, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cdk_broken_worker.py").write_text("1 / 0\n")
+    (tmp_path / "cdk_empty_worker.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("nosuch", "cdk_broken_worker", "cdk_empty_worker"):
+        with pytest.raises(UnknownWorkerError, match=name):
+            session.shell("true", NodeSet("n[1-2]"), RunOptions(worker=name))
     right = session.shell("true", NodeSet("n[1-2]"), RunOptions())
-    pump(lambda: wrong.done.is_set() and right.done.is_set())
-    assert wrong.count(NodeState.FAILED) == 2
-    assert "nosuch" in wrong.reason(0)
+    pump(lambda: right.done.is_set())
     assert right.count(NodeState.OK) == 2
 
 
