@@ -58,7 +58,10 @@ def server(folder: Path, count: int, niceness: int = 0) -> Iterator[dict[str, An
         " LogLevel ERROR\n"
     )
     command = ["nice", "-n", str(niceness), "/usr/sbin/sshd", "-D", "-f", str(folder / "sshd_config")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    group = Path(f"/proc/{process.pid}/autogroup")
+    if niceness and group.exists():  # where sessions share processors evenly, a process' own niceness is not enough
+        group.write_text(str(niceness))
     try:
         for _ in range(200):
             if subprocess.run(["ssh-keyscan", "-T", "1", "-p", str(port), "127.0.0.1"], capture_output=True).stdout:

@@ -97,9 +97,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", default="1000", help="numbers of nodes, by commas")
     parser.add_argument("--rate", type=float, default=20.0, help="keys a second")
-    parser.add_argument(
-        "--niceness", type=int, default=19, help="the server's priority: 0 as all others, 19 the lowest"
-    )
+    parser.add_argument("--niceness", type=int, default=19, help="of the server: 0 competes, 19 yields")
     options = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     for count in map(int, options.nodes.split(",")):
