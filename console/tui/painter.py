@@ -81,6 +81,7 @@ class Painter:
         self._nodes(now)
         self._view(now)
         self._top(now)
+        screen.searching.tick()
         self._stale = False
 
     def _signature(self) -> tuple[object, ...]:
@@ -88,7 +89,8 @@ class Painter:
         screen, deck = self._screen, self._screen.deck
         run = deck.run
         versions = (run, run.version, run.output_version) if run is not None else ()
-        return (*versions, deck.generation, screen.view, screen.focused, self._log.version, self.queue.version)
+        looked = (screen.view, screen.focused, *screen.searching.place)
+        return (*versions, deck.generation, *looked, self._log.version, self.queue.version)
 
     def _nodes(self, now: float) -> None:
         screen, deck = self._screen, self._screen.deck

@@ -50,6 +50,7 @@ from ...session.node_expressions import STATE_WORDS
 from ..deck import Deck
 from ..messages import LineAsked, LineOffered
 from ..painter import Painter
+from ..searching import Searching
 
 #: Views in the order of their keys; the list of nodes is one of its own where there is no room beside it.
 VIEWS = ("panes", "gathered", "failures", "queue", "runs", "log", "diff", "plot", "document")
@@ -74,10 +75,10 @@ class MainScreen(Screen[None]):
         self.view = "panes"
         self._view_before = "panes"
         self._make_prompt = prompt
-        self._searching: LineView | None = None
         self._filter_entered = False
         self.log_view = LogView(book, id="log")
         self.painter = Painter(self)
+        self.searching = Searching(self)
 
     def compose(self) -> ComposeResult:
         yield StatusBar(id="status")
@@ -300,21 +301,12 @@ class MainScreen(Screen[None]):
     def _search_opened(self, message: SearchOpened) -> None:
         message.stop()
         if isinstance(self.focused, LineView):
-            self._searching = self.focused
-            self.query_one("#search", SearchBar).open()
+            self.searching.open(self.focused)
 
     @on(SearchChanged)
     def _search_changed(self, message: SearchChanged) -> None:
         message.stop()
-        view = self._searching
-        if view is None:
-            return
-        view.set_search(message.text)
-        note = view.search.error or ("n next, N back" if view.search else "")
-        self.query_one("#search", SearchBar).note.show(note, "warn" if view.search.error else "quiet")
-        if message.final:
-            self.set_focus(view)
-            self.query_one("#search", SearchBar).close(keep=bool(view.search))
+        self.searching.change(message.text, final=message.final)
 
     @on(SearchClosed)
     def _search_closed(self, message: SearchClosed) -> None:
@@ -323,11 +315,10 @@ class MainScreen(Screen[None]):
 
     def close_search(self) -> None:
         """No search any more."""
-        view, self._searching = self._searching, None
-        if view is not None:
-            view.set_search("")
-            self.set_focus(view)
-        self.query_one("#search", SearchBar).close()
+        self.searching.close()
+
+    def on_unmount(self) -> None:
+        self.searching.end()
 
     # -- keys that no view has a use for
 
