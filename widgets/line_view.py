@@ -22,9 +22,10 @@ from textual.widget import Widget
 from .actions import bindings
 from .cells import Row, safe, sentences
 from .look import Look, LookCache
+from .match_walk import MatchWalk
 from .messages import PagerRequested, SearchOpened, TextCopied, Told
 from .node_colours import node_colours, use_node_colours
-from .search import Search, around
+from .search import Search
 from .strips import between, lay_over, lay_over_part, with_matches
 from .terminal_filters import line_filters
 
@@ -51,6 +52,7 @@ class LineView(ScrollView, can_focus=True):
         self.cursor_row = 0
         self.search = Search()
         self._looks = LookCache()
+        self._walk = MatchWalk(self, self._matched, self._nothing_matched)
         self._rows = 0
         #: Characters of a row's text that are scrolled out on the left.
         self._shift = 0
@@ -173,8 +175,12 @@ class LineView(ScrollView, can_focus=True):
     def on_resize(self, _event: events.Resize) -> None:
         self.update_rows()
 
+    def on_unmount(self) -> None:
+        self._walk.close()
+
     def move_cursor(self, row: int) -> None:
         """Put the cursor on a row and scroll so that it can be seen."""
+        self._walk.stop()
         last = self._rows - 1
         row = max(0, min(row, last))
         self.cursor_row = row
@@ -244,19 +250,26 @@ class LineView(ScrollView, can_focus=True):
         """To the next (1) or previous (-1) row that matches the search."""
         if not self.search:
             return
-        for start, stop in around(self.cursor_row, self._rows, step):
-            found = self.finder(start, stop)()
-            if found:
-                self.move_cursor(found[0] if step > 0 else found[-1])
-                return
+        self._walk.start(self.cursor_row, self._rows, step)
+
+    def _matched(self, row: int, far: bool) -> bool:
+        """Go to a row that matched, if it still does."""
+        if not self.search.found_in(self.row_text(row)):
+            return False
+        self.move_cursor(row)
+        if far:
+            self.post_message(Told(f"Found in line {row + 1} of {self._rows}."))
+        return True
+
+    def _nothing_matched(self) -> None:
+        self.post_message(Told("Nothing matches."))
 
     def set_search(self, text: str) -> None:
         """Search for `text` (a `/regex/` is one) and go to the first match at or after the cursor."""
         self.search = Search(text)
+        self._walk.stop()
         if self.search and self._rows:
-            self.cursor_row -= 1
-            self.action_match(1)
-            self.cursor_row = max(0, self.cursor_row)
+            self._walk.start(self.cursor_row - 1, self._rows, 1, told=False)
         self.refresh()
 
     # -- copies of what is shown

@@ -24,8 +24,6 @@ from .sources import LineSource
 from .views import OutputLine
 
 _CHUNK = 1_000
-#: Lines that one press of `n` looks through at most.
-SEARCH_LIMIT = 500_000
 
 
 class OutputPane(LineView):
@@ -54,6 +52,7 @@ class OutputPane(LineView):
     def show(self, source: LineSource | None) -> None:
         """Show other lines, from the newest on."""
         self.source = source
+        self._walk.stop()
         names = source.run.names if source is not None and source.node is None else ()
         self._name_width = min(24, name_width(names))
         self.following = True
@@ -182,6 +181,7 @@ class OutputPane(LineView):
         super().move_cursor(row)
 
     def action_last(self) -> None:
+        self._walk.stop()
         self.following = True
         self._seen = (-1, -1)
         self.post_message(Held())
@@ -201,24 +201,7 @@ class OutputPane(LineView):
         if self.scroll_offset.y >= self._rows - self.size.height - 3:
             self.action_last()
 
-    # -- searching and copying
-
-    def action_match(self, step: int) -> None:
-        """To the next or previous line that matches, reading the source in chunks."""
-        if not self.search or self.source is None or not self._rows:
-            return
-        rows = self._rows
-        looked = 0
-        at = (self.cursor_row + step) % rows
-        while looked < min(rows, SEARCH_LIMIT):
-            start, stop = (at, min(rows, at + _CHUNK)) if step > 0 else (max(0, at + 1 - _CHUNK), at + 1)
-            entries = list(enumerate(self.source.read(start, stop), start))
-            for row, entry in entries if step > 0 else reversed(entries):
-                if self.search.found_in(self._plain(entry)):
-                    self.move_cursor(row)
-                    return
-            looked += max(1, stop - start)
-            at = stop % rows if step > 0 else (start - 1) % rows
+    # -- copying
 
     def action_copy_all(self) -> None:
         lines = [text for text, _ in zip(self.all_text(), range(CLIPBOARD_LINES), strict=False)]
