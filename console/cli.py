@@ -339,7 +339,10 @@ def _queue(arguments: argparse.Namespace) -> int:
     items = words.index(":::", at) if ":::" in words[at:] else len(words)
     # What follows the dashes is a command for the nodes' shells: its words are joined, as `run` and clush do. Items
     # stay the words that they are.
-    line = " ".join([":queue", *map(quote, words[:at]), *words[at:items], *map(quote, words[items:])])
+    command = " ".join(words[at + 1 : items])
+    if command and words[0] in ("add", "map") and "--json" not in words[:at]:
+        command = quote(command)  # these commands take one pair of quotes away
+    line = " ".join([":queue", *map(quote, words[:at]), *words[at : at + 1], command, *map(quote, words[items:])])
     return start_lines([line], arguments.nodes, arguments.overrides)
 
 

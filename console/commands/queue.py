@@ -18,7 +18,7 @@ from ..language.values import show_duration
 from ..queue.backend import Backend, LocalBackend, RemoteBackend
 from ..queue.queue import DEFAULT_TAG
 from .documents import bounded, table
-from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, map_, wait
+from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, map_, unquoted, wait
 from .queue_serve import SLOTS, WORKER_OPTIONS, serve, served_elsewhere, workers
 
 _JSON = Option("json", ("--json",), Kind.FLAG, "a JSON value for a Python worker's do_TAG, not a command")
@@ -45,6 +45,7 @@ def add(context: Context, command: Command) -> Outcome:
     """`:queue add -- CMD`."""
     text, tag, retriable = command.get("command"), command.get("tag", DEFAULT_TAG), command.has("retriable")
     parameters = _parameters(text) if command.has("json") else None
+    text = text if command.has("json") else unquoted(text)
     if context.dry_run:
         return context.tell(sanitize_text(f"would queue {text}"))
     with backend(context) as queue:
@@ -222,8 +223,8 @@ SPECS = (
         help=(
             "Each free slot takes the next item over the kept connections. {} in the command becomes the item, as one "
             "word; also {.} {/} {//} {/.} (without ending, its name, its folder, both), {#} the number, {%} the slot, "
-            "{node}. Without any, the item is put at the end. With -w, or on the selection if no node has joined, the "
-            "map has slots of its own. A node that is lost gives its jobs back if they surely did not start or are "
+            "{node}. Without any, the item is put at the end. A command that is one quoted word is unquoted. With -w, "
+            "or on the selection if no node has joined, the map has slots of its own. A node that is lost gives its jobs back if they surely did not start or are "
             "--retriable; else they are lost, shown, and adopted when it comes back. Without an operator the command "
             "waits for the end and shows outputs."
         ),
@@ -231,6 +232,7 @@ SPECS = (
         options=(NODES, EXCLUDE, *MAP_OPTIONS),
         examples=(
             (":queue map -w @web -j 4 -- gzip {} ::: a.log b.log", ""),
+            (":queue map -w @web \"gzip {}; ls -l {}.gz\" ::: a.log", "quoted as for a shell"),
             (":queue map --from list --joblog log --halt fail=5% -- ./job {}", "a line of the file each"),
             (":queue map --from list --joblog log --resume-failed -- ./job {}", "only what did not succeed"),
         ),

@@ -21,6 +21,7 @@ from ..interpreter.context import CommandError, Context, Outcome
 from ..interpreter.safety import check
 from ..interpreter.targets import targets
 from ..language.spec import Command, Kind, Option
+from ..language.tokens import LanguageError, token_at
 from ..queue.queue import DEFAULT_TAG, JobResult, MapJob, counts
 from .documents import bounded
 
@@ -72,6 +73,7 @@ def map_(context: Context, command: Command) -> Outcome:
 
 def _items(context: Context, command: Command) -> tuple[str, list[str]]:
     template, mark, tail = command.get("command").partition(" ::: ")
+    template = unquoted(template)
     try:
         items = shlex.split(tail) if mark else []
     except ValueError as error:
@@ -83,6 +85,22 @@ def _items(context: Context, command: Command) -> tuple[str, list[str]]:
         remedy = "write CMD {} ::: a b c, or --from FILE"
         raise CommandError("there are no items", remedy, code=ExitCode.USAGE, argument="command")
     return template, items
+
+
+def unquoted(text: str) -> str:
+    """A command without the quotes around it, where it is one quoted word: `"echo {}; sleep 1"`.
+
+    A shell takes these quotes away before GNU parallel sees them, so they are the prompt's here; left in place, they
+    would name a program with blanks in its name.
+    """
+    text = text.strip()
+    if not text.startswith(("'", '"')):
+        return text
+    try:
+        word = token_at(text, 0)
+    except LanguageError:
+        return text  # the node's shell says what it thinks of it
+    return word.text if word is not None and word.end == len(text) else text
 
 
 def _read_items(context: Context, name: str) -> list[str]:

@@ -292,7 +292,7 @@ def convert(name: str, value: Any) -> Any:
     """`value` as the type of the setting with this full name. Raises SettingsError."""
     section, key = split_key(name)
     item = next(item for item in fields(_SECTIONS[section]) if item.name == key)
-    result = convert_to(type(item.default), name, value)
+    result = convert_to(type(item.default), name, value, size=describe(name).startswith("bytes"))
     allowed, low = item.metadata["choices"], item.metadata["low"]
     if allowed and result not in allowed:
         raise SettingsError(f"{name} cannot be {value!r}: use {', '.join(allowed)}{nearest(str(value), list(allowed))}")
@@ -307,8 +307,8 @@ _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
 
-def convert_to(kind: type, name: str, value: Any) -> Any:
-    """`value` (of a TOML file, or text) as `kind`. Raises SettingsError."""
+def convert_to(kind: type, name: str, value: Any, *, size: bool = False) -> Any:
+    """`value` (of a TOML file, or text) as `kind`; size: a number of bytes, with a unit or without. SettingsError."""
     if kind is bool:
         word = str(value).lower()
         if isinstance(value, bool) or word in _TRUE | _FALSE:
@@ -322,14 +322,29 @@ def convert_to(kind: type, name: str, value: Any) -> Any:
         return value
     try:
         if kind is int:
-            return _size(value)
+            return _size(value) if size else _count(name, value)
         number = float(value)
+    except SettingsError:
+        raise
     except (TypeError, ValueError, OverflowError):
         shown = repr(value) if isinstance(value, str | list | dict) else str(value)
         raise SettingsError(f"{name} cannot be {shown}: a number is needed") from None
     if number != number or number in (float("inf"), float("-inf")):
         raise SettingsError(f"{name} cannot be {value!r}: a finite number is needed")
     return number
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, int):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(value)
+    text = value.strip()
+    if re.fullmatch(r"\d{1,15}", text, re.ASCII):
+        return int(text)
+    if re.fullmatch(r"\d{1,15}\s*(?:[kmgt]i?b?|b)", text, re.ASCII | re.IGNORECASE):
+        raise SettingsError(f"{name} cannot be {value!r}: it is a count, which has no unit; write the whole number")
+    raise ValueError(value)
 
 
 def _size(value: Any) -> int:

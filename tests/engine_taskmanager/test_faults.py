@@ -106,6 +106,11 @@ def test_journal_is_its_owners_and_refuses_strangers(tmp_path: Path) -> None:
         TaskManager(f"sqlite:///{tmp_path / 'no' / 'folder'}")
     with pytest.raises(ValueError, match="sqlite"):
         TaskManager("sqlite://")
+    with pytest.raises(ValueError, match="sqlite:/absolute/path"):
+        TaskManager("sqlite:relative")
+    with TaskManager(f"sqlite:{tmp_path / 'short'}") as manager:
+        manager.addTaskRequest("tag", 1)
+    assert (tmp_path / "short").exists()
 
 
 def test_redis_out_of_reach_is_said_in_time(tmp_path: Path) -> None:

@@ -119,6 +119,20 @@ def test_consoles_share_a_queue_in_redis(shell: Shell, redis_server: RedisServer
     assert "nobody works for it" in shell()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["echo {}; echo 'of {#}'", ":::", "a", "b"],
+        ["--", "echo {}; echo 'of {#}'", ":::", "a", "b"],
+        ["--", "echo", "{};", "echo", "'of {#}'", ":::", "a", "b"],
+    ],
+)
+def test_a_command_is_the_same_however_the_shell_hands_it_over(shell: Shell, words: list[str]) -> None:
+    text = shell("map", "-w", "node1", *words)
+    assert "done 2 of 2" in text
+    assert {"a", "b", "of 1", "of 2"} <= set(text.splitlines())
+
+
 def test_workers_that_cannot_work_end_the_command(shell: Shell) -> None:
     text = shell("workers", "-w", "node[1-3]", "-m", "no_such_module", "--program", PROGRAM, code=ExitCode.ERROR)
     assert "'no_such_module' cannot be loaded" in text

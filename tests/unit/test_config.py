@@ -134,6 +134,18 @@ def test_wrong_sizes(text: str) -> None:
         Settings().set("limits.total_spool", text)
 
 
+@pytest.mark.parametrize("name", ["run.fanout", "queue.slots", "safety.confirm_above", "records.history_size"])
+@pytest.mark.parametrize("text", ["1m", "64k", "2 MiB", "1B"])
+def test_a_count_has_no_unit(name: str, text: str) -> None:
+    settings = Settings()
+    with pytest.raises(SettingsError, match=rf"{name} cannot be '{text}': it is a count, which has no unit"):
+        settings.set(name, text)
+    settings.set(name, " 12 ")
+    assert settings.get(name) == 12
+    with pytest.raises(SettingsError, match="a number is needed"):
+        settings.set(name, "many")
+
+
 def test_short_names_must_be_clear() -> None:
     settings = Settings()
     settings.set("fanout", "7")

@@ -15,6 +15,7 @@ from clusterdeck.console.interpreter.interpreter import Interpreter
 from clusterdeck.console.queue.queue import QueueService
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
+from clusterdeck.engine.taskmanager.tasks import TaskState
 from clusterdeck.tests.support.fake_session import FakeFrontEnd, FakeSession
 
 
@@ -98,6 +99,31 @@ def test_what_is_queued_is_recorded_without_its_secrets(deck: Deck) -> None:
     deck(":queue join web1")
     deck(":queue map -- app --password=tiger {} ::: a")
     assert "tiger" not in str(deck.session.noted)
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ('"echo {}; sleep 1" ::: a', "echo a; sleep 1"),
+        ("'echo {}; sleep 1' ::: a", "echo a; sleep 1"),
+        ('-- "echo {}; sleep 1" ::: a', "echo a; sleep 1"),
+        ("\"'/my tools/run' {}\" ::: a", "'/my tools/run' a"),
+        ("'echo {}' '{}' ::: a", "'echo a' 'a'"),
+        ("echo '{} x' ::: a", "echo 'a x'"),
+        ('"{}"/x ::: a', "a/x"),
+    ],
+)
+def test_one_quoted_word_is_unquoted_once(deck: Deck, line: str, command: str) -> None:
+    deck(f":queue map -w n1 {line}")
+    assert deck.runner.ran == [("n1", command)]
+
+
+def test_one_quoted_word_is_unquoted_for_a_single_task_too(deck: Deck) -> None:
+    deck(':queue add "echo x; sleep 1"')
+    deck(':queue add -T double --json -- "text"')
+    waiting = deck.queue.manager.tasks((TaskState.WAITING,), 9)
+    assert [info.parameters for info in waiting if info.tag == "double"] == ["text"]
+    assert [info.parameters["command"] for info in waiting if info.tag != "double"] == ["echo x; sleep 1"]
 
 
 def test_map_runs_on_the_selection_if_nobody_joined(deck: Deck) -> None:

@@ -179,11 +179,14 @@ class SQLiteStore(MemoryStore):
 
     @classmethod
     def at(cls, address: str, **options: Any) -> SQLiteStore:
-        """From "sqlite:///path" (absolute: four slashes, or three and a path that begins with /)."""
+        """From "sqlite:///path" (absolute: four slashes), or "sqlite:/absolute/path" with one."""
         parts = urlsplit(address)
-        path = unquote(parts.path.removeprefix("/"))
-        if parts.netloc or not path:
-            raise ValueError(f"store {address!r}: use sqlite:///relative/path or sqlite:////absolute/path")
+        single = not address.partition(":")[2].startswith("//")
+        path = unquote(parts.path if single else parts.path.removeprefix("/"))
+        if parts.netloc or not path or (single and not path.startswith("/")):
+            raise ValueError(
+                f"store {address!r}: use sqlite:///relative/path or sqlite:////absolute/path (or sqlite:/absolute/path)"
+            )
         return cls(path, **{**dict(parse_qsl(parts.query)), **options})
 
     def dumps(self, value: Any) -> str:
