@@ -17,6 +17,8 @@ need sudo sudo
 need tmux tmux
 need redis-server redis-server
 need parallel parallel
+need fish fish
+need zsh zsh
 need git git
 
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
