@@ -83,6 +83,7 @@ _TABLE = (
     Action("nodes.mark", "space", "mark", "Mark", "Mark the node.", show=True),
     Action("nodes.select", "s", "select", "Select", "Make the marked nodes the selection.", show=True),
     Action("nodes.tree", "t", "tree", "Tree", "Show the nodes under their groups."),
+    Action("nodes.groups", "R,f5", "read_groups", "Groups", "Read the node groups again."),
     Action("nodes.abort", "k", "abort_node", "Abort", "Stop the run on this node only."),
     # panes
     Action("pane.follow", "f", "follow", "Follow", "Follow the output, or hold it where it is.", show=True),

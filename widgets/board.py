@@ -160,3 +160,10 @@ def _natural(name: str) -> tuple[tuple[str, int], ...]:
             head += character
     key.append((head, int(digits) if digits else -1))
     return tuple(key)
+
+
+def fold_names(names: Sequence[str]) -> str:
+    """Names as a folded node set. Takes tens of milliseconds for ten thousand; for keys, not for ticks."""
+    from ClusterShell.NodeSet import NodeSet  # imported late: most sessions never fold in a widget
+
+    return str(NodeSet.fromlist(names))

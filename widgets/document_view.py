@@ -114,10 +114,13 @@ class DocumentView(LineView):
 
     def action_cursor(self, step: int) -> None:
         """Scroll: a text has no row to stand on."""
-        top = self.scroll_offset.y + step
+        top = max(0, min(self.max_scroll_y, self.scroll_offset.y + step))
         self.scroll_to(y=top, animate=False, immediate=True)
         self.cursor_row = max(0, min(self._rows - 1, top))
         self.refresh()
+
+    def action_page(self, step: int) -> None:
+        self.action_cursor(step * max(1, self.size.height - 1))
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """What is marked with the mouse, as it is folded."""

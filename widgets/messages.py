@@ -40,6 +40,10 @@ class NodesSelected(Message):
         self.how = how
 
 
+class GroupsWanted(Message):
+    """The node groups shall be read anew, for the tree and for completion."""
+
+
 class RunChosen(Message):
     """The operator wants to see another run."""
 

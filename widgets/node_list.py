@@ -11,11 +11,11 @@ from textual.binding import BindingType
 
 from ..engine.states import NodeState
 from .actions import bindings
-from .board import IDLE, LIVE_ORDERS, ORDERS, Board, ordered
+from .board import IDLE, LIVE_ORDERS, ORDERS, Board, fold_names, ordered
 from .cells import Row, clock, quantity, safe
 from .line_view import LineView
 from .look import Look
-from .messages import CommandRequested, NodeChosen, NodesSelected, TextCopied
+from .messages import CommandRequested, GroupsWanted, NodeChosen, NodesSelected, TextCopied
 from .since import Since
 
 #: Seconds between two sortings while a run goes on: rows that jump at every tick cannot be read.
@@ -34,7 +34,8 @@ class NodeList(LineView):
     """Rows of a Board, filtered and ordered. Marks survive filters; the cursor stays on its node."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("row.open", "nodes.sort", "nodes.mark", "nodes.select", "nodes.tree", "nodes.abort"),
+        *bindings("row.open", "nodes.sort", "nodes.mark", "nodes.select", "nodes.tree", "nodes.groups"),
+        *bindings("nodes.abort"),
     ]
     TITLE_WORD = "nodes"
     HELP_TEXT = "One row per node: state, return code, time, last line. Ctrl-click marks one, Shift-click a range."
@@ -247,9 +248,22 @@ class NodeList(LineView):
             self.marks = set()
             self.post_message(NodesSelected(names))
 
+    def set_groups(self, groups: Mapping[str, Sequence[str]]) -> None:
+        """The groups as they are now; a tree that is shown changes with them."""
+        if groups != self.groups:
+            self.groups = groups
+            if self.by_group is not None:
+                self.by_group = groups
+                self._arrange(self.cursor_name)
+
     def action_tree(self) -> None:
-        self.by_group = None if self.by_group is not None or not self.groups else self.groups
+        self.by_group = self.groups if self.by_group is None else None
         self._arrange(self.cursor_name)
+        if self.by_group is not None:
+            self.post_message(GroupsWanted())
+
+    def action_read_groups(self) -> None:
+        self.post_message(GroupsWanted())
 
     def action_abort_node(self) -> None:
         run = self.board.run
@@ -283,10 +297,3 @@ class NodeList(LineView):
     def told_order(self) -> str:
         """The order in words, for the caption."""
         return {"trouble": "trouble first", "given": ""}.get(self.order, f"by {self.order}")
-
-
-def fold_names(names: Sequence[str]) -> str:
-    """Names as a folded node set. Takes tens of milliseconds for ten thousand; for keys, not for ticks."""
-    from ClusterShell.NodeSet import NodeSet  # imported late: most sessions never fold in a widget
-
-    return str(NodeSet.fromlist(names))

@@ -55,6 +55,11 @@ class NameCache:
                 self._thread.start()
             return self._names
 
+    def forget(self) -> None:
+        """Gather anew when names are asked for the next time; until then the old ones are offered."""
+        with self._lock:
+            self._gathered = float("-inf")
+
     def put(self, nodes: Sequence[str], groups: Sequence[tuple[str, str]]) -> None:
         """Take names as gathered."""
         with self._lock:

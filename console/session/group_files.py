@@ -23,6 +23,7 @@ from typing import Any
 
 from ClusterShell.NodeSet import set_std_group_resolver, set_std_group_resolver_config, std_group_resolver
 from ClusterShell.NodeUtils import (
+    FileGroupSource,
     GroupResolverConfig,
     GroupResolverConfigError,
     GroupSourceQueryFailed,
@@ -67,6 +68,19 @@ def loaded_groups() -> Any:
             resolver._sources.clear()
             raise
     return resolver
+
+
+def forget_groups(resolver: Any) -> None:
+    """Ask group programs anew, and read group files that were written since, whatever their age allows.
+
+    Raises TrustError, OSError, GroupResolverConfigError for a file that may not be read any more.
+    """
+    for source in list(resolver._sources.values()):
+        if isinstance(source, UpcallGroupSource):
+            source.clear_cache()
+        elif isinstance(source, FileGroupSource):
+            _check_yaml(Path(source.loader.filename))
+            source.loader.cache_expiry = 0.0
 
 
 class TrustedGroups(GroupResolverConfig):  # type: ignore[misc]

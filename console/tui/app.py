@@ -20,7 +20,7 @@ from ...engine.text import sanitize_text
 from ...widgets.actions import bindings
 from ...widgets.cells import use_ascii
 from ...widgets.log_view import LogBook
-from ...widgets.messages import PagerRequested, TextCopied, Told
+from ...widgets.messages import GroupsWanted, PagerRequested, TextCopied, Told
 from ...widgets.node_colours import use_node_colours
 from ...widgets.prompt import PromptHost
 from ...widgets.queue_view import QueueSnapshot
@@ -187,7 +187,12 @@ class ClusterdeckApp(App[int]):
             self._redraw_prompt(now)
 
     def _groups_seen(self, groups: Any) -> None:
-        self.main.nodes.groups = groups
+        self.main.nodes.set_groups(groups)
+
+    @on(GroupsWanted)
+    def _groups_wanted(self) -> None:
+        self._groups_errand.maybe(time.monotonic(), 0.0)
+        self._resolver.forget()  # what the filter line knows of groups
 
     def _look_at_queue(self) -> QueueSnapshot:
         return look_at_queue(self.queue)

@@ -10,10 +10,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ..commands.catalogue import default_registry
+from ..completion.names import NameCache
 from ..interpreter.interpreter import Interpreter
 from ..repl.history import DeckHistory
 from ..repl.prompt import PromptParts, build_prompt
-from ..session.group_files import loaded_groups
+from ..session.group_files import forget_groups, loaded_groups
 from ..settings import paths
 from .frontend import TuiFrontEnd
 from .hangup import HangupWatch
@@ -69,6 +70,8 @@ def make_app(session: Session) -> ClusterdeckApp:
 def groups_of(session: Session) -> dict[str, list[str]]:
     """Groups of the settings and of groups.conf with their nodes, for the tree; may wait for group programs."""
     resolver = loaded_groups()
+    forget_groups(resolver)
+    NameCache.of(session).forget()
     names = list(session.settings.group_sets) + [name for name in resolver.grouplist() if name != "all"]
     return {name: [str(node) for node in session.resolve(f"@{name}")] for name in dict.fromkeys(names)}
 

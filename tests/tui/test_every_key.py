@@ -41,6 +41,10 @@ class Stage:
         self.opened: list[tuple[list[str], str]] = []
         self.ended: list[int] = []
         self.suspended: list[list[int]] = []
+        #: What is found when the node groups are read.
+        self.groups: dict[str, list[str]] = {}
+        errand: Any = self.app._groups_errand
+        errand._look = lambda: self.groups
         shelf: Any = self.app._shelf
         shelf.open_program = lambda read, program: self.opened.append((list(read()), program))
         end: Any = self.ended.append
@@ -145,6 +149,14 @@ async def _page_up(s: Stage, key: str) -> None:
     s.go(s.rows - 2)
     await s.press(key)
     assert s.at == max(0, s.rows - 2 - s.page)
+
+
+@key_of("row.page-up", "document")
+async def _text_page_up(s: Stage, key: str) -> None:
+    s.go(s.rows)
+    top = s.widget.scroll_offset.y
+    await s.press(key)
+    assert s.widget.scroll_offset.y == s.at == top - s.page
 
 
 @key_of("row.page-down")
@@ -390,13 +402,26 @@ async def _select_node(s: Stage, key: str) -> None:
 
 @key_of("nodes.tree")
 async def _tree(s: Stage, key: str) -> None:
-    s.widget.groups = {"first": ["node1", "node2"]}
+    s.groups = {"first": ["node1", "node2"]}  # they are read when the tree is opened
     await s.press(key)
-    assert "first" in s.widget.row_text(0)
+    await s.until(lambda: "first" in s.widget.row_text(0))
     assert s.rows == 62
     await s.press(key)
     assert s.rows == 60
-    s.widget.groups = {}
+
+
+@key_of("nodes.groups")
+async def _groups(s: Stage, key: str) -> None:
+    s.groups = {"second": ["node7"]}
+    s.widget.action_tree()
+    await s.until(lambda: s.rows == 62)
+    s.groups = {"third": ["node7"], "fourth": ["node8"]}
+    await s.press(key)
+    await s.until(lambda: "third" in s.widget.row_text(0))
+    s.widget.action_tree()
+    s.groups = {}
+    await s.press(key)
+    await s.until(lambda: not s.widget.groups)
 
 
 @key_of("nodes.abort", "nodes")

@@ -132,15 +132,21 @@ async def test_a_text_is_folded_and_found_across_its_folds() -> None:
     async with deck.app.run_test(size=(60, 24)) as pilot:
         await settled(deck, pilot)
         text = "key     " + "one two three four five six seven eight nine ten eleven twelve " * 3 + "last words"
-        deck.app.main.show_document("text", ("first", text, "x" * 200, "after"), "info")
+        deck.app.main.show_document("text", ("first", text, "x" * 200, *["after"] * 6), "info")
         widget = await _shown(deck, pilot, "document")
         shown = deck.screen_text()
         assert "words" in shown
         assert shown.count("x" * 50) >= 3
         assert any(line.startswith("         ") and "twelve" in line for line in shown.splitlines())
-        assert list(widget.all_text()) == ["first", text, "x" * 200, "after"]
+        assert list(widget.all_text()) == ["first", text, "x" * 200, *["after"] * 6]
         folds = [text[part[1] : part[2]] for part in widget._parts if part[0] == 1]
         across = f"{folds[0].split()[-1]} {folds[1].split()[0]}"
+        await pilot.resize_terminal(60, 15)
+        await settled(deck, pilot)
+        await pilot.press("pagedown")
+        assert widget.scroll_offset.y == widget.max_scroll_y > 0
+        await pilot.press("pageup")
+        assert widget.scroll_offset.y == 0
         widget.set_search(across)
         assert widget.cursor_row == 1
         await pilot.resize_terminal(120, 24)

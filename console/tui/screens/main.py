@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input
 
 from ....widgets.actions import bindings
+from ....widgets.board import fold_names
 from ....widgets.diff_view import DiffView
 from ....widgets.document_view import DocumentView
 from ....widgets.failures import FailuresView
@@ -38,7 +39,7 @@ from ....widgets.messages import (
     Told,
     ViewChosen,
 )
-from ....widgets.node_list import NodeList, fold_names
+from ....widgets.node_list import NodeList
 from ....widgets.pane_grid import PaneGrid
 from ....widgets.plot_view import PlotView
 from ....widgets.queue_view import QueueView
