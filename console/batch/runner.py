@@ -190,6 +190,10 @@ class BatchRunner:
         printers: list[OutputMode] = [make_mode(request, run, self._writer, self._session)]
         if request.out_folder or request.err_folder:
             from .files import NodeFiles
+        if request.verbose >= 2:
+            from .debug import DebugLines
+
+            printers.insert(0, DebugLines(run, self._settings, self._writer))
         if request.out_folder:
             printers.append(NodeFiles(run, Path(request.out_folder), STDOUT))
         if request.err_folder:

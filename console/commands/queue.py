@@ -224,9 +224,9 @@ SPECS = (
             "Each free slot takes the next item over the kept connections. {} in the command becomes the item, as one "
             "word; also {.} {/} {//} {/.} (without ending, its name, its folder, both), {#} the number, {%} the slot, "
             "{node}. Without any, the item is put at the end. A command that is one quoted word is unquoted. With -w, "
-            "or on the selection if no node has joined, the map has slots of its own. A node that is lost gives its jobs back if they surely did not start or are "
-            "--retriable; else they are lost, shown, and adopted when it comes back. Without an operator the command "
-            "waits for the end and shows outputs."
+            "or on the selection if no node has joined, the map has slots of its own. A node that is lost gives its "
+            "jobs back if they surely did not start or are --retriable; else they are lost, shown, and adopted when it "
+            "comes back. Without an operator the command waits for the end and shows outputs."
         ),
         arguments=(Argument("command", Kind.COMMAND, "CMD {} ::: a b c", raw=True),),
         options=(NODES, EXCLUDE, *MAP_OPTIONS),

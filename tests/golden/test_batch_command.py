@@ -354,3 +354,21 @@ def test_sudo_that_cannot_ask_is_told_once_before_the_run(environment: dict[str,
     assert result.stderr.splitlines()[0] == said[0]
     assert "-R paramiko" in said[0]
     assert "cannot ask" not in local(environment, "-w", "n[1-3]", "true").stderr
+
+
+def test_debug_lines_tell_what_counts_and_what_happens(environment: dict[str, str]) -> None:
+    result = local(environment, "-d", "-f", "7", "-w", "n[1-2]", "-b", "exit %n")
+    said = [line.removeprefix("clusterdeck: debug: ") for line in result.stderr.splitlines() if "debug: " in line]
+    assert said[:3] == ["2 nodes: n[1-2]", "worker: exec (this run)", "fanout: 7 (this run)"]
+    changes = [re.sub(r"^\d+\.\d{3} s ", "", line) for line in said if re.match(r"\d", line)]
+    assert {"n1: ok, rc 0", "n2: failed, rc 1"} <= set(changes)
+    assert any(line.endswith("running") for line in changes)
+    assert said[-1].endswith("s: all ended")
+    assert "debug" not in local(environment, "-v", "-w", "n1", "true").stderr
+    assert "debug" not in result.stdout
+
+
+def test_debug_lines_pass_the_gate(environment: dict[str, str]) -> None:
+    result = local(environment, "-d", "-w", "n1", "-O", "run.user=\x1b]0;title\x07me", "true")
+    assert "debug: user: " in result.stderr
+    assert "\x1b" not in result.stderr
