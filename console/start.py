@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..engine.text import sanitize_text
@@ -94,7 +94,8 @@ class _Problems:
     def note(self, text: str) -> None:
         """Tell it, now or as soon as that is possible."""
         if self._over:
-            sys.stderr.write(f"clusterdeck: {sanitize_text(text)}\n")
+            with suppress(OSError):  # the terminal may have gone
+                sys.stderr.write(f"clusterdeck: {sanitize_text(text)}\n")
         elif self._session is None:
             self._kept.append(text)
         else:

@@ -106,13 +106,13 @@ class Spool:
         with self._lock:
             self._failed = self._closed = True
             self._waiting.clear()
-        self._budget.give_back(self.size)
-        self.size = 0
-        if self._writer is not None:
+        size, self.size = self.size, 0
+        self._budget.give_back(size)
+        if self._writer is None:
+            self._close_file()
+        elif size:
             # Behind the write that may be under way; and where a large file goes, that takes its time.
             self._writer.submit(self._close_file)
-        else:
-            self._close_file()
 
     def _write(self) -> None:
         """Write the oldest of what is waiting. After a failure, what was accepted stays in memory: it is not lost."""

@@ -215,6 +215,14 @@ def test_a_spool_is_closed_without_waiting_for_its_write(
     assert spool._descriptor == -1
 
 
+def test_a_run_that_needs_no_disk_costs_no_thread(tmp_path: Path) -> None:
+    with Session(local_settings()) as session:
+        run = session.shell("echo one", NodeSet("n1"), RunOptions())
+        pump(session, run.done.is_set)
+    assert session._disk._thread is None
+    assert session._disk._finished == 0
+
+
 def test_what_a_full_disk_does_not_take_any_more_stays_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
