@@ -9,13 +9,15 @@ from pathlib import Path
 
 from ..language.language import render
 from ..language.redact import find_secrets
-from ..language.spec import Command
+from ..language.spec import Command, Kind
 
 #: Commands that steer the recording or only look around.
 _LEFT_OUT = frozenset(
     {"macro.record", "macro.stop", "session.quit", "help.show", "macro.list", "macro.edit", "run.edit"}
 )
 
+#: Stands over lines that name a run of the recorded session.
+_NUMBERED = "# The number of a run is of the session that was recorded: name nodes, or the last run's (@failed, @ok)."
 _GO_ON = ":on-failure continue"
 
 
@@ -51,6 +53,8 @@ class Recorder:
         for start, end in reversed(find_secrets(text)):
             self.secrets += 1
             text = f"{text[:start]}{{secret{self.secrets}}}{text[end:]}"
+        if _names_run(command):
+            text = f"{_NUMBERED}\n{text}"
         self.lines.append(text)
         self.runs += [(run, len(self.lines)) for run in runs]
 
@@ -72,6 +76,14 @@ class Recorder:
         found = self.file, len(self.lines), self.secrets
         self.file = None
         return found
+
+
+def _names_run(command: Command) -> bool:
+    """Whether a line is about a run by its number, which means nothing when the macro plays."""
+    of_runs = {part.name for part in (*command.spec.options, *command.spec.arguments) if part.kind is Kind.RUN}
+    of_nodes = {part.name for part in (*command.spec.options, *command.spec.arguments) if part.kind is Kind.NODES}
+    given = (*command.options, *command.arguments)
+    return any(name in of_runs or (name in of_nodes and "@run:" in value) for name, value in given)
 
 
 def _in_file(command: Command) -> str:

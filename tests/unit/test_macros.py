@@ -421,6 +421,20 @@ def test_a_recording_goes_on_where_the_operator_did(deck: Deck) -> None:
     assert ":on-failure" not in (deck.own / "last.deck").read_text(), "nothing was typed after the failure"
 
 
+def test_numbers_of_runs_are_marked_in_a_recording(deck: Deck) -> None:
+    deck.line("@web")
+    deck.line("check")
+    deck.line(":record mine")
+    for line in ("@run:1:ok repair", ":again 1", ":again", "echo @run:1"):
+        deck.line(line)
+    assert "4 lines" in deck.line(":stop")
+    lines = (deck.own / "mine.deck").read_text().splitlines()[1:]
+    assert [line if line[0] != "#" else "#" for line in lines] == [
+        "#", "@run:1:ok repair", "#", ":again 1", ":again", "echo @run:1",
+    ]  # fmt: skip
+    assert "the session that was recorded" in lines[0]
+
+
 def test_recordings_do_not_overwrite(deck: Deck) -> None:
     deck.write("uptime", "mine")
     assert "already" in deck.line(":record mine", ExitCode.USAGE)
