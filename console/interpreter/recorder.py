@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..language.language import render
 from ..language.redact import find_secrets
-from ..language.spec import Command, Kind
+from ..language.spec import Argument, Command, Kind, Option
 
 #: Commands that steer the recording or only look around.
 _LEFT_OUT = frozenset(
@@ -80,10 +80,12 @@ class Recorder:
 
 def _names_run(command: Command) -> bool:
     """Whether a line is about a run by its number, which means nothing when the macro plays."""
-    of_runs = {part.name for part in (*command.spec.options, *command.spec.arguments) if part.kind is Kind.RUN}
-    of_nodes = {part.name for part in (*command.spec.options, *command.spec.arguments) if part.kind is Kind.NODES}
-    given = (*command.options, *command.arguments)
-    return any(name in of_runs or (name in of_nodes and "@run:" in value) for name, value in given)
+    parts: list[Argument | Option] = [*command.spec.options, *command.spec.arguments]
+    kinds = {part.name: part.kind for part in parts}
+    return any(
+        kinds[name] is Kind.RUN or (kinds[name] is Kind.NODES and "@run:" in value)
+        for name, value in (*command.options, *command.arguments)
+    )
 
 
 def _in_file(command: Command) -> str:
