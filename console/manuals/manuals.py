@@ -225,7 +225,7 @@ def _zsh(program: Program) -> str:
             f"        {command.name}) _arguments -S {arguments} ;;" if arguments else f"        {command.name}) ;;"
         )
     # Found in $fpath, the file is the function's body; sourced, it only has to say what it completes.
-    lines += ["      esac ;;", "  esac", "}", "", 'if [[ $funcstack[1] == _clusterdeck ]]; then', '  _clusterdeck "$@"']
+    lines += ["      esac ;;", "  esac", "}", "", "if [[ $funcstack[1] == _clusterdeck ]]; then", '  _clusterdeck "$@"']
     lines += ["else", f"  compdef _clusterdeck {' '.join(PROGRAMS)}", "fi"]
     return "\n".join(lines) + "\n"
 
