@@ -75,7 +75,8 @@ _TABLE = (
     Action("row.pager", "v", "pager", "Pager", "Open everything in this view in $PAGER."),
     Action("row.editor", "V", "editor", "Editor", "Open everything in this view in $EDITOR."),
     Action("row.colours", "a", "colours", "Colours", "Show the colours of nodes' output, or not."),
-    Action("row.search", "ctrl+f", "search", "Search", "Search in the output; a /regex/ is one.", show=True),
+    Action("row.search", "ctrl+f", "screen.search", "Search", "Search in the view; a /regex/ is one.", show=True,
+           priority=True),
     Action("row.match", "n", "match(1)", "Next match", "To the next match."),
     Action("row.match-back", "N", "match(-1)", "Previous match", "To the previous match."),
     # node list

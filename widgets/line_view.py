@@ -23,7 +23,7 @@ from .actions import bindings
 from .cells import Row, safe, sentences
 from .look import Look, LookCache
 from .match_walk import MatchWalk
-from .messages import PagerRequested, SearchOpened, TextCopied, Told
+from .messages import PagerRequested, TextCopied, Told
 from .node_colours import node_colours, use_node_colours
 from .search import Search
 from .strips import between, lay_over, lay_over_part, with_matches
@@ -227,9 +227,6 @@ class LineView(ScrollView, can_focus=True):
         return safe(text)[self._shift :]
 
     # -- search
-
-    def action_search(self) -> None:
-        self.post_message(SearchOpened())
 
     def hit_style(self, row: int, look: Look) -> Style:
         """The style of the search's matches in a row."""

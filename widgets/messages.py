@@ -84,10 +84,6 @@ class PagerRequested(Message):
         self.program = program
 
 
-class SearchOpened(Message):
-    """A view wants to be searched; the screen opens the search line for it."""
-
-
 class FilterChanged(Message):
     """Another text stands in the filter line. final: Enter was pressed, make it the selection."""
 

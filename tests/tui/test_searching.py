@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from textual import events
 from textual.pilot import Pilot
 
 from clusterdeck.engine.states import NodeState
@@ -65,7 +66,12 @@ async def test_lists_tell_how_many_rows_match() -> None:
         bar = deck.app.main.query_one("#search", SearchBar)
         for view, (word, matches) in MATCHES.items():
             widget = await _shown(deck, pilot, view)
-            await pilot.press("ctrl+f")
+            for key in ("ctrl+f", *"adxk"):  # as fast as a paste
+                event = events.Key(key, key if len(key) == 1 else None)
+                event.set_sender(deck.app)
+                deck.app._driver.send_message(event)  # type: ignore[union-attr]
+            await until(pilot, lambda: bar.input.value == "adxk", lambda: bar.input.value)
+            assert (deck.app.main.view, deck.lines) == ("panes" if view == "nodes" else view, [])
             bar.input.value = word
             await until(pilot, lambda told=f"1 of {matches} ": told in bar.note.text, lambda: bar.note.text)  # type: ignore[misc]
             await pilot.press("enter")

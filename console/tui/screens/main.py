@@ -35,7 +35,6 @@ from ....widgets.messages import (
     RunChosen,
     SearchChanged,
     SearchClosed,
-    SearchOpened,
     Told,
     ViewChosen,
 )
@@ -298,9 +297,8 @@ class MainScreen(Screen[None]):
         self.deck.set_filter("")
         self.painter.filter_typed("")
 
-    @on(SearchOpened)
-    def _search_opened(self, message: SearchOpened) -> None:
-        message.stop()
+    def action_search(self) -> None:
+        """Open the line at once: what is typed next must not reach the view as keys."""
         if isinstance(self.focused, LineView):
             self.searching.open(self.focused)
 
