@@ -14,9 +14,9 @@ from .actions import bindings
 from .answers import AnswerRows, Place, blocks_of
 from .board import name_width
 from .cells import Row, fit, safe, width_of
-from .line_view import LineView
 from .look import Look
 from .messages import NodeChosen, NodesSelected, ViewChosen
+from .output_view import OutputView
 from .painted import painted
 from .since import Since
 from .views import RunView
@@ -29,7 +29,7 @@ _LINES_PER_READ = 500
 _NAME_LIMIT = 24
 
 
-class GatherView(LineView):
+class GatherView(OutputView):
     """Groups of nodes with the same answer, largest first or rarest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

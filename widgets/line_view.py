@@ -24,7 +24,6 @@ from .cells import Row, safe, sentences
 from .look import Look, LookCache
 from .match_walk import MatchWalk
 from .messages import PagerRequested, TextCopied, Told
-from .node_colours import node_colours, use_node_colours
 from .search import Search
 from .strips import between, lay_over, lay_over_part, with_matches
 from .terminal_filters import line_filters
@@ -285,12 +284,6 @@ class LineView(ScrollView, can_focus=True):
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()
-
-    def action_colours(self) -> None:
-        """For views of output: with or without the nodes' own colours, everywhere."""
-        use_node_colours(not node_colours())
-        self.screen.refresh()
-        self.post_message(Told(f"The nodes' own colours are {'shown' if node_colours() else 'left out'}."))
 
     def action_copy_row(self) -> None:
         if self._rows:

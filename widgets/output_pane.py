@@ -14,9 +14,10 @@ from textual.strip import Strip
 from .actions import bindings
 from .board import name_width
 from .cells import Row, safe
-from .line_view import CLIPBOARD_LINES, LineView
+from .line_view import CLIPBOARD_LINES
 from .look import Look
 from .messages import Held, TextCopied
+from .output_view import OutputView
 from .painted import painted
 from .reasons import told
 from .since import Since
@@ -26,7 +27,7 @@ from .views import OutputLine
 _CHUNK = 1_000
 
 
-class OutputPane(LineView):
+class OutputPane(OutputView):
     """The lines of one source. Scrolling up stops following; End (or f) follows again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
