@@ -1,8 +1,6 @@
 """The base of every view made of rows: only the rows on the screen are ever painted.
 
-Painting overrides `render_lines`, which passes by Textual's style cache: a view of ten thousand rows costs what the
-visible fifty do. The price is that borders and padding in a theme's layout do not apply here; a frame belongs on a
-container around the view.
+Painting overrides `render_lines` and so passes by Textual's style cache; borders and padding do not apply here.
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ class LineView(ScrollView, can_focus=True):
         *bindings("row.left", "row.right"),
     ]
 
-    #: What the footer calls this view, and what help says of it.
+    #: What the footer calls this view.
     TITLE_WORD = "rows"
     #: Whether `paint` marks what the search found; otherwise it is marked in what was painted.
     PAINTS_MATCHES = False
