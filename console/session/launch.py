@@ -110,7 +110,7 @@ class Launcher:
             if chosen:
                 made = self._workers(spec, handler, NodeSet.fromlist(chosen), values)
                 for worker in made:
-                    worker.infos = _section_infos(spec.options, values) | infos
+                    worker.infos = self._patience(worker) | _section_infos(spec.options, values) | infos
                 workers += made
         for worker in workers:
             if spec.options.fanout:
@@ -182,6 +182,11 @@ class Launcher:
             infos["ssh_config"] = ssh_config
         for key, value in infos.items():
             self._task.set_info(key, value)
+
+    def _patience(self, worker: Any) -> dict[str, Any]:
+        """ssh_config's own ConnectTimeout counts where nobody has set ours; other programs are always told one."""
+        untouched = self._settings.source("run.connect_timeout") == "default"
+        return {"connect_timeout": None} if untouched and worker.reads_ssh_config else {}
 
     def _own_infos(self, spec: RunSpec) -> dict[str, Any]:
         """What only this run's workers are to know: another run that goes on beside it must not see it."""

@@ -42,6 +42,10 @@ class NodeSettings:
         check_node(node)
         section = self._sections.section_of(node)
         rows = [self._setting(name, section) for name in _SETTINGS] + self._ssh(node, section)
+        # How long connecting may take is said by run.connect_timeout; where nobody has set it, by ssh_config.
+        where = {name: place for name, _value, place in rows}
+        theirs = where["run.connect_timeout"] == DEFAULT and where["connecttimeout"] != DEFAULT
+        rows = [row for row in rows if row[0] != ("run.connect_timeout" if theirs else "connecttimeout")]
         return sorted(rows, key=lambda row: row[2] == DEFAULT)
 
     def _setting(self, name: str, section: NodeSection | None) -> Row:
@@ -58,11 +62,8 @@ class NodeSettings:
         except ConfigError as error:
             raise SettingsError(str(error)) from error
         self.warnings += [text for text in config.warnings if text not in self.warnings]
-        # How long connecting may take is said by run.connect_timeout, whatever SSH's files say.
         return [
-            (key, value, places.get(key, where) if where == "command line" else where)
-            for key, value, where in found
-            if key != "connecttimeout"
+            (key, value, places.get(key, where) if where == "command line" else where) for key, value, where in found
         ]
 
     def _words(self, section: NodeSection | None) -> list[tuple[str, str, str]]:

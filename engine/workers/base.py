@@ -56,6 +56,8 @@ class Worker:
 
     #: Whether the keyword `sudo` is understood: the worker then answers sudo's question for a password itself.
     answers_sudo = False
+    #: Whether it reads ssh_config itself, so that a limit for connecting may be left to that.
+    reads_ssh_config = False
 
     #: Whether a handler's ev_timeout is called with a DeprecationWarning.
     _warns_timeout = False

@@ -51,6 +51,7 @@ class WorkerParamiko(PerNodeWorker):
     """
 
     answers_sudo = True
+    reads_ssh_config = True
 
     def __init__(self, nodes: Any, handler: Any | None = None, timeout: float | None = None, **kwargs: Any) -> None:
         super().__init__(nodes, handler, timeout, **kwargs)

@@ -88,6 +88,33 @@ def test_what_is_told_is_what_runs_get(home: Path) -> None:
         task.abort(kill=True)
 
 
+@pytest.mark.parametrize(("set_here", "expected"), [(None, None), ("10", "absent"), ("4", "absent")])
+def test_the_time_to_connect_is_ssh_configs_where_nobody_set_ours(
+    home: Path, set_here: str | None, expected: str | None
+) -> None:
+    (home / ".ssh" / "config").write_text("Host node7\n ConnectTimeout 33\n")
+    settings = load_settings({} if set_here is None else {"run.connect_timeout": set_here}, environment={})
+    found = rows(settings, "node7")
+    if set_here is None:
+        assert found["connecttimeout"] == ("33", f"{home}/.ssh/config:2")
+        assert "run.connect_timeout" not in found
+    else:
+        assert float(found["run.connect_timeout"][0]) == float(set_here)
+        assert "connecttimeout" not in found
+    task = Task()
+    try:
+        spec = RunSpec("shell", "true", RunOptions())
+        (worker,) = Launcher(task, settings).launch(spec, EventHandler(), ["node7"])
+        assert worker.infos.get("connect_timeout", "absent") == expected
+        handler = EventHandler()
+        handler.ranks = {"node7": 0}  # type: ignore[attr-defined]
+        spec = RunSpec("shell", "true", RunOptions(worker="ssh"))
+        (worker,) = Launcher(task, settings).launch(spec, handler, ["node7"])
+        assert "connect_timeout" not in worker.infos
+    finally:
+        task.abort(kill=True)
+
+
 @pytest.mark.parametrize("word", ["node7", "web", "gw.example.org", "@web", "node[1-3]", "n1", "db", "run1", "host7"])
 def test_names_of_nodes_are_nodes(word: str) -> None:
     assert means_node(word)
