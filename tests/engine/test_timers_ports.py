@@ -63,11 +63,14 @@ def test_the_delay_counts_from_the_adding(task: Task) -> None:
 
 
 def test_repeating_does_not_drift(task: Task) -> None:
-    clock = Clock(lambda timer, count: timer.invalidate() if count == 6 else time.sleep(0.02))
+    clock = Clock(lambda timer, count: timer.invalidate() if count == 10 else time.sleep(0.05))
     task.timer(0.1, clock, interval=0.1)
     task.resume()
-    assert [round(moment, 1) for moment in clock.times] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], abs=0.11)
-    assert len(clock.times) == 6
+    # A busy machine may make any of them late; time spent in handlers would make each later than the one before.
+    late = [moment - 0.1 * count for count, moment in enumerate(clock.times, 1)]
+    assert len(late) == 10
+    assert min(late) >= 0
+    assert min(late[2:]) < 0.08
 
 
 def test_after_a_stall_it_catches_up_once_per_turn(task: Task) -> None:

@@ -17,7 +17,7 @@ from clusterdeck.console.tui.screens.dialogs import ConfirmDialog
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.tests.support.screens import compare, styles
-from clusterdeck.tests.support.tui import Deck, settled
+from clusterdeck.tests.support.tui import Deck, settled, until
 from clusterdeck.widgets.cells import use_ascii
 from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
 
@@ -128,6 +128,7 @@ async def test_search_and_filter() -> None:
         await pilot.press("home", "ctrl+f", *"10", "enter")
         deck.app.main.set_filter("state:ok node1*")
         await settled(deck, pilot)
+        await until(pilot, lambda: "3 matches" in deck.screen_text(), deck.screen_text)
         await kept("search-80x24", deck, pilot)
 
 

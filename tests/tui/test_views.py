@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -198,8 +199,10 @@ async def test_abort_one_node_only_while_it_runs() -> None:
 async def test_tree_by_group() -> None:
     async with opened() as (deck, pilot):
         nodes = deck.app.main.nodes
-        nodes.groups = {"web": ["node1", "node3"], "db": ["node2"]}
+        errand: Any = deck.app._groups_errand
+        errand._look = lambda: {"web": ["node1", "node3"], "db": ["node2"]}  # read when the tree is opened
         await pilot.press("ctrl+o", "0", "t")
+        await until(pilot, lambda: nodes.row_text(0).startswith("web"))
         assert [nodes.row_text(row).split("  ")[0] for row in range(6)] == [
             "web", "node1", "node3", "db", "node2", "in no group",
         ]  # fmt: skip
