@@ -49,6 +49,9 @@ class Dialog(ModalScreen[T], Generic[T]):
 
     def on_mount(self) -> None:
         self._opened = time.monotonic()
+        for button in self.query(Button):
+            # While a button plays that it was pressed it ignores Enter: a quick second answer would be lost.
+            button.active_effect_duration = 0
 
     @property
     def deaf(self) -> bool:
