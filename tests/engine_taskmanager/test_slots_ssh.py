@@ -152,8 +152,12 @@ def test_a_retriable_job_of_a_lost_node_runs_again(make_sshd: Callable[..., Sshd
     task.set_info("ssh_config", str(config))
     driver = SlotDriver(TaskManager(), TaskRunner(task, worker="paramiko")).start()
     driver.add_nodes({"node1": 1})
-    starts = tmp_path / "starts"
-    command = f"echo {{node}} >>{starts}; test {{node}} = node1 && sleep 600; echo {{}}"
+    starts, going_on = tmp_path / "starts", tmp_path / "going_on"
+    going_on.touch()
+    # It survives its connection, as jobs do, and ends with the test.
+    command = (
+        f"echo {{node}} >>{starts}; test {{node}} = node1 && while test -e {going_on}; do sleep 0.1; done; echo {{}}"
+    )
     run = MapRun(driver, command, ["a"], MapOptions(retriable=True)).start()
     while not starts.exists():
         time.sleep(0.02)
@@ -161,6 +165,7 @@ def test_a_retriable_job_of_a_lost_node_runs_again(make_sshd: Callable[..., Sshd
     cut(server)
     assert finished(run).done == 1
     assert starts.read_text() == "node1\nother1\n"
+    going_on.unlink()
     driver.close()
 
 
