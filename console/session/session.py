@@ -207,11 +207,11 @@ class Session:
 
     def abort(self, run: int | None = None, nodes: NodeSet | None = None) -> list[int]:
         """Stop a run (None: all), or only these of its nodes; returns the ids of the runs that were still running."""
-        numbers = [r.id for r in self.runs.running if run is None or r.id == run]
-        names = None if nodes is None else list(nodes)
-        engine = self._engine
-        if numbers and engine is not None:
-            engine.post(lambda: engine.abort(numbers, names))
+        with self._engine_lock:
+            numbers = [r.id for r in self.runs.running if run is None or r.id == run]
+            names = None if nodes is None else list(nodes)
+            if numbers and (engine := self._engine) is not None:
+                engine.post(lambda: engine.abort(numbers, names))
         return numbers
 
     def feed(self, run: int, data: bytes | None, taken: Callable[[], None] | None = None) -> None:
@@ -230,9 +230,10 @@ class Session:
         if self._on_submit is not None:
             self._on_submit(run)
         engine = self._live_engine()
-        self.runs.add(run)
-        if not engine.post(lambda: engine.begin(run, spec)):
-            raise RefusedError("the engine ended; try again")
+        with self._engine_lock:  # who sees the run and stops it must not be ahead of its beginning
+            self.runs.add(run)
+            if not engine.post(lambda: engine.begin(run, spec)):
+                raise RefusedError("the engine ended; try again")
         return run
 
     def _checked(self, spec: RunSpec, nodes: NodeSet | None) -> RunSpec:

@@ -174,7 +174,7 @@ LINES: list[tuple[list[str], str, bool]] = [
     (["-w", "n[1-2]", "--conf", "nosuch.conf", "-b", "echo x"], "exact", True),
     # Copies.
     (["-c", "src", "-w", "n[1-2]", "--dest", "copied-%h"], "exact", True),
-    (["-w", "n1", "-c", "src", "cfg/groups.conf", "--dest=copied-%h"], "exact", True),
+    (["-w", "n[1-2]", "-f", "1", "-c", "src", "cfg/groups.conf", "--dest=copied-%h"], "exact", True),
     (["-w", "n[1-2]", "-p", "--copy", "cfg", "--dest=dir-%h"], "exact", True),
     (["-w", "n[1-2]", "--rcopy", "src", "cfg", "--dest", "home"], "exact", False),
     (["-w", "n[1-2]", "--rcopy", "src"], "exact", False),
