@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ from clusterdeck.tests.support.sshd import Sshd
 # A deadline per example would judge the machine, not the program: two busy cores stop any test for a second.
 settings.register_profile("clusterdeck", deadline=None)
 settings.load_profile("clusterdeck")
+
+# What a script starts in the background ignores Ctrl-C, and so would every program that the tests start and stop.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 #: Folders of this test process alone: no test reads or writes what belongs to the account that runs it.
 _FOLDER = Path(tempfile.mkdtemp(prefix="clusterdeck-tests-"))
