@@ -14,7 +14,9 @@ QUIET = 3.0
 #: Seconds between two full collections in quiet moments, and at the latest.
 INTERVAL = 60.0
 LATEST = 900.0
-_THRESHOLDS = (10_000, 20, 1_000_000)
+#: Small steps: the middle generation holds what survived a few of the youngest's collections, and looking at it must
+#: stay under some milliseconds while a thousand nodes are being connected.
+_THRESHOLDS = (4_000, 3, 1_000_000)
 
 
 class Collector:
