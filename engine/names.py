@@ -38,6 +38,14 @@ def check_user(name: str) -> str:
 
 
 def file_name(node: str) -> str:
-    """A file name for a checked node name: no separator, no leading dot, the same name for the same node."""
-    safe = _NOT_IN_FILE_NAMES.sub("_", node)
-    return "_" + safe[1:] if safe.startswith(".") else safe
+    """A file name for a checked node name: no separator, no leading dot, and no other node has the same.
+
+    What does not belong in file names is written as in URLs (`fe80::1` becomes `fe80%3A%3A1`): scp, rsync and make take
+    a colon for more than a letter.
+    """
+    safe = _NOT_IN_FILE_NAMES.sub(_quoted, node)
+    return "%2E" + safe[1:] if safe.startswith(".") else safe
+
+
+def _quoted(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape"))

@@ -26,7 +26,7 @@ class NodeFiles:
         self._stream = stream
         self._open: dict[int, BinaryIO] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self._names = _file_names(run)
+        self._names = [file_name(name) for name in run.names]
         for number in range(len(run.names)):
             os.close(self._opened(number, os.O_CREAT | os.O_TRUNC))
 
@@ -59,18 +59,3 @@ class NodeFiles:
         """The node's file. Others may write to the folder: never through a link of theirs, and into no pipe."""
         careful = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         return os.open(self._folder / self._names[number], careful | flags, 0o666)
-
-
-def _file_names(run: Run) -> list[str]:
-    """A file name per node; nodes whose names differ only in what a file name cannot hold get a number."""
-    taken: set[str] = set()
-    names = []
-    for name in run.names:
-        safe = file_name(name)
-        unique, count = safe, 1
-        while unique in taken:
-            count += 1
-            unique = f"{safe}~{count}"
-        taken.add(unique)
-        names.append(unique)
-    return names

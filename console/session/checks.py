@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ClusterShell.NodeSet import NodeSet
 
 from ...engine.defaults import WORKER_NAMES, load_worker_class
@@ -27,6 +29,7 @@ def check_spec(spec: RunSpec, nodes: NodeSet | None, settings: Settings) -> None
     if spec.kind in ("copy", "rcopy"):
         if not spec.sources or not all(spec.sources):
             raise RefusedError("nothing to copy: name a file or a directory")
+        _check_names(spec.sources)
     elif not spec.command.strip():
         raise RefusedError("an empty command is not run")
     if nodes is None:
@@ -50,6 +53,15 @@ def check_spec(spec: RunSpec, nodes: NodeSet | None, settings: Settings) -> None
             check_exec(spec.command)
     elif local:
         check_exec(*spec.sources, spec.destination)
+
+
+def _check_names(sources: tuple[str, ...]) -> None:
+    """Of two sources that arrive under one name, only one would be left."""
+    seen: dict[str, str] = {}
+    for source in sources:
+        other = seen.setdefault(os.path.basename(source.rstrip("/")), source)
+        if other is not source:
+            raise RefusedError(f"{other!a} and {source!a} would arrive under one name: copy them one after the other")
 
 
 def _ways(spec: RunSpec, settings: Settings) -> list[tuple[str, bool]]:

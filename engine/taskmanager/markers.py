@@ -7,6 +7,7 @@ process is waited for.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 
@@ -19,6 +20,8 @@ _FOLDER = '"${XDG_RUNTIME_DIR:-$HOME/.cache}/clusterdeck"'
 def marker_name(pool: str, node: str, slot: int) -> str:
     """The file's name for one slot of one pool on one node."""
     safe = "".join(c if (c.isalnum() and c.isascii()) or c in ".-" else "_" for c in node)[:60]
+    if safe != node:  # `a:b` is not `a_b`: on a home that both share, one would take the other's note for nobody's
+        safe += f"_{hashlib.sha256(node.encode()).hexdigest()[:12]}"
     return f"slot-{pool}-{safe}-{slot}"
 
 

@@ -68,6 +68,15 @@ def test_files_per_node_in_a_folder_of_others(
     assert not (tmp_path / "pwned").exists()
 
 
+def test_each_node_has_a_file_of_its_own(scratch: Path, folders: dict[str, str]) -> None:
+    words = ["run", "-R", "exec", "-w", "a:b,a_b", "--outdir", "out", "--errdir", "err", "echo %h; echo %h >&2"]
+    argv = [sys.executable, "-m", "clusterdeck", *words]
+    subprocess.run(argv, env=folders, capture_output=True, stdin=subprocess.DEVNULL, timeout=30, check=True)
+    for folder in ("out", "err"):
+        files = {path.name: path.read_text() for path in (scratch / folder).iterdir()}
+        assert files == {"a%3Ab": "a:b\n", "a_b": "a_b\n"}
+
+
 def test_tokens_of_ssh_configurations(scratch: Path) -> None:
     """`%h %n %r %k` in lines that a shell reads (ProxyCommand, Match exec): plain words, or nothing is run."""
     refused = 0

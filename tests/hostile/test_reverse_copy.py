@@ -134,18 +134,21 @@ def test_somebody_here_swaps_folders_for_links(task: Task, sshd: Sshd, tmp_path:
     assert list(outside.iterdir()) == []
 
 
-def test_two_nodes_whose_files_have_one_name(task: Task, sshd: Sshd, tmp_path: Path) -> None:
-    """Each node has a place of its own, whatever it calls its files."""
-    server = HostileServer(sftp=server_for({"f": tree({"n1": Entry(), "n2": Entry(), "f.n2": Entry()})}))
+@pytest.mark.parametrize("per_node", [True, False])
+def test_two_nodes_whose_files_have_one_name(per_node: bool, task: Task, sshd: Sshd, tmp_path: Path) -> None:
+    """Each node has a place of its own, whatever it calls its files, and whatever is in its own name."""
+    server = HostileServer(sftp=server_for({"f": tree({"a_b": Entry(), "a%3Ab": Entry(), "f.a_b": Entry()})}))
     back = tmp_path / "back"
     back.mkdir()
     try:
         task.set_info("ssh_config", config_for(server, sshd, tmp_path))
-        task.schedule(WorkerParamiko("n1,n2", Recorder(), 60, source="/f", dest=str(back), reverse=True, per_node=True))
+        task.schedule(
+            WorkerParamiko("a:b,a_b", Recorder(), 60, source="/f", dest=str(back), reverse=True, per_node=per_node)
+        )
         task.resume()
     finally:
         server.stop()
-    assert sorted(path.name for path in back.iterdir()) == ["n1", "n2"]
+    assert sorted(path.name for path in back.iterdir()) == (["a%3Ab", "a_b"] if per_node else ["f.a%3Ab", "f.a_b"])
     assert len([path for path in back.rglob("*") if path.is_file()]) == 6
 
 

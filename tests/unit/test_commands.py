@@ -293,9 +293,16 @@ class EditingFrontEnd(FakeFrontEnd):
     typed: str | None = None
     begun = ""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.remembered: list[str] = []
+
     def edit(self, text: str, suffix: str) -> str | None:
         self.begun = text
         return self.typed
+
+    def remember(self, line: str) -> None:
+        self.remembered.append(line)
 
 
 @pytest.fixture
@@ -325,6 +332,7 @@ def test_edit_and_run(editing: tuple[Console, EditingFrontEnd]) -> None:
         front_end.typed = nothing
         assert "nothing is run" in console(":edit")
         assert front_end.begun == ":gathr", "what was not understood is not lost"
+    assert front_end.remembered == ["one\ntwo", "one\ntwo", ":gathr"], "what ran or was wrong can be recalled"
     console(":edit -r 1")
     assert front_end.begun == "uptime"
     assert "no run #9" in console(":edit -r 9", ExitCode.USAGE)
@@ -499,6 +507,14 @@ def test_save_does_not_write_through_links(console: Console, tmp_path: Path) -> 
     console(f":save {folder}", ExitCode.ERROR)
     console(f":save --overwrite {folder}")
     assert target.read_text() == "mine"
+
+
+def test_each_node_has_a_file_of_its_own(tmp_path: Path) -> None:
+    console = Console(FakeSession(lambda _command, node: Answered(node), groups={"alike": "a:b,a_b,.y"}))
+    console("@alike uptime")
+    console(f":save {tmp_path}/out")
+    files = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert files == {"a%3Ab.out": "a:b\n", "a_b.out": "a_b\n", "%2Ey.out": ".y\n"}
 
 
 # -- timers, abort, selection, settings, leaving

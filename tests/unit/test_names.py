@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from urllib.parse import unquote
+
 import pytest
 
 from clusterdeck.engine.names import NameRefusedError, check_node, check_user, file_name
@@ -47,6 +50,15 @@ def test_user_names_that_do_not(name: str) -> None:
 
 
 def test_file_names_hold_no_separator_and_are_not_hidden() -> None:
-    assert file_name("fe80::1") == "fe80__1"
-    assert file_name(".profile") == "_profile"
+    assert file_name("fe80::1") == "fe80%3A%3A1"
+    assert file_name(".profile") == "%2Eprofile"
     assert file_name("node1.example") == "node1.example"
+
+
+def test_no_two_nodes_have_one_file_name() -> None:
+    alphabet = ".:_-aA0"
+    nodes = ["".join(letters) for length in (1, 2, 3, 4) for letters in itertools.product(alphabet, repeat=length)]
+    made = {file_name(node) for node in nodes}
+    assert len(made) == len(nodes)
+    assert not [name for name in made if name.startswith(".") or "/" in name or ":" in name]
+    assert {unquote(name) for name in made} == set(nodes)

@@ -238,6 +238,9 @@ def test_empty_commands_are_refused(session: Session, command: str) -> None:
 
 
 def test_what_cannot_be_run_is_refused_before_anything_runs(session: Session) -> None:
+    for sources in (["/etc/hosts", "/opt/hosts"], ["/etc/", "/opt/etc"]):
+        with pytest.raises(RefusedError, match="under one name"):
+            session.rcopy(sources, "/tmp", NodeSet("n1"), RunOptions())
     with pytest.raises(RefusedError, match="no nodes"):
         session.shell("true", NodeSet(), RunOptions())
     with pytest.raises(ValueError, match="percent"):

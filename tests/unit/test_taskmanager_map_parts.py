@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -230,7 +231,11 @@ def test_names_and_tokens_are_checked(name: str, token: str) -> None:
 
 
 def test_node_names_make_safe_file_names() -> None:
-    assert markers.marker_name("p", "../n1;id", 2) == "slot-p-.._n1_id-2"
+    made = markers.marker_name("p", "../n1;id", 2)
+    assert made.startswith("slot-p-.._n1_id_")
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+", made)
+    nodes = ["a:b", "a_b", "a.b", "x" * 70, "x" * 71, "x" * 60]
+    assert len({markers.marker_name("p", node, 1) for node in nodes}) == len(nodes)
 
 
 def alive(text: str) -> list[str]:
