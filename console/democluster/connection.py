@@ -143,7 +143,7 @@ class NodeTransport(paramiko.Transport):
         self._original_request = self._channel_handler_table[MSG_CHANNEL_REQUEST]
         self._channel_handler_table[MSG_CHANNEL_REQUEST] = self._channel_request
         self.add_server_key(node.host_key)
-        self.set_subsystem_handler("sftp", FilesSubsystem, NodeFiles)
+        self.set_subsystem_handler("sftp", FilesSubsystem, NodeFiles, str(node.home))
 
     def serve(self) -> None:
         """Begin; everything else happens in the transport's own thread."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import paramiko
 from paramiko import SFTPAttributes, SFTPHandle, SFTPServer
@@ -17,8 +17,6 @@ from paramiko.sftp import SFTP_OK, SFTP_PERMISSION_DENIED
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-    from .connection import Connection
 
 
 class _OpenFile(SFTPHandle):
@@ -70,11 +68,11 @@ class FilesSubsystem(SFTPServer):
 
 
 class NodeFiles(paramiko.SFTPServerInterface):
-    """The files of the node that `server` is a connection to; every refusal is a status, never an exception."""
+    """The files of one node, all in the folder `root`; every refusal is a status, never an exception."""
 
-    def __init__(self, server: Connection, *args: Any, **kwargs: Any) -> None:
-        super().__init__(server, *args, **kwargs)
-        self._root = str(server.node.home)
+    def __init__(self, server: paramiko.ServerInterface, root: str) -> None:
+        super().__init__(server)
+        self._root = root
 
     def _locate(self, path: str, *, follow: bool) -> str:
         """The real path of a client's path. follow: whether a link at its end is followed.

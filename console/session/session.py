@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from .node_sections import NodeSections
     from .questions import QuestionDesk
     from .selection import Selection
-    from .timers import TimerDesk, TimerInfo
+    from .timer_desk import TimerDesk
+    from .timers import TimerInfo
 
 __all__ = ["NodeExpressionError", "RefusedError", "Session"]
 
@@ -282,12 +283,12 @@ class Session:
     ) -> TimerInfo:
         """Run a command after `delay` seconds, then every `interval` seconds. Raises RefusedError or ValueError."""
         spec = self._checked(RunSpec("shell", command, options), nodes)
-        from .timers import TimerDesk, TimerInfo  # most batch runs have none
+        from .timer_desk import TimerDesk  # most batch runs have none
+        from .timers import TimerInfo
 
-        if self._timer_desk is None:
-            self._timer_desk = TimerDesk()
-        engine = self._live_engine()
+        self._timer_desk = self._timer_desk or TimerDesk()
         info = TimerInfo(0, command, nodes.copy(), options, delay, interval, count, until)
+        engine = self._live_engine()
         return self._timer_desk.add(engine, info, partial(self._timer_round, engine, spec))
 
     def timers(self) -> list[TimerInfo]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .config_file import ConfigError, Criterion, Option, Reader, Section, patterns
-from .config_values import HostConfig, build, expand_command, expand_tokens
+from .config_values import Here, HostConfig, build, expand_command, expand_tokens
 
 SYSTEM_FILE = "/etc/ssh/ssh_config"
 #: Keywords of which every value counts.
@@ -60,9 +60,8 @@ class SshConfig:
         allow_exec: bool = False,
         home: str | None = None,
     ) -> None:
-        self.home = home or os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
-        self.local_user = _local_user()
-        self.local_host = socket.gethostname()
+        folder = home or os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+        self.here = Here(folder, _local_user(), socket.gethostname())
         self.files: list[str] = []
         #: Files that would be read if they were there, and those that were.
         self.watched: list[str] = []
@@ -75,7 +74,7 @@ class SshConfig:
         if given:
             self._sections.append(Section(0, (), None, given))
         if path is None:
-            self._read(f"{self.home}/.ssh/config", user_file=True, must_exist=False)
+            self._read(f"{self.here.home}/.ssh/config", user_file=True, must_exist=False)
             self._read(SYSTEM_FILE, user_file=False, must_exist=False)
         elif path != "none":
             self._read(os.path.expanduser(path), user_file=True, must_exist=True)
@@ -85,7 +84,7 @@ class SshConfig:
                 self._warn(f"{option.where}: CanonicalizeHostname is not supported, names are used as they are")
 
     def _read(self, path: str, *, user_file: bool, must_exist: bool) -> None:
-        reader = Reader(self.home, user_file=user_file, on_read=self.files.append)
+        reader = Reader(self.here.home, user_file=user_file, on_read=self.files.append)
         reader.read(path, must_exist=must_exist)
         self.watched += dict.fromkeys((path, *self.files))
         self._sections += [section for section in reader.sections if section.options]
@@ -111,7 +110,7 @@ class SshConfig:
         key = (node, user, port)
         found = self._cache.get(key)
         if found is None:
-            found = self._cache[key] = build(self._look(*key), self)
+            found = self._cache[key] = build(self._look(*key), self.here)
         return found
 
     def explain(self, node: str) -> list[tuple[str, str, str]]:
@@ -156,9 +155,9 @@ class SshConfig:
         elif kind == "originalhost":
             subject = looked.node.lower()
         elif kind == "user":
-            subject = looked.value("user", self.local_user)
+            subject = looked.value("user", self.here.user)
         elif kind == "localuser":
-            subject = self.local_user
+            subject = self.here.user
         elif kind == "tagged":
             subject = looked.value("tag", "")
         elif kind == "exec":
@@ -186,11 +185,11 @@ class SshConfig:
             "h": host,
             "n": looked.node,
             "p": looked.value("port", "22"),
-            "r": looked.value("user", self.local_user),
-            "u": self.local_user,
-            "d": self.home,
-            "l": self.local_host,
-            "L": self.local_host.partition(".")[0],
+            "r": looked.value("user", self.here.user),
+            "u": self.here.user,
+            "d": self.here.home,
+            "l": self.here.host,
+            "L": self.here.host.partition(".")[0],
             "i": str(os.getuid()),
         }
         text = expand_command(command, tokens)

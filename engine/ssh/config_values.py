@@ -7,13 +7,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from .config_file import ConfigError, Option
 from .transport import CIPHERS, HOST_KEY_ALGORITHMS, KEX, MACS
-
-if TYPE_CHECKING:
-    from .config import SshConfig
 
 #: What OpenSSH tries when no IdentityFile is given, as far as these types can be used here.
 DEFAULT_IDENTITIES = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
@@ -25,6 +22,15 @@ _USER = re.compile(r"[\w.@+][\w.@+%:=,/\\-]{0,255}\$?\Z")
 _SHELL_WORD = re.compile(r"[\w.:@+%=,/][\w.:@+%=,/-]*\Z")
 _FOREIGN_TOKENS = "hnrk"
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """This side of every connection, as tokens and defaults name it: the home folder, the account, the machine."""
+
+    home: str
+    user: str
+    host: str
 
 
 class Looked(Protocol):
@@ -104,20 +110,20 @@ class HostConfig:
         ]
 
 
-def build(looked: Looked, config: SshConfig) -> HostConfig:
+def build(looked: Looked, here: Here) -> HostConfig:
     """Make the typed configuration of one node. Raises ConfigError with the place of a bad value."""
     take = _Values(looked)
     hostname = _hostname(looked)
     port = take.number("port", 22)
     if not 0 < port < 65536:
         raise ConfigError(f"{take.where('port')}: port {port} is out of range")
-    user = looked.value("user", config.local_user)
+    user = looked.value("user", here.user)
     if not _USER.match(user):
         raise ConfigError(f"{take.where('user')}: user name {user!a} is refused")
-    tokens = _tokens(looked.node, hostname, port, user, take.text("hostkeyalias"), config)
+    tokens = _tokens(looked.node, hostname, port, user, take.text("hostkeyalias"), here)
 
     def paths(words: Sequence[str]) -> tuple[str, ...]:
-        return tuple(_path(word, tokens, config.home) for word in words if word != "none")
+        return tuple(_path(word, tokens, here.home) for word in words if word != "none")
 
     files = [option.value for option in looked.repeated.get("identityfile", ())]
     agent = take.text("identityagent")
@@ -132,7 +138,7 @@ def build(looked: Looked, config: SshConfig) -> HostConfig:
         identities_given=bool(files),
         certificate_files=paths([o.value for o in looked.repeated.get("certificatefile", ())]),
         identities_only=take.flag("identitiesonly", False),
-        identity_agent=None if agent is None else _path(agent, tokens, config.home),
+        identity_agent=None if agent is None else _path(agent, tokens, here.home),
         proxy_jump=jump,
         proxy_command=command,
         connect_timeout=take.seconds("connecttimeout"),
@@ -278,19 +284,19 @@ def _alias(alias: str | None) -> str | None:
     return alias.lower() if alias else None
 
 
-def _tokens(node: str, hostname: str, port: int, user: str, alias: str | None, config: SshConfig) -> dict[str, str]:
-    short = config.local_host.partition(".")[0]
+def _tokens(node: str, hostname: str, port: int, user: str, alias: str | None, here: Here) -> dict[str, str]:
+    short = here.host.partition(".")[0]
     digest = hashlib.sha1(
-        f"{config.local_host}{hostname}{port}{user}".encode("utf-8", "surrogateescape"), usedforsecurity=False
+        f"{here.host}{hostname}{port}{user}".encode("utf-8", "surrogateescape"), usedforsecurity=False
     ).hexdigest()
     return {
         "h": hostname,
         "n": node,
         "p": str(port),
         "r": user,
-        "u": config.local_user,
-        "d": config.home,
-        "l": config.local_host,
+        "u": here.user,
+        "d": here.home,
+        "l": here.host,
         "L": short,
         "i": str(os.getuid()),
         "k": _alias(alias) or node,
