@@ -122,6 +122,9 @@ class Editing(Protocol):
     def edit(self, text: str, suffix: str) -> str | None:
         """The text after editing in $EDITOR; None when it was given up."""
 
+    def remember(self, line: str) -> None:
+        """Put a line that came from the editor into the prompt's history, as if it had been typed there."""
+
 
 @runtime_checkable
 class Pumping(Protocol):

@@ -138,7 +138,9 @@ def edit(context: Context, command: Command) -> Outcome:
     text = context.front_end.edit(begin, ".sh")
     if text is None or not text.strip():
         return context.tell("nothing is run")
-    return context.executor.execute(text.rstrip("\n"))
+    line = text.rstrip("\n")
+    context.front_end.remember(line)
+    return context.executor.execute(line)
 
 
 SPECS = (
@@ -198,7 +200,7 @@ SPECS = (
         edit,
         help=(
             "Begins with the line given, with that of a run, or with the last one that did something or was not "
-            "understood. An empty file runs nothing. The line being typed is edited with Ctrl-X Ctrl-E, a macro with "
+            "understood. An empty file runs nothing; what is run can be recalled with Up. The line being typed is edited with Ctrl-X Ctrl-E, a macro with "
             ":macros edit."
         ),
         arguments=(Argument("text", Kind.LINE, "what to begin with", required=False, raw=True),),

@@ -16,6 +16,8 @@ from ..frontend import Answer, Confirmation, Document, Question
 from .printer import Paint, Shown, document_lines
 
 if TYPE_CHECKING:
+    from prompt_toolkit.history import History
+
     from .questions import Asker
     from .terminal import Terminal
 
@@ -37,6 +39,8 @@ class PlainFrontEnd:
         self._paint = paint
         self._terminal = terminal
         self._asker = asker
+        self.history: History | None = None
+        """Where `remember` puts lines; set by whoever makes the prompt."""
         self.code: int | None = None
         """The exit code, once a command has asked to leave."""
 
@@ -90,6 +94,10 @@ class PlainFrontEnd:
             with suppress(FileNotFoundError):
                 file.unlink()
         return None
+
+    def remember(self, line: str) -> None:
+        if self.history is not None:
+            self.history.append_string(line)
 
 
 def editor() -> list[str]:

@@ -53,6 +53,7 @@ class Interactive(Repl):
         self._questions: list[QuestionAsked] = []
         warn = lambda text: self.say(text, "warning")  # noqa: E731
         history = DeckHistory(paths.history_file(), session.settings.records.history_size, warn)
+        self.front_end.history = history
         recorder = self.interpreter.recorder
         self.prompt: PromptSession[str] = build_prompt(
             PromptParts(

@@ -7,11 +7,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from textual.screen import ModalScreen
 
 from ..frontend import Answer, Confirmation, Document, Question
+
+if TYPE_CHECKING:
+    from prompt_toolkit.history import History
 
 T = TypeVar("T")
 #: Seconds between two looks whether the screen still lives, while an answer is waited for.
@@ -50,6 +53,8 @@ class TuiFrontEnd:
         self._side: ScreenSide | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
+        self.history: History | None = None
+        """Where `remember` puts lines: the prompt's own; both are used in the prompt's thread only."""
         self._call: Callable[[Callable[[], None]], None] = lambda _callback: None
 
     def attach(self, side: ScreenSide, call: Callable[[Callable[[], None]], None]) -> None:
@@ -106,6 +111,10 @@ class TuiFrontEnd:
         edited: Future[str | None] = Future()
         self._call(lambda: side.edit_text(text, suffix, edited.set_result))
         return self._wait(edited)
+
+    def remember(self, line: str) -> None:
+        if self.history is not None:
+            self.history.append_string(line)
 
     def leave(self, code: int) -> None:
         side = self._side

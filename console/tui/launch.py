@@ -49,6 +49,7 @@ def make_app(session: Session) -> ClusterdeckApp:
         return True
 
     history = DeckHistory(paths.state_dir() / "history", session.settings.records.history_size, say)
+    front_end.history = history
     parts = PromptParts(session, registry, history, stop_run, say, color=colour, hosted=True)
 
     def make_prompt(input: Any, output: Any) -> Any:  # noqa: A002 - prompt_toolkit's own names

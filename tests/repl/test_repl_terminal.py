@@ -262,6 +262,12 @@ def test_an_editor_can_finish_the_line(folders: dict[str, str], tmp_path: Path) 
         repl.send("echo before")
         repl.key("C-x", "C-e")
         repl.wait_for(re.compile(r"> echo after$", re.MULTILINE))
+        repl.key("C-u")
+        repl.line(":edit !echo before it")
+        repl.wait_for("after it")
+        repl.wait_for(KEYS)
+        repl.key("Up")
+        repl.wait_for(re.compile(r"> !echo after it$", re.MULTILINE))
 
 
 def test_answers_can_go_to_a_file_while_the_prompt_stays(folders: dict[str, str], tmp_path: Path) -> None:
