@@ -200,8 +200,8 @@ SPECS = (
         edit,
         help=(
             "Begins with the line given, with that of a run, or with the last one that did something or was not "
-            "understood. An empty file runs nothing; what is run can be recalled with Up. The line being typed is edited with Ctrl-X Ctrl-E, a macro with "
-            ":macros edit."
+            "understood. An empty file runs nothing; what is run can be recalled with Up. The line being typed is "
+            "edited with Ctrl-X Ctrl-E, a macro with :macros edit."
         ),
         arguments=(Argument("text", Kind.LINE, "what to begin with", required=False, raw=True),),
         options=(Option("run", ("-r", "--run"), Kind.RUN, "begin with the line of this run", "RUN"),),
