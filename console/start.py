@@ -167,7 +167,7 @@ def _fail(text: str, code: int) -> int:
 def start_console(nodes: str | None, overrides: Sequence[str]) -> int:
     """The full-screen console; returns its exit code."""
     settings = _settings(overrides)
-    from .tui.app import run
+    from .tui.launch import run
 
     try:
         with open_session(settings, nodes, interactive=True) as session:

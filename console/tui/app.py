@@ -33,6 +33,7 @@ from .deck import Deck
 from .errands import Errand, known_groups, look_at_queue
 from .frontend import TuiFrontEnd
 from .housekeeping import Collector
+from .key_order import KeyOrder
 from .keymap import keys_of, load_keymap, normal, shown_key
 from .messages import LineAsked, LineOffered
 from .news import Newsreader
@@ -97,6 +98,7 @@ class ClusterdeckApp(App[int]):
         self._news = Newsreader(self)
         self._shelf = Shelf(self)
         self._stopping = Stopping(self)
+        self._key_order = KeyOrder(self, self._give)
         self.wardrobe = Wardrobe(self)
         self._collector = Collector()
         self._groups_errand = Errand(lambda: known_groups(groups), self._groups_seen, self.call_soon)
@@ -132,6 +134,12 @@ class ClusterdeckApp(App[int]):
         self._pump.start()
 
     async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._key_order.take(event)
+        else:
+            await self._give(event)
+
+    async def _give(self, event: events.Event) -> None:
         # What was typed before a question could be read must reach no part of it: no button, and no line for a secret.
         if isinstance(event, events.Key | events.Paste) and isinstance(self.screen, Dialog) and self.screen.deaf:
             return
@@ -362,10 +370,3 @@ class ClusterdeckApp(App[int]):
         """Ask; what was typed before the question was there must not answer it."""
         self.main.prompt.drop_typeahead()
         self.push_screen(dialog, answered)
-
-
-def run(session: Any) -> int:
-    """The full-screen console on a started session; returns the exit code."""
-    from .launch import run as run_console
-
-    return run_console(session)

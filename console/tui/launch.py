@@ -16,12 +16,12 @@ from ..repl.history import DeckHistory
 from ..repl.prompt import PromptParts, build_prompt
 from ..session.group_files import forget_groups, loaded_groups
 from ..settings import paths
+from .app import ClusterdeckApp
 from .frontend import TuiFrontEnd
 from .hangup import HangupWatch
 
 if TYPE_CHECKING:
     from ..session.session import Session
-    from .app import ClusterdeckApp
 
 #: Signals after which the terminal must be left as it was found, and the exit code says which it was.
 _ENDING = (signal.SIGHUP, signal.SIGTERM)
@@ -31,8 +31,6 @@ _PATIENCE = 3.0
 
 def make_app(session: Session) -> ClusterdeckApp:
     """The app with its interpreter and prompt."""
-    from .app import ClusterdeckApp
-
     front_end = TuiFrontEnd()
     registry = default_registry()
     interpreter = Interpreter(session, registry, front_end)
