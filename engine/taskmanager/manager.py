@@ -261,6 +261,11 @@ class TaskManager(OriginalNames):
         raw = self._store.collect(claim)
         return None if raw is None else self._outcome(raw)
 
+    def peek(self, task_id: str) -> Outcome | None:
+        """The outcome of a task without fetching it, so that it can still be retried; None when there is none."""
+        raw = self._store.peek(task_id)
+        return None if raw is None else self._outcome(raw)
+
     def _collect_or_end(self, claim: Claim) -> RawOutcome | None:
         mode = self._store.termination()
         ended = mode is Termination.NOW or (mode is Termination.DRAIN and not self._more_to_come())

@@ -21,6 +21,8 @@ from .template import Template
 
 #: Requests put into the queue at once.
 _BATCH = 1000
+#: Ends after which a job may be tried once more.
+RETRIED = (JobState.FAILED, JobState.TIMEOUT, JobState.LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,8 @@ class MapRun:
         """Start no more jobs; now: end the running ones too."""
         self._driver.post(lambda: self._halt(now))
 
-    def retry(self, states: Sequence[JobState] = (JobState.FAILED, JobState.TIMEOUT, JobState.LOST)) -> int:
-        """Run the jobs that ended so once more; how many."""
+    def retry(self, states: Sequence[JobState] = RETRIED) -> int:
+        """Run the jobs that ended so once more, wherever they ran; how many. Those whose outcome was fetched cannot."""
         return self._driver.ask(lambda: self._retry(states))
 
     def close(self) -> None:
@@ -187,6 +189,8 @@ class MapRun:
         """In any thread: an outcome of ours; if no slot told of it, it was cancelled (or failed) in the queue."""
         if event.change is Change.RESULT and event.requester == self.id:
             self._driver.post(lambda: self._look(event.task_id))
+        elif event.change is Change.TASK and self._states.get(event.task_id) in RETRIED:
+            self._driver.post(lambda: self._put_back(event.task_id))
         elif event.change is Change.ALL and self._manager.shared and not self._sweeping:
             # News may have been lost with a connection. One look for as many of these as come until it is made.
             self._sweeping = True
@@ -200,10 +204,13 @@ class MapRun:
                 self._look(info.id)
 
     def _look(self, task_id: str) -> None:
-        """An outcome of a job that no slot of ours has: it was cancelled, refused, or done by another console."""
+        """An outcome of a job that no slot of ours has: it was cancelled, refused, or done by another console.
+
+        It is only looked at: what failed there stays in the queue to be retried, as what failed here.
+        """
         if self._states.get(task_id) is not JobState.RETURNED:
             return
-        outcome = self._manager.try_outcome(Claim(task_id=task_id))
+        outcome = self._manager.peek(task_id)
         if outcome is not None:
             state, end, node, runtime = _of(outcome)
         elif not self._manager.knows(task_id):
@@ -214,6 +221,13 @@ class MapRun:
         number = self._numbers.get(task_id, 0)
         started = time.time() - runtime
         self._heard(JobEvent(task_id, self.id, number, state, node, 0, self._template, started, runtime, end, True))
+
+    def _put_back(self, task_id: str) -> None:
+        """Somebody retried a job of ours by its id, here or in another console."""
+        if self._states[task_id] in RETRIED and self._manager.knows(task_id) and self._manager.peek(task_id) is None:
+            self._halted = False
+            self._move(task_id, JobState.RETURNED)
+            self._check_done()
 
     def _write(self, event: JobEvent) -> None:
         if self._log is None or not event.node:
@@ -262,8 +276,6 @@ class MapRun:
                 count += 1
             elif self._states[task_id] is JobState.RETURNED:
                 self._move(task_id, before)
-        if count:
-            self._done.clear()
         self._check_done()
         return count
 
@@ -289,11 +301,12 @@ class MapRun:
         )
 
     def _check_done(self) -> None:
-        hoped = self._driver.pool.lost
-        mine = any(task_id in self._states for task_id in hoped)
         busy = self._counts[JobState.RUNNING] + self._counts[JobState.RETURNED]
-        if self._all_in and busy == 0 and not mine:
+        idle = self._all_in and busy == 0
+        if idle and not any(task_id in self._states for task_id in self._driver.pool.lost):  # these may be adopted
             self._done.set()
+        else:
+            self._done.clear()  # jobs were retried
 
 
 def _of(outcome: Outcome) -> tuple[JobState, CommandEnd, str, float]:

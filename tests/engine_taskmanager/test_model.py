@@ -167,6 +167,9 @@ class Model(RuleBasedStateMachine):
             "requester": lambda task: task.requester == requester,
         }
         fits = matches[by]
+        peeked = self.manager.peek(wanted)
+        ended = self.tasks[wanted] if wanted in self.finished else None
+        assert (peeked and (peeked.task_id, peeked.state)) == (ended and (ended.id, ended.state))
         outcome = self.manager.try_outcome(claim)
         fitting = [task_id for task_id in self.finished if fits(self.tasks[task_id])]
         if not fitting:

@@ -17,6 +17,7 @@ from clusterdeck.engine.taskmanager.jobs import CommandEnd
 from clusterdeck.engine.taskmanager.manager import TaskManager
 from clusterdeck.engine.taskmanager.mapping import MapRun
 from clusterdeck.engine.taskmanager.stores.base import Claim
+from clusterdeck.engine.taskmanager.tasks import Failure
 from clusterdeck.tests.engine_taskmanager.conftest import RedisServer
 
 
@@ -123,6 +124,29 @@ def test_a_map_ends_though_others_run_its_jobs_and_fetch_their_results(
     assert run.wait(20), run.progress()
     progress = run.progress()
     assert (progress.done, progress.cancelled) == (40 - fetched, fetched)
+    run.close()
+    driver.close()
+
+
+def test_what_failed_in_another_console_is_retried_by_the_map_or_by_anybody(
+    two_managers: tuple[TaskManager, TaskManager],
+) -> None:
+    mine, others = two_managers
+    driver = SlotDriver(mine, Holding()).start()
+    run = MapRun(driver, "echo {}", ["a"]).start()
+    for by_map in (True, False):
+        task_id, _, parameters = others.get_any_task(timeout=10)
+        others.store_exception(task_id, Failure("CommandFailed", "exit status 1 on far"))
+        until(lambda: run.progress().failed == 1)
+        assert run.wait(10)
+        assert run.retry() == 1 if by_map else others.retry(task_id)
+        until(lambda: run.progress().waiting == 1)
+        assert not run.wait(0)
+    task_id, _, parameters = others.get_any_task(timeout=10)
+    others.store_result(task_id, result(parameters))
+    assert run.wait(20), run.progress()
+    assert (run.progress().done, run.progress().failed) == (1, 0)
+    assert others.number_of_tasks() == ({}, {}, {})
     run.close()
     driver.close()
 

@@ -147,6 +147,9 @@ class Store(Protocol):
     def collect(self, claim: Claim) -> RawOutcome | None:
         """Fetch and forget the oldest outcome that fits; None when there is none yet."""
 
+    def peek(self, task_id: str) -> RawOutcome | None:
+        """The outcome of a task, which stays where it is; None when there is none (yet, or any more)."""
+
     def known(self, task_id: str) -> bool:
         """Whether the task exists (its outcome was not fetched)."""
 

@@ -14,7 +14,7 @@ from ..tasks import DEFAULT_OPTIONS, Failure, ProcessInfo, TaskId, TaskInfo, Tas
 from .base import ANY_RESULT, Change, Claim, Counts, Event, Listener, RawOutcome, Termination
 from .lanes import Lanes
 from .polite_lock import PoliteLock
-from .records import Journal, Task, info_of
+from .records import Journal, Task, info_of, outcome_of
 
 WAITING = TaskState.WAITING
 LEASED = TaskState.LEASED
@@ -184,9 +184,7 @@ class MemoryStore:
                 attempt, started = task.attempt + 1, time.time()
                 if self._journal is not None:
                     self._journal.leased(task, attempt, started)
-                task.attempt, task.started = attempt, started
-                task.state = LEASED
-                task.owner = process
+                task.attempt, task.started, task.state, task.owner = attempt, started, LEASED, process
                 self._waiting.remove(task.tag, task.id)
                 self._running[task.tag] = self._running.get(task.tag, 0) + 1
                 if process is not None:
@@ -322,15 +320,19 @@ class MemoryStore:
                     self._events.append(Event(Change.ALL))  # who waits for more may now be told that there is none
         if self._events:
             self._tell()
-        return None if task is None else RawOutcome(task.id, task.tag, task.state, task.result)
+        return None if task is None else outcome_of(task)
+
+    def peek(self, task_id: str) -> RawOutcome | None:
+        with self._lock:
+            task = self._claimed(Claim(task_id))
+            return None if task is None else outcome_of(task)
 
     def _claimed(self, claim: Claim) -> Task | None:
         if claim.task_id is not None:
             task = self._tasks.get(claim.task_id)
             return task if task is not None and task.state.finished else None
         if claim.requester is not None:
-            mine = self._requested.get(claim.requester)
-            return next(iter(mine.values())) if mine else None
+            return next(iter(self._requested.get(claim.requester, {}).values()), None)
         return self._finished.first(None if claim.tag is None else (claim.tag,))
 
     def known(self, task_id: str) -> bool:
@@ -374,8 +376,7 @@ class MemoryStore:
             self._data.update(items)
 
     def get_data(self, label: str) -> Any:
-        with self._lock:
-            return self._data[label]
+        return self._data[label]
 
     def drop_data(self, label: str) -> None:
         with self._lock:

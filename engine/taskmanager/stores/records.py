@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ..leases import Process
 from ..tasks import TaskInfo, TaskOptions, TaskState
+from .base import RawOutcome
 
 
 class Task:
@@ -49,6 +50,11 @@ class Journal(Protocol):
     def next_process(self, process_id: int) -> None: ...
     def put_data(self, items: dict[str, Any]) -> None: ...
     def drop_data(self, label: str) -> None: ...
+
+
+def outcome_of(task: Task) -> RawOutcome:
+    """How one task ended; the payload still encoded."""
+    return RawOutcome(task.id, task.tag, task.state, task.result)
 
 
 #: Characters of encoded parameters that a view is given.

@@ -237,6 +237,12 @@ class RedisStore:
         task_id = found[0].decode()
         return RawOutcome(task_id, task_id.rpartition("_")[0], TaskState(int(found[1])), found[2].decode())
 
+    def peek(self, task_id: str) -> RawOutcome | None:
+        state, value = self._link.command("HMGET", f"{self._prefix}t:{task_id}", "s", "v")
+        if state is None or int(state) < TaskState.DONE:
+            return None
+        return RawOutcome(task_id, task_id.rpartition("_")[0], TaskState(int(state)), value.decode())
+
     def known(self, task_id: str) -> bool:
         return bool(self._link.command("EXISTS", f"{self._prefix}t:{task_id}"))
 
