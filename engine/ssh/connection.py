@@ -45,6 +45,8 @@ class Connection:
         self.phase = Phase.BANNER
         self.greeting: list[str] = []
         self.last_received = time.monotonic()
+        #: When a session was asked for first since the server was last heard; 0: none since.
+        self.asked = 0.0
         self.unanswered = 0
         self.channels: dict[int, Channel] = {}
         self.on_foreign_channel: Callable[[str, int, int, int], bool] | None = None
@@ -117,6 +119,8 @@ class Connection:
     def open_channel(self, user: ChannelUser, kind: str = "session", fields: bytes = b"") -> Channel:
         """Ask for a channel; its user hears `opened` or `refused`."""
         channel = self._new_channel(user)
+        if not self.asked and kind == "session":  # a jump host may take its time to reach what is behind it
+            self.asked = time.monotonic()
         if self._paused:
             self.holds_changed()
         self.send(b"\x5a" + wire.string(kind) + wire.u32(channel.local) + _ROOM + fields)
@@ -206,6 +210,7 @@ class Connection:
 
     def _on_data(self, data: bytes) -> None:
         self.last_received = time.monotonic()
+        self.asked = 0.0
         self._codec.feed(data)
         self._process()
 

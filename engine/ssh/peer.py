@@ -296,6 +296,20 @@ class Peer:
             self._gone()
             connection.close()
 
+    def is_stuck(self, waited: float) -> bool:
+        """Whether a new connection is worth more than this one, which was asked for a session `waited` seconds ago and
+        has said nothing since. Not while a command has its session: that may be worth the wait for the keep-alive.
+        """
+        connection = self.connection
+        if connection is None or waited <= self.longest_limit():
+            return False
+        return not any(channel.is_open for channel in connection.channels.values())
+
+    def silence(self, seconds: float) -> Failure:
+        """What it means that the connection has not been heard for so long."""
+        reason = f"{self.label}: connection lost (no sign of life for {seconds:.0f} s)"
+        return Failure(FailureKind.CONNECTION_LOST, reason)
+
     @property
     def had_sessions(self) -> bool:
         """Whether the server has admitted a session on this connection."""

@@ -280,8 +280,9 @@ class Pool:
             interval = peer.config.alive_interval or settings.keepalive
             silent = now - connection.last_received
             if connection.unanswered >= (peer.config.alive_count or _UNANSWERED):
-                reason = f"{peer.label}: connection lost (no sign of life for {silent:.0f} s)"
-                connection.fail(Failure(FailureKind.CONNECTION_LOST, reason))
+                connection.fail(peer.silence(silent))
+            elif connection.asked and peer.is_stuck(now - connection.asked):
+                connection.fail(peer.silence(now - connection.asked))
             elif not connection.channels and settings.idle and now - peer.last_used > settings.idle:
                 peer.disconnect()
             elif interval and silent > interval * (connection.unanswered + 1):

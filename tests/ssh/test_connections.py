@@ -134,6 +134,47 @@ def test_silence_is_noticed(task: Task, make_sshd: Callable[..., Sshd], monkeypa
     assert "no sign of life" in failure.reason
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_kept_connection_that_is_stuck_is_replaced(
+    busy: bool, task: Task, make_sshd: Callable[..., Sshd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before the keep-alive finds out; but a command that runs over it is not given up for the next one's sake."""
+    from clusterdeck.engine.ssh import pool as pool_module
+
+    monkeypatch.setattr(pool_module, "_SWEEP", 0.05)
+    server = make_sshd()
+    task.set_info("ssh_config", str(server.config))
+    task.set_info("connect_timeout", 0.4)
+    task.run("true", nodes="node1", timeout=10)
+    first, second = Recorder(), Recorder()
+    stuck = server.sessions()
+    if busy:
+        first.on_lines = lambda _worker, _node: [process.suspend() for process in stuck[:2]]
+        task.shell("echo started; sleep 1.5", nodes="node1", handler=first, timeout=20)
+        task.timer(1.0, handler=_Then(lambda: task.shell("true", nodes="node1", handler=second, timeout=20)))
+        task.timer(2.0, handler=_Then(lambda: [process.resume() for process in stuck[:2]]))
+        task.resume(30)
+        assert first.states() == {NodeState.OK}
+        assert {process.pid for process in stuck} <= {process.pid for process in server.sessions()}
+    else:
+        for process in stuck:
+            process.suspend()
+        task.run("true", nodes="node1", handler=second, timeout=20)
+    assert second.states() == {NodeState.OK}
+    for process in stuck:
+        process.resume()
+
+
+class _Then:
+    """Does something when a timer is over."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self._do = do
+
+    def ev_timer(self, _timer: object) -> None:
+        self._do()
+
+
 def test_an_answering_server_is_kept(ssh_task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     from clusterdeck.engine.ssh import pool as pool_module
 
