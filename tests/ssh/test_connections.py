@@ -148,21 +148,30 @@ def test_a_kept_connection_that_is_stuck_is_replaced(
     task.run("true", nodes="node1", timeout=10)
     first, second = Recorder(), Recorder()
     stuck = server.sessions()
+
+    def suspend(*_: object) -> None:
+        for process in stuck:
+            if process.is_running():
+                process.suspend()
+
+    def resume() -> None:
+        for process in stuck:
+            if process.is_running():
+                process.resume()
+
     if busy:
-        first.on_lines = lambda _worker, _node: [process.suspend() for process in stuck[:2]]
+        first.on_lines = suspend
         task.shell("echo started; sleep 1.5", nodes="node1", handler=first, timeout=20)
         task.timer(1.0, handler=_Then(lambda: task.shell("true", nodes="node1", handler=second, timeout=20)))
-        task.timer(2.0, handler=_Then(lambda: [process.resume() for process in stuck[:2]]))
+        task.timer(2.0, handler=_Then(resume))
         task.resume(30)
         assert first.states() == {NodeState.OK}
         assert {process.pid for process in stuck} <= {process.pid for process in server.sessions()}
     else:
-        for process in stuck:
-            process.suspend()
+        suspend()
         task.run("true", nodes="node1", handler=second, timeout=20)
+    resume()
     assert second.states() == {NodeState.OK}
-    for process in stuck:
-        process.resume()
 
 
 class _Then:
