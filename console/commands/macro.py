@@ -267,8 +267,8 @@ SPECS = (
         "macro.play", "play", "macro: Play", "play a macro", play,
         help=(
             "A name is looked up in your macros and the examples; a path is taken as it is. Each run is waited for; a "
-            "run that fails on a node stops the macro unless the line after it judges it (:expect, :if, :retry) or "
-            ":on-failure continue was said."
+            "run that fails on a node stops the macro unless the line after it judges it (:expect, :if, :retry; :queue "
+            "retry behind a map) or :on-failure continue was said."
         ),
         arguments=(
             Argument("file", Kind.MACRO, "a macro's name or file"),
@@ -308,7 +308,8 @@ SPECS = (
         "macro.expect", "expect", "macro: Expect", "check the last run's result", expect,
         help="Counts: ok failed timeout unreachable aborted lost bad nodes groups lines rc:N, and out:/REGEX/ for the "
              "nodes that wrote such a line; against a number, a share of the nodes (95%) or all. A node set alone must "
-             "not be empty. Several are joined by `and`.",
+             "not be empty. Several are joined by `and`. Behind a map, jobs are counted: ok failed timeout lost "
+             "aborted bad.",
         arguments=(Argument("condition", Kind.CONDITION, "what must hold", raw=True),),
         options=(OF_RUN,),
         examples=(

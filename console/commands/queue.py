@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from contextlib import closing, nullcontext
 from typing import Any
 
+from ...engine.taskmanager.jobs import JobState
 from ...engine.taskmanager.tasks import TaskState
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
@@ -16,12 +18,14 @@ from ..interpreter.targets import EXCLUDE, NODES, resolve
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import show_duration
 from ..queue.backend import Backend, LocalBackend, RemoteBackend
-from ..queue.queue import DEFAULT_TAG
+from ..queue.queue import DEFAULT_TAG, MapJob
 from .documents import bounded, table
-from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, map_, unquoted, wait
+from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, follow, map_, unquoted, wait, waits
 from .queue_serve import SLOTS, WORKER_OPTIONS, serve, served_elsewhere, workers
 
 _JSON = Option("json", ("--json",), Kind.FLAG, "a JSON value for a Python worker's do_TAG, not a command")
+#: A job that took too long is a failed task.
+_ENDS = {TaskState.FAILED: (JobState.FAILED, JobState.TIMEOUT), TaskState.LOST: (JobState.LOST,)}
 _WORDS = {"failed": (TaskState.FAILED,), "lost": (TaskState.LOST,), "all": (TaskState.FAILED, TaskState.LOST)}
 
 
@@ -172,16 +176,52 @@ def retry(context: Context, command: Command) -> Outcome:
     wanted = command.many("task") or ["all"]
     if context.dry_run:
         return context.tell(f"would retry {' '.join(wanted)}")
-    if command.has("map"):
-        job = context.queue.find_map(command.number("map"))
-        return context.tell(f"map {job.number}: {_many(context.queue.retry_map(job), 'job')} once more")
-    count = 0
+    number = command.number("map")
+    if number is None and not command.has("task") and context.script is not None:
+        number = context.script.map  # the operator's own tasks are none of a macro's business
+    if number is not None:
+        job = context.queue.find_map(number)
+        count = context.queue.retry_map(job)
+        context.tell(f"map {job.number}: {_many(count, 'job')} once more{_fetched(job)}", level=_level(count))
+        return _follow(context, [job] if count else [])
+    states = [state for word in wanted for state in _WORDS.get(word, ())]
+    maps = [(job, context.queue.retry_map(job, _ends(states))) for job in context.queue.maps() if job.finished]
+    count = sum(jobs for _, jobs in maps)
     with backend(context) as queue:
-        for word in wanted:
-            count += queue.retry_all(_WORDS[word]) if word in _WORDS else queue.retry(word)
-    context.tell(f"{_many(count, 'task')} once more", level="info" if count else "warning")
+        count += queue.retry_all(states) if states else 0
+        count += sum(queue.retry(word) for word in wanted if word not in _WORDS)
+    context.tell(f"{_many(count, 'task')} once more", level=_level(count))
     named = any(word not in _WORDS for word in wanted)
-    return Outcome(ExitCode.ERROR, failed=True) if named and not count else Outcome()
+    if named and not count:
+        return Outcome(ExitCode.ERROR, failed=True)
+    return _follow(context, [job for job, jobs in maps if jobs])
+
+
+def _ends(states: Collection[TaskState]) -> list[JobState]:
+    """The ends of jobs that these states of tasks stand for."""
+    return [end for state in states for end in _ENDS[state]]
+
+
+def _level(count: int) -> str:
+    return "info" if count else "warning"
+
+
+def _fetched(job: MapJob) -> str:
+    """What is said where jobs that did not end well could not be tried again."""
+    progress = job.run.progress()
+    left = progress.failed + progress.timeout + progress.lost
+    return f"; the results of {left} were taken (:queue results), run these anew" if left else ""
+
+
+def _follow(context: Context, jobs: list[MapJob]) -> Outcome:
+    """Wait for maps that go on, where commands wait for maps; the worst of what they came to."""
+    found = Outcome()
+    for job in jobs if waits(context) else ():
+        outcome = follow(context, job)
+        found = found if found.failed and not outcome.failed else outcome
+        if outcome.code == ExitCode.INTERRUPTED:
+            break
+    return found
 
 
 def results(context: Context, command: Command) -> Outcome:
@@ -296,6 +336,10 @@ SPECS = (
     ),
     CommandSpec(
         "queue.retry", "queue retry", "queue: Retry", "run failed and lost tasks once more", retry,
+        help=(
+            "In a macro, right behind a map and without words, the jobs of that map; the macro waits for them, and the "
+            "next line may judge how they end."
+        ),
         arguments=(Argument("task", Kind.TASK, "ids, failed, lost or all", required=False, repeat=True),),
         options=(_MAP,), danger=Danger.TOUCHES,
     ),

@@ -66,9 +66,16 @@ def map_(context: Context, command: Command) -> Outcome:
     jobs, slot_word, node_word = ("" if n == 1 else "s" for n in (len(items), slot_count, len(places)))
     where = f"{slot_count} slot{slot_word} of {len(places)} node{node_word}"
     context.tell(f"map {job.number}: {len(items)} job{jobs} on {where}")
-    if command.has("background") or (context.front_end.interactive and context.script is None):
+    if command.has("background") or not waits(context):
+        if context.script is not None:
+            context.script.background_maps.add(job.number)
         return Outcome()
     return follow(context, job)
+
+
+def waits(context: Context) -> bool:
+    """Whether commands wait for the maps that they begin: in macros, and where nobody is there to look later."""
+    return context.script is not None or not context.front_end.interactive
 
 
 def _items(context: Context, command: Command) -> tuple[str, list[str]]:
@@ -177,6 +184,8 @@ def follow(context: Context, job: MapJob) -> Outcome:
     """Show outputs as jobs end, until the map is over or the operator stops waiting; what runs goes on then."""
 
     job.told = True
+    if context.script is not None:
+        context.script.background_maps.discard(job.number)
     away = _Away(context, job)
 
     def look() -> bool:
@@ -190,8 +199,9 @@ def follow(context: Context, job: MapJob) -> Outcome:
     bad = progress.failed + progress.timeout + progress.lost
     context.tell(f"map {job.number}: {counts(progress)}", level="warning" if bad else "info")
     if not done:
-        return Outcome(ExitCode.INTERRUPTED, failed=True)
-    return Outcome(ExitCode.EXPECTATION_FAILED, failed=True) if bad or progress.halted else Outcome()
+        return Outcome(ExitCode.INTERRUPTED, failed=True, map=job.number)
+    failed = bool(bad or progress.halted)
+    return Outcome(ExitCode.EXPECTATION_FAILED if failed else ExitCode.OK, failed=failed, map=job.number)
 
 
 class _Away:

@@ -23,12 +23,14 @@ class Outcome:
     """What a line came to. code: an ExitCode or a return code of nodes; 0: done. runs: ids of runs that it began.
 
     leave: the front end should end. failed: nodes did not all end well, as far as the command waited for them.
+    map: the number of a map that it waited for.
     """
 
     code: int = ExitCode.OK
     runs: tuple[int, ...] = ()
     leave: bool = False
     failed: bool = False
+    map: int | None = None
 
 
 class CommandError(Exception):
@@ -81,9 +83,10 @@ class Script:
     """What is true while a macro plays.
 
     file: its name in messages. dry_run: show, touch nothing. depth: macros within macros. agreed: the operator has
-    said yes to one of its `:confirm` lines. background: runs that it has not waited for. last: its newest run, which
-    `:expect` and `:if` look at. selection: where a dry run selects nodes, so that the real selection stays.
-    unknown: in a dry run, the expression that was selected and can be known only when the macro really plays.
+    said yes to one of its `:confirm` lines. background, background_maps: what it has not waited for. last: its newest
+    run, which `:expect` and `:if` look at. map: a map that ended after it; then they look at that. selection: where a
+    dry run selects nodes, so that the real selection stays. unknown: in a dry run, the expression that was selected
+    and can be known only when the macro really plays.
     """
 
     file: str
@@ -92,7 +95,9 @@ class Script:
     agreed: bool = False
     stop_on_failure: bool = True
     background: set[int] = field(default_factory=set)
+    background_maps: set[int] = field(default_factory=set)
     last: int | None = None
+    map: int | None = None
     expectation_failed: bool = False
     selection: Selection | None = None
     unknown: str = ""

@@ -77,6 +77,13 @@ def targets(context: Context, command: Command) -> NodeSet:
 
 _LAST_RUN = re.compile(r"@(ok|failed|timeout|unreachable|lost|aborted|bad|rc:\d+)(?![A-Za-z0-9_:.-])")
 _ONE_RUN = re.compile(r"@run:(\d{1,9})(?::[a-z]+(?::\d+)?)?")
+
+
+def names_last_run(expression: str) -> bool:
+    """Whether an expression is about results of the last run, whichever that is when it is looked at."""
+    return _LAST_RUN.search(expression) is not None
+
+
 #: Sets that are known only once the runs before have really been made.
 _RESULTS = re.compile(r"@(?:ok|failed|timeout|unreachable|lost|aborted|bad|rc:|run:)")
 

@@ -10,6 +10,8 @@
 | `groups`                               | different answers                                 |
 | `lines`                                | lines of output from all nodes                    |
 
+Of a map of the queue, jobs are counted in place of nodes: `ok failed timeout lost aborted bad`.
+
 The right side is a number, a share of the run's nodes (`95%`) or `all`. A node set alone holds when it is not empty,
 `out:/REGEX/` alone when it is found on a node.
 """
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ...engine.patterns import BoundedPattern, compile_pattern
@@ -48,6 +50,14 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What a map came to. jobs: how many ended in which way, by the words of conditions."""
+
+    total: int
+    jobs: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """A count of a run against a number. number None: all nodes; share: the number is a percentage of the nodes."""
 
@@ -56,10 +66,10 @@ class Comparison:
     number: float | None
     share: bool
 
-    def holds(self, run: Run) -> tuple[bool, str]:
-        """Whether it holds, and the count that decided it."""
-        total = len(run.names)
-        count = _count(run, self.left)
+    def holds(self, run: Run | Tally) -> tuple[bool, str]:
+        """Whether it holds, and the count that decided it. Raises ValueError for what cannot be counted of a map."""
+        total = run.total if isinstance(run, Tally) else len(run.names)
+        count = _jobs(run, self.left) if isinstance(run, Tally) else _count(run, self.left)
         number = float(total) if self.number is None else self.number
         wanted = number * total / 100 if self.share else number
         # Shares are compared as they are, not rounded: 95% of 10 nodes are 9.5, so nine are not enough.
@@ -124,6 +134,12 @@ def _compiled(left: str) -> BoundedPattern:
         raise ValueError(f"{left!a} cannot be looked for: {error}") from None
 
 
+def _jobs(tally: Tally, left: str) -> int:
+    if left not in tally.jobs:
+        raise ValueError(f"{left} cannot be counted of a map: use {', '.join(tally.jobs)}")
+    return tally.jobs[left]
+
+
 def _count(run: Run, left: str) -> int:
     if left.startswith("out:"):
         pattern = _compiled(left)
@@ -143,18 +159,17 @@ def _count(run: Run, left: str) -> int:
 
 
 def _is_found(run: Run, number: int, pattern: BoundedPattern) -> bool:
-    """Whether a line of a node has a match. Takes the run's lock for a few lines at a time only."""
+    """Whether a line of a node has a match. Without the run's lock: lines may have to be read from a disk."""
     start, count = 0, run.line_count(number)
     while start < count:
-        with run.lock:
-            lines = run.lines(number, start, min(start + _CHUNK, count))
+        lines = run.lines(number, start, min(start + _CHUNK, count))
         if any(pattern.search(line.text) for line in lines):
             return True
         start += _CHUNK
     return False
 
 
-def judge(text: str, run: Run | None, empty: Callable[[str], bool]) -> tuple[bool, str]:
+def judge(text: str, run: Run | Tally | None, empty: Callable[[str], bool]) -> tuple[bool, str]:
     """Whether a condition holds, and what decided it. empty: whether a node-set expression stands for no node.
 
     Raises ValueError where it cannot be read, or compares a run where there is none.

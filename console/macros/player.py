@@ -6,21 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...engine.states import NodeState
+from ...engine.taskmanager.mapping import MapProgress
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..frontend import Document
 from ..interpreter.context import CommandError, Context, Outcome, Script
-from ..interpreter.targets import resolve
-from ..language.conditions import NotEmpty, judge, read_condition
-from ..language.language import render
+from ..interpreter.targets import names_last_run, resolve
+from ..language.conditions import NotEmpty, Tally, judge, read_condition
+from ..language.language import parse, render
 from ..session.selection import Selection
 from .macros import Macro, MacroError, Step
 
 #: Macros within macros within macros.
 MAX_DEPTH = 8
-#: Lines that look at the run before them, and so decide themselves what its failures mean.
-_JUDGES = frozenset({"macro.expect", "macro.if", "run.retry", "macro.on-failure"})
-
+#: Lines that look at the run or map before them, and so decide themselves what its failures mean.
+_JUDGES = frozenset({"macro.expect", "macro.if", "macro.on-failure"})
+_JUDGES_OF_RUN = _JUDGES | {"run.retry"}
+_JUDGES_OF_MAP = _JUDGES | {"queue.retry"}
 
 #: Commands that know how to be shown in a dry run. Any other one is only named: what is not known to be harmless
 #: must not be done.
@@ -44,10 +46,11 @@ class _StopError(Exception):
 
 @dataclass
 class _Pending:
-    """A run that went wrong and that the next line may still judge."""
+    """A run or a map that went wrong and that the next line, if it is one of the judges, may still judge."""
 
-    run: int
+    what: str
     step: Step
+    judges: frozenset[str]
 
 
 class Player:
@@ -125,12 +128,15 @@ class Player:
         self._runs += outcome.runs
         if outcome.leave:
             raise _StopError(outcome.code)
+        if outcome.map is not None:
+            self._note_map(outcome, outcome.map, step)
+            return
         if outcome.code and not outcome.runs:
             if self._script.stop_on_failure or outcome.code != ExitCode.EXPECTATION_FAILED:
                 raise _StopError(outcome.code)
             self._script.expectation_failed = True
         for run in outcome.runs:
-            self._script.last = run
+            self._script.last, self._script.map = run, None
             if run not in self._script.background and command.spec.id != "macro.play":
                 self._await(run, step)
 
@@ -149,7 +155,15 @@ class Player:
         self._context.front_end.show(Document.of(sanitize_text(f"{self._place(step)}: {condition}: {reason}")))
         self._block(step.then if holds else step.otherwise)
 
-    # -- runs
+    # -- runs and maps
+
+    def _note_map(self, outcome: Outcome, number: int, step: Step) -> None:
+        """A map that was waited for: `:expect` and `:if` look at it now."""
+        if outcome.code == ExitCode.INTERRUPTED:
+            raise _StopError(outcome.code)
+        self._script.map = number
+        if outcome.failed:
+            self._pending = _Pending(f"map {number} did not end well for every job", step, _JUDGES_OF_MAP)
 
     def _await(self, run: int, step: Step) -> None:
         if not self._context.executor.wait(run):
@@ -163,14 +177,14 @@ class Player:
             summary = model.summary()
         self._context.front_end.show(Document.of(f"#{run}: {summary}"))
         if bad:
-            self._pending = _Pending(run, step)
+            self._pending = _Pending(f"run #{run} did not end well on every node", step, _JUDGES_OF_RUN)
 
     def _judge_pending(self, following: str | None) -> None:
-        """A failed run stops the macro, unless the next line is one that judges it."""
+        """A failed run or map stops the macro, unless the next line is one that judges it."""
         pending, self._pending = self._pending, None
-        if pending is None or following in _JUDGES or not self._script.stop_on_failure:
+        if pending is None or following in pending.judges or not self._script.stop_on_failure:
             return
-        self._tell_error(f"{self._place(pending.step)}: run #{pending.run} did not end well on every node")
+        self._tell_error(f"{self._place(pending.step)}: {pending.what}")
         raise _StopError(ExitCode.EXPECTATION_FAILED)
 
     def _await_background(self) -> None:
@@ -182,6 +196,12 @@ class Player:
             if model is not None and self._script.stop_on_failure and model.bad_nodes():
                 self._tell_error(f"{self._macro.file}: run #{run} did not end well on every node")
                 raise _StopError(ExitCode.EXPECTATION_FAILED)
+        for number in sorted(self._script.background_maps):
+            outcome = self._context.executor.perform(parse(f":queue wait {number}", self._context.registry))
+            if outcome.code == ExitCode.INTERRUPTED:
+                self._interrupted()
+            if outcome.failed and (self._script.stop_on_failure or outcome.code != ExitCode.EXPECTATION_FAILED):
+                raise _StopError(outcome.code)
 
     def _interrupted(self) -> None:
         for run in self._runs:
@@ -212,7 +232,12 @@ def error_document(lines: Sequence[str]) -> Document:
 
 
 def judge_now(context: Context, condition: str, run: int | None = None) -> tuple[bool, str]:
-    """Whether a condition holds for a run, by default the macro's (or the session's) newest. Raises CommandError."""
+    """Whether a condition holds for a run, by default the macro's (or the session's) newest. Raises CommandError.
+
+    In a macro whose newest step was a map, for that.
+    """
+    if run is None and context.script is not None and context.script.map is not None:
+        return _judge_map(context, condition, context.script.map)
     runs = context.session.runs
     number = run if run is not None or context.script is None else context.script.last
     model = runs.last if number is None else runs.get(number)
@@ -227,3 +252,28 @@ def judge_now(context: Context, condition: str, run: int | None = None) -> tuple
         return judge(condition, model, empty)
     except ValueError as error:
         raise CommandError(str(error), code=ExitCode.USAGE) from error
+
+
+def _judge_map(context: Context, condition: str, number: int) -> tuple[bool, str]:
+    def empty(expression: str) -> bool:
+        if names_last_run(expression):
+            message = f"{expression} are nodes of a run, and the step before was map {number}"
+            raise CommandError(message, "count its jobs: failed==0", code=ExitCode.USAGE)
+        return not resolve(context, expression)
+
+    try:
+        return judge(condition, tally(context.queue.find_map(number).run.progress()), empty)
+    except ValueError as error:
+        raise CommandError(str(error), code=ExitCode.USAGE) from error
+
+
+def tally(progress: MapProgress) -> Tally:
+    """A map's jobs by the words of conditions."""
+    jobs = {
+        "ok": progress.done,
+        "failed": progress.failed,
+        "timeout": progress.timeout,
+        "lost": progress.lost,
+        "aborted": progress.cancelled,
+    }
+    return Tally(progress.total, {**jobs, "bad": sum(jobs.values()) - progress.done})

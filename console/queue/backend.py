@@ -22,6 +22,8 @@ from .queue import JobResult, QueueError, QueueService
 
 T = TypeVar("T")
 
+#: More tasks than any queue has.
+_EVERY = 10**9
 #: Tasks that one look shows.
 LOOK = 500
 
@@ -71,7 +73,7 @@ class Backend(Protocol):
         """Put a failed, lost or cancelled task back; False when it is none."""
 
     def retry_all(self, states: Sequence[TaskState]) -> int:
-        """The same for all tasks in these states; how many."""
+        """The same for all tasks in these states; how many. Those of this console's maps: `QueueService.retry_map`."""
 
     def drain(self, *, undo: bool) -> None:
         """The queue ends once everything is done and fetched; undo: it does not."""
@@ -114,8 +116,11 @@ class LocalBackend:
         return self._service.manager.retry(task)
 
     def retry_all(self, states: Sequence[TaskState]) -> int:
-        count = sum(self._service.retry_map(job) for job in self._service.maps() if job.finished)
-        return count + self._service.manager.retry_all(states)
+        # What maps have retried must not be retried again because it has failed again by now.
+        maps = {job.run.id for job in self._service.maps()}
+        manager = self._service.manager
+        again = [info.id for info in manager.tasks(states, _EVERY) if info.requester not in maps]
+        return sum(manager.retry(task) for task in reversed(again))
 
     def drain(self, *, undo: bool) -> None:
         manager = self._service.manager

@@ -20,7 +20,7 @@ from ...engine.taskmanager.driver import SlotDriver
 from ...engine.taskmanager.errors import StoreUnavailable
 from ...engine.taskmanager.jobs import JobEvent, JobState, NodeView, Runner
 from ...engine.taskmanager.manager import QueueStatus, TaskManager
-from ...engine.taskmanager.mapping import MapOptions, MapRun
+from ...engine.taskmanager.mapping import RETRIED, MapOptions, MapRun
 from ...engine.taskmanager.slots import DEFAULT_TAG
 from ...engine.taskmanager.sockets import SocketServer
 from ...engine.taskmanager.stores import REDIS_SCHEMES
@@ -297,10 +297,13 @@ class QueueService:
             raise QueueError("there is no map yet" if number is None else f"there is no map {number}")
         return job
 
-    def retry_map(self, job: MapJob) -> int:
-        """Run the jobs of a map that failed, timed out or were lost once more; how many."""
-        job.told = False
-        return job.run.retry()
+    def retry_map(self, job: MapJob, ends: Sequence[JobState] = RETRIED) -> int:
+        """Run the jobs of a map that ended so once more; how many."""
+        told, job.told = job.told, False
+        count = job.run.retry(ends)
+        if not count:
+            job.told = told
+        return count
 
     def _drop_old_maps(self) -> None:
         over = [job for job in self._maps.values() if job.finished]

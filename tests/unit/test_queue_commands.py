@@ -20,7 +20,7 @@ from clusterdeck.tests.support.fake_session import FakeFrontEnd, FakeSession
 
 
 class AnsweringRunner:
-    """Ends every command at once: `fail` ends with 1, `hold` waits for `release`."""
+    """Ends every command at once: `fail` ends with 1, `flaky` the first time only, `hold` waits for `release`."""
 
     def __init__(self) -> None:
         self.ran: list[tuple[str, str]] = []
@@ -30,11 +30,12 @@ class AnsweringRunner:
     def run(
         self, node: str, slot: int, command: str, on_done: Callable[[CommandEnd], None], *, token: str | None = None
     ) -> Any:
+        first = not any(command == before for _, before in self.ran)
         self.ran.append((node, command))
         if command.startswith("hold"):
             self.held.append(on_done)
             self.some_held.set()
-        elif command.startswith("fail"):
+        elif command.startswith("fail") or (command.startswith("flaky") and first):
             on_done(CommandEnd(NodeState.FAILED, 1, b"", b"no \x1b[2Jgood\n"))
         else:
             on_done(CommandEnd(NodeState.OK, 0, f"{node} ran {command}\n".encode()))
@@ -298,3 +299,71 @@ def test_a_queue_that_another_process_serves(deck: Deck) -> None:
     assert not other.queue.used
     deck.queue.close()
     assert "no queue is served" in other(":queue", ExitCode.USAGE)
+
+
+# -- in macros
+
+
+def play(deck: Deck, text: str, code: int = ExitCode.OK) -> str:
+    folder = deck.folder / "config" / "macros"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "m.deck").write_text(text)
+    return deck(":play m", code)
+
+
+MAP = ":queue map -w web[1-2] -- {} ::: job flaky fail\n"
+
+
+def test_a_map_that_failed_stops_a_macro_unless_the_next_line_judges_it(deck: Deck) -> None:
+    shown = play(deck, MAP + ":say never", ExitCode.EXPECTATION_FAILED)
+    assert "m.deck:1: map 1 did not end well for every job" in shown
+    assert "\nnever" not in shown
+    shown = play(deck, MAP.replace("flaky fail", "flaky2") + ":queue retry\n:expect ok==all\n:say fine")
+    assert "map 2: 1 job once more" in shown, "not those of the map before"
+    assert "ok is 2 of 2" in shown
+    assert "\nfine" in shown
+    shown = play(deck, MAP + ":queue retry --map 1\n:say never", ExitCode.EXPECTATION_FAILED)
+    assert "m.deck:2: map 1 did not end well" in shown
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "said"),
+    [
+        (
+            ":expect ok>=60% and failed==0",
+            ExitCode.EXPECTATION_FAILED,
+            "expected ok>=60% and failed==0, but ok is 1 of 3",
+        ),
+        (":expect failed<=2\n:say on", ExitCode.OK, "failed is 2 of 3"),
+        (":if bad>0\n:say repair\n:end", ExitCode.OK, "\nrepair"),
+        (":if @failed\n:end", ExitCode.USAGE, "are nodes of a run, and the step before was map"),
+        (":expect groups==1", ExitCode.USAGE, "groups cannot be counted of a map: use ok, failed,"),
+        (":on-failure continue\n:expect failed==2", ExitCode.OK, "failed is 2 of 3"),
+        ("uptime\n", ExitCode.EXPECTATION_FAILED, "map 1 did not end well"),
+    ],
+)
+def test_lines_that_judge_a_map(deck: Deck, lines: str, code: int, said: str) -> None:
+    shown = play(deck, MAP.replace("flaky", "fail2") + lines, code)
+    assert said in shown
+
+
+def test_a_macro_goes_on_after_a_map_that_failed_if_it_says_so(deck: Deck) -> None:
+    shown = play(deck, ":on-failure continue\n" + MAP + "@web1 uptime\n:expect ok==all\n:say end")
+    assert "ok is 1 of 1" in shown, "the newest is a run again"
+    assert "\nend" in shown
+
+
+def test_maps_in_the_background_are_waited_for_at_the_end_of_a_macro(deck: Deck) -> None:
+    shown = play(
+        deck,
+        MAP.replace("map", "map --background").replace("flaky", "fail2") + ":say meanwhile",
+        ExitCode.EXPECTATION_FAILED,
+    )
+    assert shown.index("\nmeanwhile") < shown.index("map 1: done 1, failed 2 of 3")
+
+
+def test_only_the_ends_that_are_named_are_retried(deck: Deck) -> None:
+    deck(MAP, ExitCode.EXPECTATION_FAILED)
+    assert "0 tasks once more" in deck(":queue retry lost")
+    deck(":queue results")
+    assert "0 jobs once more; the results of 2 were taken" in deck(":queue retry --map 1")
