@@ -18,12 +18,24 @@ class OutputLine:
     """One line as shown: clean text without a line end, and the stream it came from ("stdout" or "stderr").
 
     coloured: the bytes as the node sent them where they have colours, b"" otherwise; only for
-    `engine.sgr.styled_line`, which is a gate of its own.
+    `engine.sgr.styled_line`, which is a gate of its own. here: False for a line that is still being read from the
+    disk; its text says so.
     """
 
     text: str
     stream: str
     coloured: bytes = b""
+    here: bool = True
+
+
+class Excerpt(Protocol):
+    """Some lines of an answer. A call gives them and may wait for the disk: in any thread but the screen's."""
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether a call would not wait."""
+
+    def __call__(self) -> list[OutputLine]: ...
 
 
 class GroupView(Protocol):
@@ -42,7 +54,10 @@ class GroupView(Protocol):
         """Lines of the answer."""
 
     def lines(self, start: int, stop: int) -> list[OutputLine]:
-        """The answer's lines `start` to `stop` (half open), clean."""
+        """The answer's lines `start` to `stop` (half open), clean; those that are being read from disk not `here` yet."""
+
+    def excerpt(self, start: int, stop: int) -> Excerpt:
+        """The same lines, for whoever needs all of them."""
 
 
 class RunView(Protocol):
@@ -107,7 +122,11 @@ class RunView(Protocol):
 
     def line_count(self, node: int) -> int: ...
 
-    def lines(self, node: int, start: int, stop: int) -> list[OutputLine]: ...
+    def lines(self, node: int, start: int, stop: int) -> list[OutputLine]:
+        """A node's lines. What is still on disk is read, and not `here` yet."""
+
+    def excerpt(self, node: int, start: int, stop: int) -> Excerpt:
+        """The same lines, for whoever needs all of them."""
 
     def merged_count(self) -> int:
         """Lines in the merged view of all nodes that are still at hand (older ones only per node)."""

@@ -26,6 +26,7 @@ _NORMALISE = Option("normalise", ("-n", "--normalise"), Kind.FLAG, "leave node n
 
 
 def _show(context: Context, run: Run, build: Callable[[Run], Document]) -> Outcome:
+    """Under the lock, for what a running run may change meanwhile: its groups. Lines of a node need none."""
     with context.session.runs.lock:
         document = build(run)
     return context.show(document)
@@ -87,12 +88,12 @@ def output(context: Context, command: Command) -> Outcome:
     if name not in run.names:
         nodes = resolve(context, name, "node")
         if len(nodes) > 1:
-            return _show(context, run, lambda run: _many_outputs(run, [n for n in nodes if n in run.names]))
+            return context.show(_many_outputs(run, [n for n in nodes if n in run.names]))
         name = str(nodes)
     number = _number_of(run, name, "node")
     if context.front_end.open_view(View.OUTPUT, run.id, name):
         return Outcome()
-    return _show(context, run, lambda run: documents.node_output(run, number))
+    return context.show(documents.node_output(run, number))
 
 
 def _many_outputs(run: Run, names: list[str]) -> Document:
@@ -124,7 +125,7 @@ def diff(context: Context, command: Command) -> Outcome:
         return _show(context, two, lambda two: documents.diff_runs(one, two, normalise))
     run = find_run(context, command.number("run"))
     left, right = _number_of(run, first, "a"), _number_of(run, second, "b")
-    return _show(context, run, lambda run: documents.diff_nodes(run, left, right, normalise))
+    return context.show(documents.diff_nodes(run, left, right, normalise))
 
 
 def save(context: Context, command: Command) -> Outcome:
@@ -134,8 +135,7 @@ def save(context: Context, command: Command) -> Outcome:
     if context.dry_run:
         return context.tell(sanitize_text(f"would save run #{run.id} to {folder}"))
     try:
-        with context.session.runs.lock:
-            count = run_files.save(run, folder, overwrite=command.has("overwrite"), raw=command.has("raw"))
+        count = run_files.save(run, folder, overwrite=command.has("overwrite"), raw=command.has("raw"))
     except OSError as error:
         message = sanitize_text(f"cannot write to {folder}: {error.strerror or error}")
         raise CommandError(message, "nothing is overwritten unless you say --overwrite", argument="folder") from error
@@ -146,8 +146,7 @@ def export_run(context: Context, command: Command) -> Outcome:
     """`:export json|jsonl|csv|md [FILE]`."""
     run = find_run(context, command.number("run"))
     file = command.get("file")
-    with context.session.runs.lock:
-        text = run_files.FORMATS[command.get("format")](run, redact)
+    text = run_files.FORMATS[command.get("format")](run, redact)
     if not file:
         return context.show(Document(f"#{run.id}", documents.bounded(text.splitlines()), data=True))
     if context.dry_run:

@@ -58,6 +58,10 @@ class ArchiveFile:
         except OSError:
             return b""
 
+    def held(self, _offset: int, _size: int) -> bytes | None:
+        """Nothing is in memory."""
+        return None
+
     def close(self) -> None:
         """Nothing to give back."""
 
@@ -104,8 +108,8 @@ def write_run(run: Run, folder: Path, limit: int = 1 << 62) -> Path:
 
     limit: bytes of all its nodes' outputs; what is over is counted.
 
-    The run's lock is held while a node's output is read, as the pump may move it out of memory meanwhile; never while
-    something is written, or a disk that hangs would hold up the pump.
+    The run's lock is held while a node's output is chosen, as the pump may move it out of memory meanwhile; never while
+    something is read or written, or a disk that hangs would hold up the pump.
     """
     name = f"{run.id:06d}-{int(run.created)}-{os.getpid()}"
     place = folder / name
@@ -116,8 +120,7 @@ def write_run(run: Run, folder: Path, limit: int = 1 << 62) -> Path:
         results = []
         with os.fdopen(paths.private_file(temporary / "output", os.O_WRONLY), "wb") as file:
             for number in range(len(run.names)):
-                with run.lock:
-                    result, blocks = _read_node(run, number, file.tell(), limit)
+                result, blocks = _read_node(run, number, file.tell(), limit)
                 file.writelines(blocks)
                 results.append(result)
         content = {
@@ -146,7 +149,9 @@ def _read_node(run: Run, number: int, at: int, limit: int) -> tuple[dict[str, An
     pieces: list[tuple[int, int, int, int]] = []
     blocks: list[bytes] = []
     written = 0
-    for stream, lines, data in run.output.blocks(number):
+    with run.lock:
+        found = run.output.blocks(number)
+    for stream, lines, data in found:
         if written + len(data) > _NODE_LIMIT or at + written + len(data) > limit:
             break
         pieces.append((stream, lines, at + written, len(data)))

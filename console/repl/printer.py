@@ -23,8 +23,9 @@ from ..runs.events import (
     TimerEnded,
     TimerFired,
 )
+from ..runs.excerpt import shown
 from ..runs.run_store import RunStore
-from ..runs.runs import Run, shown
+from ..runs.runs import Run
 
 #: Lines of a stopped run that are still shown.
 STOPPED_LINES = 100

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ...widgets.views import OutputLine
+    from .excerpt import Excerpt
 
 
 class AnswerGroup:
@@ -17,12 +18,12 @@ class AnswerGroup:
         key: bytes,
         fold: Callable[[Sequence[int]], str],
         line_count: Callable[[int], int],
-        lines: Callable[[int, int, int], list[OutputLine]],
+        excerpt: Callable[[int, int, int], Excerpt],
     ) -> None:
         self.key = key
         self._fold = fold
         self._line_count = line_count
-        self._lines = lines
+        self._excerpt = excerpt
         self._nodes: set[int] = set()
         self._members: list[int] | None = None
         self._folded: str | None = None
@@ -65,8 +66,12 @@ class AnswerGroup:
         return self._line_count(self.first)
 
     def lines(self, start: int, stop: int) -> list[OutputLine]:
-        """The answer's lines `start` to `stop`, clean."""
-        return self._lines(self.first, start, stop)
+        """The answer's lines `start` to `stop`, clean, as Run.lines gives them."""
+        return self._excerpt(self.first, start, stop).seen()
+
+    def excerpt(self, start: int, stop: int) -> Excerpt:
+        """The same lines, to be read by a call of the excerpt."""
+        return self._excerpt(self.first, start, stop)
 
 
 class Grouping:

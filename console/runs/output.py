@@ -1,27 +1,31 @@
 """What the nodes of one run said: raw bytes in blocks, in memory up to caps, then on disk, then counted.
 
-Only the pump's thread changes an OutputStore. A node keeps its oldest output on disk and its newest in memory; when
-the disk's quota is spent, what leaves memory is dropped and counted, so that head and tail stay at hand with one
-counted mark between them. The digests go on over everything that arrived, kept or not.
+Only the pump's thread changes an OutputStore, under the run's lock; others hold it while they choose what to read
+(`excerpt`, `pieces`, `blocks`), and not while it is read.
+
+A node keeps its oldest output on disk and its newest in memory; when the disk's quota is spent, what leaves memory is
+dropped and counted, so that head and tail stay at hand with one counted mark between them. The digests go on over
+everything that arrived, kept or not.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from .digest import blake2b
 from .events import Chunk
+from .excerpt import Excerpt
+from .pages import PageFile, Pages, Place
 
 
-class SpoolFile(Protocol):
+class SpoolFile(PageFile, Protocol):
     """Where output goes that does not fit in memory; spool.Spool."""
 
     def append(self, data: bytes | bytearray) -> int | None: ...
-
-    def read(self, offset: int, size: int) -> bytes: ...
 
     def close(self) -> None: ...
 
@@ -174,6 +178,8 @@ class OutputStore:
         self._nodes: list[NodeOutput | None] = [None] * nodes
         self._limits = limits
         self._spool = spool
+        #: What was read back; all runs of a store share theirs.
+        self.pages = Pages()
         #: Bytes of all nodes that are in memory.
         self.memory = 0
         self.lines_total = 0
@@ -264,50 +270,63 @@ class OutputStore:
         node = self._nodes[number]
         return b"" if node is None else node.digest(stream)
 
-    def lines(self, number: int, start: int, stop: int) -> list[tuple[int, bytes]]:
-        """Lines `start` to `stop` (half open) as (stream, bytes without the line end)."""
+    def excerpt(self, number: int, start: int, stop: int) -> Excerpt:
+        """Lines `start` to `stop` (half open), to be read when they are needed."""
+        excerpt = Excerpt(self.pages)
         node = self._nodes[number]
         if node is None:
-            return []
+            return excerpt
         start, stop = max(0, start), min(stop, node.kept)
-        found: list[tuple[int, bytes]] = []
-        index = bisect_right(node.firsts, start) - 1
+        first = index = bisect_right(node.firsts, start) - 1
         while start < stop:
             block = node.blocks[index]
-            first = node.firsts[index]
-            part = self._lines_of(node, block)[start - first : stop - first]
-            if not part:
-                break
-            found.extend((block.stream, line) for line in part)
-            start += len(part)
+            at = node.firsts[index]
+            end = min(stop - at, block.lines)
+            if block.data is None and block is not node.gap:
+                excerpt.add_place(block.stream, self._place(block), start - at, end)
+            else:
+                excerpt.add(block.stream, self._lines_of(node, block)[start - at : end])
+            start = at + end
             index += 1
-        return found
+        for beside in (index, first - 1):
+            if 0 <= beside < len(node.blocks) and node.blocks[beside].offset >= 0:
+                excerpt.add_beside(self._place(node.blocks[beside]))
+        return excerpt
 
-    def last_line(self, number: int) -> bytes:
-        """The newest line; b"" when there is none."""
+    def lines(self, number: int, start: int, stop: int) -> list[tuple[int, bytes]]:
+        """Lines `start` to `stop` (half open) as (stream, bytes without the line end); may wait for the disk."""
+        return self.excerpt(number, start, stop).raw()
+
+    def newest(self, number: int) -> Excerpt:
+        """The newest line; none when there is none."""
         node = self._nodes[number]
+        excerpt = Excerpt(self.pages)
         if node is None or not node.blocks:
-            return b""
-        data = node.blocks[-1].data
-        if data is None:
-            newest = self.lines(number, node.kept - 1, node.kept)
-            return newest[0][1] if newest else b""
-        return bytes(data[data.rfind(b"\n", 0, len(data) - 1) + 1 : len(data) - 1])
+            return excerpt
+        block = node.blocks[-1]
+        data = block.data
+        if data is not None:  # asked for often while output comes in: without splitting all of it
+            excerpt.add(block.stream, [bytes(data[data.rfind(b"\n", 0, len(data) - 1) + 1 : len(data) - 1])])
+        elif block is node.gap:
+            excerpt.add(block.stream, self._lines_of(node, block))
+        else:
+            excerpt.add_place(block.stream, self._place(block), block.lines - 1, block.lines)
+        return excerpt
 
     def pieces(self, number: int, stream: int | None = None) -> Iterator[bytes]:
-        """A node's kept bytes, oldest first, of one stream or all; the gap gives its mark's line."""
-        node = self._nodes[number]
-        for block in () if node is None else tuple(node.blocks):
-            if stream is None or block.stream == stream:
-                assert node is not None
-                yield self._bytes_of(node, block)
+        """A node's kept bytes, oldest first, of one stream or all; the gap gives its mark's line.
+
+        What is in memory is taken at once; the iterator may wait for the disk.
+        """
+        return (data for of, _, data in self.blocks(number) if stream is None or of == stream)
 
     def blocks(self, number: int) -> Iterator[tuple[int, int, bytes]]:
-        """A node's kept output in the order of arrival, as (stream, lines, bytes)."""
+        """The same in the order of arrival, as (stream, lines, bytes)."""
         node = self._nodes[number]
-        for block in () if node is None else tuple(node.blocks):
-            assert node is not None
-            yield block.stream, block.lines, self._bytes_of(node, block)
+        found = (
+            [] if node is None else [(block.stream, block.lines, self._bytes_of(node, block)) for block in node.blocks]
+        )
+        return ((of, lines, data if isinstance(data, bytes) else data()) for of, lines, data in found)
 
     def restore(
         self, number: int, pieces: Sequence[tuple[int, int, int, int]], digests: Sequence[bytes | None]
@@ -326,20 +345,27 @@ class OutputStore:
         self.lines_total += node.kept
         self.bytes_total += node.size
 
+    def _place(self, block: Block) -> Place:
+        return Place(self._spool, block.offset, block.size, block.lines)
+
     def _lines_of(self, node: NodeOutput, block: Block) -> list[bytes]:
+        """The lines of a block that is in memory, or the mark of the gap."""
         split = self._split
         if split is not None and split[0] is block and split[1] == block.size and block is not node.gap:
             return split[2]
-        lines = self._bytes_of(node, block).split(b"\n")
+        data = self._gap_mark(node) if block.data is None else bytes(block.data)
+        lines = data.split(b"\n")
         lines.pop()
-        if len(lines) < block.lines:  # the disk lost something: keep the numbering true
-            lines.extend([b""] * (block.lines - len(lines)))
         self._split = (block, block.size, lines)
         return lines
 
-    def _bytes_of(self, node: NodeOutput, block: Block) -> bytes:
+    def _bytes_of(self, node: NodeOutput, block: Block) -> bytes | Callable[[], bytes]:
         if block is node.gap:
-            return b"[%d lines (%d bytes) not kept: output limits reached]\n" % (node.lost_lines, node.lost_bytes)
+            return self._gap_mark(node)
         if block.data is not None:
             return bytes(block.data)
-        return self._spool.read(block.offset, block.size)
+        return partial(self._spool.read, block.offset, block.size)
+
+    @staticmethod
+    def _gap_mark(node: NodeOutput) -> bytes:
+        return b"[%d lines (%d bytes) not kept: output limits reached]\n" % (node.lost_lines, node.lost_bytes)

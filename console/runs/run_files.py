@@ -1,6 +1,6 @@
 """Runs written down: a file per node, or one text as JSON, JSON lines, CSV or Markdown.
 
-Hold the run store's lock while a run that is not ended is written.
+Any thread but the pump's: the run store's lock is held while something is chosen, never while a disk is waited for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def save(run: Run, folder: Path, *, overwrite: bool = False, raw: bool = False) 
     for number, name in enumerate(run.names):
         streams = [STDOUT, STDERR] if run.output.stream_digest(number, STDERR) else [STDOUT]
         for stream in streams:
-            pieces = run.output.pieces(number, stream) if raw else _clean(run, number, stream)
+            pieces = _raw(run, number, stream) if raw else _clean(run, number, stream)
             suffix = "out" if stream == STDOUT else "err"
             write(folder / f"{file_name(name)}.{suffix}", pieces, overwrite=overwrite)
             count += 1
@@ -43,6 +43,11 @@ def save(run: Run, folder: Path, *, overwrite: bool = False, raw: bool = False) 
 def _lines(run: Run, number: int) -> Iterator[Any]:
     for start in range(0, run.line_count(number), _CHUNK_LINES):
         yield from run.lines(number, start, start + _CHUNK_LINES)
+
+
+def _raw(run: Run, number: int, stream: int) -> Iterator[bytes]:
+    with run.lock:
+        return run.output.pieces(number, stream)
 
 
 def _clean(run: Run, number: int, stream: int) -> Iterator[bytes]:
@@ -89,7 +94,7 @@ def _text(run: Run, number: int, name: str) -> Iterator[str]:
     """One stream's text in pieces: lines with their ends between them, as many at a time as fit in memory."""
     between = ""
     for start in range(0, run.line_count(number), _CHUNK_LINES):
-        found = run.output.lines(number, start, start + _CHUNK_LINES)
+        found = run.excerpt(number, start, start + _CHUNK_LINES).raw()
         lines = [line.decode("utf-8", "replace") for stream, line in found if STREAM_NAMES[stream] == name]
         if lines:
             yield between + "\n".join(lines)
@@ -158,13 +163,11 @@ def as_markdown(run: Run, told: Told = str) -> str:
     """Gathered answers, to be pasted into a ticket."""
     counts = ", ".join(f"{state.word} {run.count(state)}" for state in NodeState if run.count(state))
     lines = [f"### #{run.id} {_inline(told(run.line))}", "", counts, ""]
-    for group in run.groups():
-        lines += [f"**{_inline(group.folded)}** ({len(group.members)})", ""]
-        body = [
-            line.text
-            for start in range(0, group.line_count, _CHUNK_LINES)
-            for line in group.lines(start, min(start + _CHUNK_LINES, group.line_count))
-        ]
+    with run.lock:
+        groups = [(group.folded, len(group.members), group.excerpt(0, group.line_count)) for group in run.groups()]
+    for folded, members, excerpt in groups:
+        lines += [f"**{_inline(folded)}** ({members})", ""]
+        body = [line.text for line in excerpt()]
         fence = "```"
         while any(line.lstrip().startswith(fence) for line in body):
             fence += "`"

@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+from .pages import Pages
 from .runs import Run
 
 
 class RunStore:
     """The runs of this session, oldest first; bounded in number and memory.
 
-    `lock` guards every change of a run and of the store; hold it while reading from another thread than the pump's.
+    `lock` guards every change of a run and of the store; hold it while reading from another thread than the pump's,
+    but not while a disk is read: the pump would wait. `pages`: what was read back from disk.
     """
 
     def __init__(self, keep: int = 200, memory: int = 256 * 1024 * 1024) -> None:
         self.lock = threading.RLock()
+        self.pages = Pages()
         self._runs: dict[int, Run] = {}
         self._keep = keep
         self._memory = memory
@@ -49,6 +52,7 @@ class RunStore:
         """Take a run in and forget the oldest ended ones above the bound."""
         with self.lock:
             run.lock = self.lock
+            run.output.pages = self.pages
             self._runs[run.id] = run
             surplus = len(self._runs) - self._keep
             if surplus > 0:
@@ -72,6 +76,7 @@ class RunStore:
             for run in self._runs.values():
                 run.close()
             self._runs.clear()
+        self.pages.close()
 
     def _forget(self, run: Run) -> None:
         del self._runs[run.id]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ClusterShell.NodeSet import NodeSet
 
 from ...engine.states import FailureKind, NodeState
-from ...engine.text import clean_line, sanitize_text
+from ...engine.text import sanitize_text
 from .events import (
     STREAM_NAMES,
     CopyProgressed,
@@ -25,14 +25,12 @@ from .events import (
     RunFinished,
     RunStarted,
 )
+from .excerpt import READING, Excerpt, coloured, shown
 from .folding import Folder
 from .groups import AnswerGroup, Grouping
 from .merged import MergedRing
 from .options import RunOptions
 from .output import OutputLimits, OutputStore, SpoolFile
-
-#: A shown line ends here with a counted mark; the store keeps the whole line.
-SHOWN_LINE_BYTES = 64 * 1024
 
 if TYPE_CHECKING:
     from ...widgets.views import OutputLine
@@ -219,19 +217,26 @@ class Run:
         return None if begun is None else max(0.0, self._over.get(node, now) - begun)
 
     def last_line(self, node: int) -> str:
-        """The node's newest line, clean."""
-        return shown(self.output.last_line(node))
+        """The node's newest line, clean. In the screen's thread, it says so while it is being read from disk."""
+        with self.lock:
+            excerpt = self.output.newest(node)
+        newest = excerpt.raw_seen()
+        return "" if not newest else READING if newest[0][1] is None else shown(newest[0][1])
 
     def line_count(self, node: int) -> int:
         """Lines that `lines` can give."""
         return self.output.line_count(node)
 
-    def lines(self, node: int, start: int, stop: int) -> list[OutputLine]:
-        """A node's lines, clean."""
-        from ...widgets.views import OutputLine  # batch runs never need one
+    def excerpt(self, node: int, start: int, stop: int) -> Excerpt:
+        """A node's lines, to be read by a call of the excerpt: without the lock, in a thread that may wait."""
+        with self.lock:
+            return self.output.excerpt(node, start, stop)
 
-        lines = self.output.lines(node, start, stop)
-        return [OutputLine(shown(line), STREAM_NAMES[s], coloured(line)) for s, line in lines]
+    def lines(self, node: int, start: int, stop: int) -> list[OutputLine]:
+        """A node's lines, clean. In the screen's thread, those say so that are still being read from disk; any other
+        one waits for the disk, and should not hold the lock meanwhile.
+        """
+        return self.excerpt(node, start, stop).seen()
 
     def merged_count(self) -> int:
         """Lines of all nodes in the order of arrival that are still at hand."""
@@ -313,17 +318,4 @@ class Run:
         return ", ".join(f"{state.word} {self._counts[state]}" for state in NodeState if self._counts[state])
 
     def _make_group(self, key: bytes) -> AnswerGroup:
-        return AnswerGroup(key, self.fold, self.line_count, self.lines)
-
-
-def shown(line: bytes) -> str:
-    """One line as it may be shown: through the gate, and of bounded length."""
-    if len(line) > SHOWN_LINE_BYTES:
-        more = len(line) - SHOWN_LINE_BYTES
-        return f"{clean_line(line[:SHOWN_LINE_BYTES])} [{more} bytes more]"
-    return clean_line(line)
-
-
-def coloured(line: bytes) -> bytes:
-    """The line itself where it has colours of its own that may be shown (engine.sgr), else b""."""
-    return line if b"\x1b[" in line and len(line) <= SHOWN_LINE_BYTES else b""
+        return AnswerGroup(key, self.fold, self.line_count, self.excerpt)

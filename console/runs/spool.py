@@ -38,7 +38,7 @@ class Spool:
     the first failure of the disk; from then on nothing more is accepted.
 
     writer: writes in its thread; what it has not written is read from memory. Without one, `append` writes itself.
-    `append` and `close` belong to the thread that owns the spool (with a lock that its readers hold, too).
+    `append` and `close` belong to the thread that owns the spool; `read` and `held` to any.
     """
 
     def __init__(
@@ -58,6 +58,8 @@ class Spool:
         self._descriptor = -1
         self._failed = False
         self._closed = False
+        self._readers = 0
+        self._closing = False
         #: What is not on disk yet, with its offset, oldest first: the end of the spool.
         self._waiting: deque[tuple[int, bytes | bytearray]] = deque()
         self.size = 0
@@ -82,24 +84,48 @@ class Spool:
             return None
         return offset
 
-    def read(self, offset: int, size: int) -> bytes:
-        """What was added there; short or empty if the disk lost it."""
+    def held(self, offset: int, size: int) -> bytes | None:
+        """What was added there while it is not on disk yet, else None. Never waits."""
         with self._lock:
-            descriptor = -1 if self._closed else self._descriptor
-            waiting = list(self._waiting)
-        end = offset + size
-        written = max(offset, min(end, waiting[0][0])) if waiting else end
+            if not self._closed and (not self._waiting or self._waiting[0][0] > offset):
+                return None
+            return self._part(offset, offset + size)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """What was added there; short or empty if the disk lost it. May wait for the disk."""
+        with self._lock:
+            end = offset + size
+            written = max(offset, min(end, self._waiting[0][0])) if self._waiting else end
+            tail = self._part(written, end)
+            descriptor = self._descriptor if offset < written and not self._closed else -1
+            if descriptor < 0:
+                return tail
+            self._readers += 1  # the file must not be closed meanwhile, and its number go to another one
         pieces: list[bytes] = []
-        while descriptor >= 0 and offset < written:
-            piece = os.pread(descriptor, written - offset, offset)
-            if not piece:
-                break
-            pieces.append(piece)
-            offset += len(piece)
-        for start, data in waiting:
-            if start < end and start + len(data) > offset:
-                pieces.append(bytes(data[max(0, offset - start) : end - start]))
-        return b"".join(pieces)
+        try:
+            while offset < written:
+                piece = os.pread(descriptor, written - offset, offset)
+                if not piece:
+                    break
+                pieces.append(piece)
+                offset += len(piece)
+        except OSError:
+            pass  # it is lost
+        finally:
+            with self._lock:
+                self._readers -= 1
+                last = self._closing and not self._readers
+            if last:
+                self._close_file()
+        return b"".join((*pieces, tail))
+
+    def _part(self, start: int, end: int) -> bytes:
+        """What is between these offsets and not on disk yet."""
+        return b"".join(
+            bytes(data[max(0, start - at) : end - at])
+            for at, data in self._waiting
+            if at < end and at + len(data) > start
+        )
 
     def close(self) -> None:
         """Give the file and its share of the budget back; idempotent."""
@@ -138,6 +164,9 @@ class Spool:
 
     def _close_file(self) -> None:
         with self._lock:
+            self._closing = True
+            if self._readers:
+                return  # the last of them closes it
             descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterdeck.console.runs.events import Chunk
+from clusterdeck.console.runs.excerpt import Excerpt
 from clusterdeck.console.runs.groups import AnswerGroup, Grouping
 from clusterdeck.console.runs.merged import MergedRing
 from clusterdeck.console.runs.output import OutputLimits, OutputStore
+from clusterdeck.console.runs.pages import Pages
 from clusterdeck.console.runs.spool import Spool, SpoolBudget
 
 
@@ -36,10 +38,10 @@ def test_lines_come_back_in_order_with_their_streams(tmp_path: Path) -> None:
     assert out.lines(0, 0, 99) == [(0, b"a"), (0, b""), (0, b"b"), (1, b"oops"), (0, b"c")]
     assert out.lines(0, 2, 4) == [(0, b"b"), (1, b"oops")]
     assert out.line_count(0) == 5
-    assert out.last_line(0) == b"c"
+    assert out.newest(0).raw() == [(0, b"c")]
     assert b"".join(out.pieces(0, 0)) == b"a\n\nb\nc\n"
     assert b"".join(out.pieces(0, 1)) == b"oops\n"
-    assert (out.line_count(1), out.lines(1, 0, 9), out.last_line(1), out.digest(1)) == (0, [], b"", b"")
+    assert (out.line_count(1), out.lines(1, 0, 9), out.newest(1).raw(), out.digest(1)) == (0, [], [], b"")
 
 
 def test_above_the_cap_old_output_goes_to_disk_and_stays_readable(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_above_the_cap_old_output_goes_to_disk_and_stays_readable(tmp_path: Path
     assert out.line_count(0) == 20_000
     assert [line for _, line in out.lines(0, 0, 20_000)] == lines
     assert out.lines(0, 12_345, 12_346) == [(0, lines[12_345])]
-    assert out.last_line(0) == lines[-1]
+    assert out.newest(0).raw() == [(0, lines[-1])]
     assert b"".join(out.pieces(0)) == b"\n".join(lines) + b"\n"
     assert list(tmp_path.iterdir()) == [], "the spool file must have no name"
 
@@ -143,7 +145,7 @@ def test_any_order_of_chunks_gives_what_went_in(tmp_path_factory: pytest.TempPat
     assert out.lines(0, 0, out.line_count(0)) == expected
     for start in range(0, len(expected), 7):
         assert out.lines(0, start, start + 3) == expected[start : start + 3]
-    assert out.last_line(0) == (expected[-1][1] if expected else b"")
+    assert out.newest(0).raw() == expected[-1:]
 
 
 def test_merged_ring_keeps_the_newest() -> None:
@@ -171,7 +173,7 @@ def test_groups_follow_the_answers_while_they_change() -> None:
     answers = {0: b"x", 1: b"x", 2: b"y", 3: b""}
 
     def make(key: bytes) -> AnswerGroup:
-        return AnswerGroup(key, lambda nodes: ",".join(map(str, nodes)), lambda _node: 1, lambda *_: [])
+        return AnswerGroup(key, lambda nodes: ",".join(map(str, nodes)), lambda _node: 1, lambda *_: Excerpt(Pages()))
 
     grouping = Grouping(answers.__getitem__, make)
     for node in answers:

@@ -16,10 +16,11 @@ from clusterdeck.console.runs.events import (
     RunFinished,
     RunStarted,
 )
+from clusterdeck.console.runs.excerpt import SHOWN_LINE_BYTES
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.output import OutputLimits
 from clusterdeck.console.runs.run_store import RunStore
-from clusterdeck.console.runs.runs import SHOWN_LINE_BYTES, Run
+from clusterdeck.console.runs.runs import Run
 from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.engine.states import Failure, FailureKind, NodeState
 from clusterdeck.widgets.views import OutputLine, RunView
