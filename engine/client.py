@@ -9,7 +9,7 @@ the Task's thread.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from .errors import (
@@ -210,6 +210,11 @@ class EngineClient:
         return NodeEnd(NodeState.TIMEOUT if timed_out else NodeState.ABORTED)
 
     # A client of several nodes reports for each of them.
+
+    @property
+    def nodes(self) -> Sequence[Any]:
+        """The nodes (or the one key) that it stands for."""
+        return [self.key]
 
     def report_pickup(self) -> None:
         """Tell the worker of the start."""

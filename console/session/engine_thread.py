@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ...engine.results import Results
@@ -98,7 +98,6 @@ class EngineThread:
             spec.options,
             self.batcher,
             lambda handler, names: self._launcher.launch(spec, handler, names),
-            self._kill_nodes,
             self._over,
             max(1, len(spec.sources)),
             self._make_spool if reads(spec.options) else None,
@@ -163,12 +162,6 @@ class EngineThread:
             order()
         except Exception as error:
             self.batcher.event(Notice("error", f"internal error: {type(error).__name__}: {error}"), now=True)
-
-    def _kill_nodes(self, worker: Any, names: Collection[str]) -> None:
-        # A worker has no call for this of its own; the loop has.
-        for client in list(worker._clients):
-            if client.key in names:
-                self.task.engine.kill(client)
 
     def _over(self, driver: RunDriver) -> None:
         self._drivers.pop(driver.number, None)

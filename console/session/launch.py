@@ -115,11 +115,9 @@ class Launcher:
         for worker in workers:
             if spec.options.fanout:
                 # A limit of its own, so that the other runs keep theirs.
-                worker._fanout = spec.options.fanout
+                worker.fanout = spec.options.fanout
             # Ranks (%n) count in the whole run, not in the wave or the retry that the worker is for.
-            for client in getattr(worker, "_made", ()):
-                if getattr(client, "rank", None) is not None:
-                    client.rank = handler.ranks[client.key]
+            worker.set_ranks(handler.ranks)
             self._task.schedule(worker)
             if spec.kind not in ("copy", "rcopy") and not reads(spec.options):
                 write_or_leave(worker)

@@ -6,8 +6,10 @@ so the hooks only record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from ClusterShell.NodeSet import NodeSet
 
 from ...engine.states import Failure, FailureKind, NodeEnd, NodeState
 from ...engine.text import clean_text_line
@@ -20,9 +22,6 @@ from .waves import plan_waves, stop_threshold
 
 #: Starts the run's command on some of its nodes, with the driver as handler.
 Launch = Callable[["RunDriver", Sequence[str]], Sequence[Any]]
-
-#: Stops the commands of some nodes of a worker; they report their own ends.
-KillNodes = Callable[[Any, Collection[str]], None]
 
 #: Ends after which `retries` tries a node again.
 _RETRIED = frozenset({NodeState.FAILED, NodeState.TIMEOUT, NodeState.UNREACHABLE, NodeState.LOST})
@@ -38,7 +37,6 @@ class RunDriver:
         options: RunOptions,
         batcher: EventBatcher,
         launch: Launch,
-        kill_nodes: KillNodes,
         over: Callable[[RunDriver], None],
         ends_per_node: int = 1,
         spool: Callable[[], Spool] | None = None,
@@ -50,7 +48,6 @@ class RunDriver:
         self._options = options
         self._batcher = batcher
         self._launch = launch
-        self._kill_nodes = kill_nodes
         self._over = over
         self._waves = plan_waves(len(names), options.batch)
         self._threshold = stop_threshold(len(names), options.stop_at)
@@ -107,8 +104,13 @@ class RunDriver:
         names = {self._names[number] for number in numbers if number in current and not self._is_over(number)}
         if not names:
             return
+        over = {self._names[number] for number in wave if self._is_over(number)}
+        shared: set[str] = set()
         for worker in list(self._workers):
-            self._kill_nodes(worker, names)
+            shared |= worker.abort_nodes(names | over) & names
+        if shared:
+            text = f"{NodeSet.fromlist(shared)}: not stopped: one command serves these nodes and others; stop the run"
+            self._batcher.event(Notice("warning", text, self.number))
         if self._wave is wave and not self.finished and all(map(self._is_over, wave)):
             # All of the wave went before it began: no worker will tell its end.
             self._workers = []
@@ -229,9 +231,8 @@ class RunDriver:
         """Which command of a worker is a node's, and what it is called: one command may serve several nodes."""
         if worker not in self._clients:
             found = self._clients[worker] = {}
-            for client in worker._clients:
-                names = [client.key] if isinstance(client.key, str) else [str(name) for name in client.key]
-                found.update(dict.fromkeys(names, (str(client.key), client)))
+            for client in worker.clients:
+                found.update(dict.fromkeys(client.nodes, (str(client.key), client)))
         return self._clients[worker].get(node, (node, worker))
 
     def ev_written(self, _worker: Any, node: Any, _sname: str, size: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..client import EngineClient
@@ -82,8 +82,32 @@ class Worker:
 
     @property
     def fanout(self) -> int | None:
-        """This worker's own limit of running clients; FANOUT_DEFAULT: the Task's, FANOUT_UNLIMITED: none."""
+        """How many of this worker's clients run at once: FANOUT_DEFAULT (None): within the Task's fanout, a positive
+        number: a limit of its own, apart from the Task's, FANOUT_UNLIMITED (-1): no limit. Set before scheduling.
+
+        Setting raises WorkerError once scheduled, and ValueError for anything else.
+        """
         return self._fanout
+
+    @fanout.setter
+    def fanout(self, limit: int | None) -> None:
+        wrong = isinstance(limit, bool) or not isinstance(limit, int) or (limit < 1 and limit != FANOUT_UNLIMITED)
+        if limit is not FANOUT_DEFAULT and wrong:
+            raise WorkerBadArgumentError(f"fanout must be a positive number of commands, -1 or None, not {limit!r}")
+        if self.task is not None:
+            raise WorkerError(f"fanout={limit!r}: {self!r} is scheduled already")
+        self._fanout = limit
+
+    @property
+    def clients(self) -> Sequence[EngineClient]:
+        """What is scheduled and not over: a client per command, copy or set of streams. The Task's thread only."""
+        return tuple(self._clients)
+
+    def set_ranks(self, ranks: Mapping[str, int]) -> None:
+        """Node name -> what `%n` stands for there, in place of its place among this worker's nodes; before scheduling.
+
+        Workers that know no `%n` have nothing to do, nor is anything done about nodes that are not theirs.
+        """
 
     # -- scheduling (called by the Task)
 
@@ -123,6 +147,22 @@ class Worker:
         """Stop what is not done yet; safe at any time and in any handler. Nothing happens to an unscheduled worker."""
         if self.task is not None:
             self._in_task(self._abort)
+
+    def abort_nodes(self, nodes: Collection[str]) -> set[str]:
+        """Stop the commands of these nodes only; the Task's thread only. Results as after `abort`.
+
+        Returns those that could not be stopped, as their command is also that of others (`%hosts`, pdsh).
+        """
+        engine = self._scheduled().engine
+        shared: set[str] = set()
+        for client in self.clients:
+            served = client.nodes
+            wanted = [node for node in served if node in nodes]
+            if len(wanted) == len(served):
+                engine.kill(client)
+            else:
+                shared.update(wanted)
+        return shared
 
     def _abort(self) -> None:
         self._aborted = True

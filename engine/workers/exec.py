@@ -74,7 +74,7 @@ class ExecClient(ProcessClient):
 
     @property
     def nodes(self) -> list[str]:
-        """The nodes that this process stands for."""
+        """See EngineClient."""
         return [self.key] if isinstance(self.key, str) else list(self.key)
 
     def _build_cmd(self) -> tuple[str | list[str], Mapping[str, str] | None]:
@@ -176,6 +176,12 @@ class ExecWorker(PerNodeWorker):
         if self.command is None:
             return False
         return any((m[2] or m[3]) == "hosts" for m in _WORD.finditer(self.command))
+
+    def set_ranks(self, ranks: Mapping[str, int]) -> None:
+        """See Worker."""
+        for client in self._made:
+            if isinstance(client, ExecClient) and client.rank is not None:
+                client.rank = ranks.get(client.key, client.rank)
 
     def _make_all(self) -> Iterable[EngineClient]:
         if not self.nodes:

@@ -159,7 +159,7 @@ def test_fanout_of_pdsh(task: Task, program: Program, own: int | None, of_task: 
     task.set_info("pdsh_path", program('echo "n1: $3"'))
     task.set_info("fanout", of_task)
     worker = WorkerPdsh("n[1-3]", None, command="x")
-    worker._fanout = own
+    worker.fanout = own
     task.schedule(worker)
     task.resume()
     assert worker.node_buffer("n1") == b"%d" % expected

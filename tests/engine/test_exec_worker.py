@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -142,12 +144,16 @@ def test_what_a_killed_command_started_is_hung_up_where_that_is_asked_for(task: 
     """All but what was meant to outlive it."""
     pids = tmp_path / "pids"
     task.set_info("hang_up", True)
+    was = signal.signal(
+        signal.SIGHUP, signal.SIG_DFL
+    )  # whoever started the suite may ignore it
     task.run(f"sleep 60 & echo $! > {pids}; (trap '' HUP; exec sleep 60) & echo $! >> {pids}; sleep 60", timeout=0.3)
     plain, stubborn = (psutil.Process(int(line)) for line in pids.read_text().split())
     try:
         assert wait_gone([plain], 20) == []
         assert stubborn.is_running()
     finally:
+        signal.signal(signal.SIGHUP, was)
         stubborn.kill()
 
 
@@ -239,6 +245,44 @@ def test_a_bad_fanout_is_named(task: Task, bad: Any) -> None:
     assert task.run("echo fine").read() == b"fine"
 
 
+@pytest.mark.parametrize("limit", [0, -2, True, 1.5, "2"])
+def test_a_workers_own_fanout_that_is_none(limit: Any) -> None:
+    worker = ExecWorker("n1", None, command="true")
+    with pytest.raises(ValueError, match=re.escape(repr(limit))):
+        worker.fanout = limit
+    assert worker.fanout is None
+
+
+def test_ranks_and_fanout_are_set_before_scheduling(task: Task) -> None:
+    worker = ExecWorker("n[1-3]", None, command="echo %n")
+    worker.set_ranks({"n1": 40, "n3": 42, "other": 7})
+    worker.fanout = 1
+    task.schedule(worker)
+    with pytest.raises(errors.WorkerError, match="scheduled already"):
+        worker.fanout = 2
+    task.resume()
+    assert [worker.node_buffer(node) for node in ("n1", "n2", "n3")] == [b"40", b"1", b"42"]
+
+
+def test_stopping_some_nodes_of_a_worker(task: Task) -> None:
+    left: list[set[str]] = []
+
+    def stop(worker: Any) -> None:
+        left.append(worker.abort_nodes({"n1", "n3", "other"}))
+
+    handler = Recorder(read=stop)
+    apart = ExecWorker("n[1-3]", handler, command="[ %h != n2 ] || echo go; [ %h = n2 ] || sleep 60")
+    shared = ExecWorker("n[1-2]", Recorder(read=stop), command="echo %hosts")
+    task.schedule(apart)
+    task.resume()
+    assert (left, dict(apart.iter_node_retcodes())) == ([set()], {"n2": 0})
+    assert handler.events[-1] == "close False"
+    task.schedule(shared)
+    task.resume()
+    assert left[1:] == [{"n1"}, {"n1"}]
+    assert dict(shared.iter_node_retcodes()) == {"n1": 0, "n2": 0}
+
+
 def test_a_workers_own_fanout(task: Task) -> None:
     running, highest = [0], [0]
 
@@ -250,7 +294,7 @@ def test_a_workers_own_fanout(task: Task) -> None:
         running[0] -= 1
 
     slow = ExecWorker("n[1-6]", Recorder(pickup=begin, hup=end), command="sleep 0.05")
-    slow._fanout = 2
+    slow.fanout = 2
     task.set_info("fanout", 1)
     task.schedule(slow)
     task.shell("sleep 0.05")

@@ -131,6 +131,23 @@ def test_abort_of_some_nodes(session: Session, pump: Pump) -> None:
     assert [NodeState(state).word for state in run.states] == ["ok", "aborted", "ok"]
 
 
+def test_abort_of_some_nodes_that_share_one_command_says_that_it_cannot(session: Session, pump: Pump) -> None:
+    """It once died of a TypeError. What covers all that is left of the command does stop it."""
+    run = session.shell("echo %hosts; sleep 60", NodeSet("n[1-3]"), RunOptions())
+    pump(lambda: run.count(NodeState.RUNNING) == 3)
+    session.abort(run.id, NodeSet("n[1-2]"))
+    notices: list[Notice] = []
+    while not notices:
+        assert session.wait_batch(20)
+        notices = [event for event in session.drain() if isinstance(event, Notice)]
+    assert [(one.level, one.run) for one in notices] == [("warning", run.id)]
+    assert notices[0].text.startswith("n[1-2]: not stopped: ")
+    assert run.count(NodeState.RUNNING) == 3
+    session.abort(run.id, NodeSet("n[1-3]"))
+    pump(run.done.is_set)
+    assert run.count(NodeState.ABORTED) == 3
+
+
 def test_abort_reaches_nodes_that_wait_for_their_turn(session: Session, pump: Pump) -> None:
     run = session.shell("sleep 30", NodeSet("n[1-6]"), RunOptions(fanout=2))
     pump(lambda: run.count(NodeState.RUNNING) == 2)
