@@ -137,7 +137,7 @@ class StdioPeers:
             command = command.replace("%", "%%")
         # One engine worker each: what is written to one goes to all of its nodes.
         worker = worker_class(NodeSet(node.name), handler=node, timeout=None, command=command, stderr=True)
-        worker._fanout = FANOUT_UNLIMITED
+        worker.fanout = FANOUT_UNLIMITED
         self._task.schedule(worker)
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:

@@ -193,7 +193,7 @@ class TaskRunner:
             command = command.replace("%", "%%")
         worker = worker_class(NodeSet(nodes), handler=handler, timeout=timeout, command=command, stderr=True)
         # Slots are the limit here; the Task's fanout is that of the operator's own commands.
-        worker._fanout = FANOUT_UNLIMITED
+        worker.fanout = FANOUT_UNLIMITED
         return worker
 
     def _begin(self, worker: Any, collector: _Collector) -> None:
