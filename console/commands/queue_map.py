@@ -22,7 +22,7 @@ from ..interpreter.safety import check
 from ..interpreter.targets import targets
 from ..language.spec import Command, Kind, Option
 from ..language.tokens import LanguageError, token_at
-from ..queue.queue import DEFAULT_TAG, JobResult, MapJob, counts
+from ..queue.queue import DEFAULT_TAG, MapJob, counts
 from .documents import bounded
 
 TAG = Option("tag", ("-T", "--tag"), Kind.NAME, "the lane of the queue (shell)", "TAG")
@@ -236,12 +236,13 @@ class _Away:
 
 
 def _show_results(context: Context) -> None:
+    """Outputs as data; what did not end well is named in a line of its own. What went well in silence is counted."""
     for result in context.queue.results():
-        if result.state is not JobState.DONE or result.output or result.error:  # what went well in silence is counted
-            context.front_end.show(_document(result))
-
-
-def _document(result: JobResult) -> Document:
-    title = sanitize_text(f"{result.node}: {result.command}: {result.state.value}").replace("\n", " ")
-    text = sanitize_text((result.output + result.error).decode("utf-8", "replace"))
-    return Document(title, bounded(text.splitlines()), "info" if result.state == "done" else "warning", data=bool(text))
+        title = sanitize_text(f"{result.node}: {result.command}: {result.state.value}").replace("\n", " ")
+        lines = bounded(sanitize_text((result.output + result.error).decode("utf-8", "replace")).splitlines())
+        bad = result.state is not JobState.DONE
+        if lines:
+            context.show(Document(lines[0] if bad else title, lines, data=True))
+        if bad:
+            why = f" (rc {result.rc})" if result.rc else f" ({sanitize_text(result.reason)})" if result.reason else ""
+            context.tell(f"{title}{why}".replace("\n", " "), level="warning")
