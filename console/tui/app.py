@@ -98,7 +98,7 @@ class ClusterdeckApp(App[int]):
         self._news = Newsreader(self)
         self._shelf = Shelf(self)
         self._stopping = Stopping(self)
-        self._key_order = KeyOrder(self, self._give)
+        self._key_order = KeyOrder(self, self._give, lambda: self.main.filter_awaited)
         self.wardrobe = Wardrobe(self)
         self._collector = Collector()
         self._groups_errand = Errand(lambda: known_groups(groups), self._groups_seen, self.call_soon)

@@ -276,13 +276,20 @@ class MainScreen(Screen[None]):
             return  # what is wrong stands behind the line, and the line stays open
         self._filter_entered = False
         text = self.deck.filter.text
+        if text and not result.nodes:
+            # The line stays open: a command typed behind it must not go to the nodes that were selected before.
+            self.post_message(Told("No node passes the filter; the selection stays.", "warning"))
+            return
         self.set_focus(self.prompt)
         self.query_one("#filter", FilterBar).close(keep=bool(text))
         if result.nodes:
             names = self.deck.board.names
             self.post_message(NodesSelected([names[node] for node in result.nodes]))
-        elif text:
-            self.post_message(Told("No node passes the filter; the selection stays.", "warning"))
+
+    @property
+    def filter_awaited(self) -> bool:
+        """Whether Enter was pressed in the filter line and its nodes are still being looked up."""
+        return self._filter_entered and self.deck.filter.result.pending
 
     def _filter_completions(self, line: str) -> list[str]:
         session: Any = self.app.session  # type: ignore[attr-defined]
