@@ -3,6 +3,9 @@
 A small `sh` wrapper writes a file per slot: a token and its process id before the command, the exit status after it.
 Whoever comes back asks: the token of another job (or none) means "surely not started"; a status is the result; a live
 process is waited for.
+
+A console that ends in order removes its notes (`cleaning`). Those of one that was killed are of no use to anybody: the
+first job of the next console on the node removes them (`tidying`).
 """
 
 from __future__ import annotations
@@ -15,6 +18,14 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,120}", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9]{8,64}", re.ASCII)
 #: Where the notes are; on a home that many nodes share, the node is part of the file's name.
 _FOLDER = '"${XDG_RUNTIME_DIR:-$HOME/.cache}/clusterdeck"'
+
+
+#: Minutes after which the note of a job that is over is nobody's: hope for a node ends long before.
+_OLD = 60
+#: Notes of jobs that are over that one node keeps, however young they are.
+_MOST = 512
+#: Days after which a note goes in any case: of a node that is called otherwise now, or is gone, on a shared home.
+_ANCIENT = 30
 
 
 def marker_name(pool: str, node: str, slot: int) -> str:
@@ -30,13 +41,32 @@ def _checked(name: str, token: str) -> None:
         raise ValueError("bad name or token of a marker")
 
 
-def wrapped(command: str, name: str, token: str) -> str:
-    """`command` with the note around it; its exit status stays. ValueError for a bad name or token."""
+def _tidying(name: str) -> str:
+    """Shell text that removes from `$d` what killed consoles left of the node of this note; jobs that run stay."""
+    node = name.split("-", 2)[2].rpartition("-")[0]
+    # Only of this node: elsewhere (the home may be that of many) its process ids mean something else.
+    mine = f'r=${{f#slot-}}; r=${{r#*-}}; case $f in slot-*-*-*) [ "${{r%-*}}" = {node} ];; *) false;; esac'
+    return (
+        f'cd "$d" || exit; over() {{ p=; read -r t p <"$1"; kill -0 "$p" || rm -f "$1"; }};'
+        f" find . -type f -name 'slot-*' -mmin +{_OLD} |"
+        f' while read -r f; do f=${{f#./}}; {mine} && over "$f"; done;'
+        f' n=0; ls -t | while read -r f; do {mine} || continue; n=$((n+1)); [ $n -le {_MOST} ] || over "$f"; done;'
+        f" find . -type f -name 'slot-*' -mtime +{_ANCIENT} -exec rm -f {{}} +"
+    )
+
+
+def wrapped(command: str, name: str, token: str, *, tidy: bool = False) -> str:
+    """`command` with the note around it; its exit status stays. ValueError for a bad name or token.
+
+    tidy: beside the command, notes of killed consoles are removed from the node.
+    """
     _checked(name, token)
+    beside = f" ({_tidying(name)}) </dev/null >/dev/null 2>&1 &" if tidy else ""
     script = (
         f'umask 077; d={_FOLDER}; [ -d "$d" ] || mkdir -p "$d"; m=$d/{name}; echo {token} $$ >"$m" || exit 255;'
         # The note first, then the look: who ends it leaves a word first and looks for the note then.
         f' if [ -e "$m.{token}" ]; then rm -f "$m.{token}"; echo 143 >>"$m"; exit 143; fi;'
+        f"{beside}"
         # The status is appended: whoever reads in between still sees whose job it is.
         f" trap '' HUP; sh -c {shlex.quote(command)}; r=$?; echo $r >>\"$m\"; exit $r"
     )

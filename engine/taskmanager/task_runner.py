@@ -101,6 +101,8 @@ class TaskRunner:
         self._worker = worker
         #: Worker, handler, and where its note is (node, name, token).
         self._running: dict[int, tuple[Any, _Collector, tuple[str, str, str] | None]] = {}
+        #: Nodes where notes of killed consoles were removed, with the first job there.
+        self._tidied: set[str] = set()
         self._handles = itertools.count(1)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -112,7 +114,8 @@ class TaskRunner:
         note = None
         if token is not None:
             note = (node, markers.marker_name(self._pool, node, slot), token)
-            command = markers.wrapped(command, *note[1:])
+            command = markers.wrapped(command, *note[1:], tidy=node not in self._tidied)
+            self._tidied.add(node)
         return self._launch(node, command, on_done, note)
 
     def _launch(

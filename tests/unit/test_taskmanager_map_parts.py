@@ -217,6 +217,38 @@ def test_notes_are_private_and_can_be_removed(home: dict[str, str], tmp_path: Pa
     assert not note.exists()
 
 
+def test_notes_of_killed_consoles_are_bounded_in_age_and_number(home: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "clusterdeck"
+    folder.mkdir()
+    hours, days = 3600, 86400
+
+    def note(pool: str, node: str, slot: int, age: float, pid: int = 0) -> Path:
+        file = folder / markers.marker_name(pool, node, slot)
+        file.write_text(f"{TOKEN} {pid or ended.pid}\n0\n")
+        os.utime(file, (time.time() - age,) * 2)
+        return file
+
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    word = folder / f"{markers.marker_name('dead', 'n1', 2)}.{TOKEN}"
+    word.touch()
+    os.utime(word, (time.time() - 2 * hours,) * 2)
+    young = [note(f"p{number}", "n1", 1, 60 + number) for number in range(520)]
+    gone = [*young[511:], word, note("old", "n1", 1, 2 * hours), note("old", "n9", 1, 31 * days)]
+    runs = note("old", "n1", 2, 20 * days, os.getpid())
+    kept = [*young[:511], runs, note("old", "n2", 1, 2 * hours), note("old", "a-n1", 1, 2 * hours), folder / "other"]
+    kept[-1].touch()
+    os.utime(kept[-1], (0, 0))
+    done = run(markers.wrapped("echo ok", NAME, TOKEN, tidy=True), home)
+    assert (done.stdout, done.stderr, done.returncode) == (b"ok\n", b"", 0)
+    end = time.monotonic() + 20
+    while any(file.exists() for file in gone):
+        assert time.monotonic() < end, [file.name for file in gone if file.exists()]
+        time.sleep(0.01)
+    assert [file.name for file in kept if not file.exists()] == []
+    assert (folder / NAME).exists()
+
+
 @pytest.mark.parametrize("output", [b"", b"ended", b"ended x", b"ended 999", b"ended 1 2", b"\xff\xfe", b"rm -rf /"])
 def test_nonsense_answers_mean_gone(output: bytes) -> None:
     assert markers.answer(output) == ("gone", None)
