@@ -6,46 +6,29 @@ methods may be called from any other thread; they never wait for a node (`resolv
 
 from __future__ import annotations
 
-import itertools
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ClusterShell.NodeSet import NodeSet
 
 from ...engine.task import Task
 from ..runs.disk_writer import DiskWriter
-from ..runs.events import (
-    CopyProgressed,
-    NodesChanged,
-    NodesRestarted,
-    Notice,
-    OutputArrived,
-    QuestionAsked,
-    RunFinished,
-    RunStarted,
-    SessionEvent,
-    TimerEnded,
-    TimerFired,
-)
+from ..runs.events import Notice, QuestionAsked, SessionEvent, TimerEnded, TimerFired
 from ..runs.options import RunOptions
-from ..runs.output import OutputLimits
 from ..runs.run_store import RunStore
 from ..runs.runs import Run
-from ..runs.spool import Spool, SpoolBudget
-from ..settings import paths
 from ..settings.settings import Settings
-from .checks import RefusedError, advice, check_spec
-from .engine_thread import EngineThread
+from .checks import RefusedError
+from .event_pump import EventPump
 from .launch import RunSpec
+from .live_engine import LiveEngine
 from .node_expressions import DeckResolver, NodeExpressionError, parse_nodes
 from .outbox import Batch, Outbox
+from .run_maker import RunMaker
+from .submission import Submission
 
 if TYPE_CHECKING:
-    from .node_sections import NodeSections
     from .questions import QuestionDesk
     from .selection import Selection
     from .timer_desk import TimerDesk
@@ -77,44 +60,39 @@ class Session:
         self._selection = selection
         limits = settings.limits
         self.runs = RunStore(limits.runs, limits.total_memory)
-        self._limits = OutputLimits(limits.node_memory, limits.run_memory)
-        self._budget = SpoolBudget(limits.total_spool)
-        self._outbox = Outbox(limits.pending_output)
-        self._disk = DiskWriter("spool", self._outbox.handed_on, self._written)
         self.resolver = DeckResolver(
             self.runs, lambda name: self.selection.find_saved(name), self.settings.group_sets.get
         )
-        self._on_submit = on_submit
-        self._on_finish = on_finish
         self._on_note = on_note
-        self._run_numbers = itertools.count(1)
-        self._timer_desk: TimerDesk | None = None
-        self._sections: NodeSections | None = None
+        self._at_close: list[Callable[[], object]] = []
+        self._outbox = Outbox(limits.pending_output)
+        self._disk = DiskWriter("spool", self._outbox.handed_on, self._written)
         self._desk: QuestionDesk | None = None
         if asks:
             from .questions import QuestionDesk  # brings the SSH layer with it, which a local batch run never needs
 
             self._desk = QuestionDesk(self._send, on_trusted)
-        self._engine: EngineThread | None = None
-        self._engine_lock = threading.Lock()
-        self._closed = False
-        self._advised: set[str] = set()
-        self._at_close: list[Callable[[], object]] = []
+        self._engine = LiveEngine(settings, self._outbox, None if self._desk is None else self._desk.ask)
+        self.maker = RunMaker(limits, self._disk, self._warn)
+        self._submission = Submission(
+            settings, self.runs, self.maker, self._engine, lambda text: self.resolve(text), on_submit, self._warn
+        )
+        self._timer_desk: TimerDesk | None = None
+        self._pump = EventPump(
+            self.runs, self._outbox, self._engine, on_finish, self._timer_applied, self._timer_round_over
+        )
 
     # -- life
 
     def start(self) -> None:
         """Start the engine's thread; the first command would do it, too."""
-        self._live_engine()
+        self._engine.get()
 
     def close(self, timeout: float = 5.0) -> bool:
         """End all runs and the engine's thread; False when the engine did not end within `timeout` seconds."""
         while self._at_close:
             self._at_close.pop()()
-        with self._engine_lock:
-            self._closed = True
-            engine, self._engine = self._engine, None
-        ended = True if engine is None else engine.stop(timeout)
+        ended = self._engine.close(timeout)
         self.runs.close()
         self._disk.close(1.0)  # nothing that is read again: it only gives its files back
         return ended
@@ -141,7 +119,7 @@ class Session:
         """Take in runs of earlier sessions; new ones are numbered after them. Before the first command."""
         for run in runs:
             self.runs.add(run)
-        self._run_numbers = itertools.count(max((run.id for run in runs), default=0) + 1)
+        self.maker.number_after(runs)
 
     def __enter__(self) -> Session:
         self.start()
@@ -150,20 +128,9 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _live_engine(self) -> EngineThread:
-        """The engine; a new one when the last one died of an error."""
-        with self._engine_lock:
-            if self._closed:
-                raise RefusedError("the session is closed")
-            if self._engine is None or not self._engine.alive:
-                ask = None if self._desk is None else self._desk.ask
-                self._engine = EngineThread(self.settings, self._outbox, ask)
-                self._engine.start()
-            return self._engine
-
     def engine_task(self) -> Task:
         """The engine's Task, for what stands on it beside the runs (the queue's node slots); started if need be."""
-        engine = self._live_engine()
+        engine = self._engine.get()
         engine.prepare()
         return engine.task
 
@@ -180,21 +147,21 @@ class Session:
 
     def shell(self, command: str, nodes: NodeSet, options: RunOptions) -> Run:
         """Run a command on nodes. Raises RefusedError, or ValueError for options that cannot be read."""
-        return self._submit(RunSpec("shell", command, options), command, nodes)
+        return self._submission.submit(RunSpec("shell", command, options), command, nodes)
 
     def local(self, command: str, options: RunOptions | None = None) -> Run:
         """Run a command on this machine, through its shell. Raises RefusedError."""
-        return self._submit(RunSpec("local", command, options or RunOptions()), f"!{command}", None)
+        return self._submission.submit(RunSpec("local", command, options or RunOptions()), f"!{command}", None)
 
     def copy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
         """Copy files or directories out to nodes. Raises RefusedError."""
         line = f":copy {' '.join(sources)} {dest}".rstrip()
-        return self._submit(RunSpec("copy", line, options, tuple(sources), dest), line, nodes)
+        return self._submission.submit(RunSpec("copy", line, options, tuple(sources), dest), line, nodes)
 
     def rcopy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
         """Copy files or directories of every node to below `dest`. Raises RefusedError."""
         line = f":rcopy {' '.join(sources)} {dest}".rstrip()
-        return self._submit(RunSpec("rcopy", line, options, tuple(sources), dest), line, nodes)
+        return self._submission.submit(RunSpec("rcopy", line, options, tuple(sources), dest), line, nodes)
 
     def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False) -> Run:
         """Do what a run did once more, on these nodes. retry: it counts as another attempt. Raises RefusedError."""
@@ -204,70 +171,22 @@ class Session:
             return self.local(old.command.removeprefix("!"), old.options)
         spec = RunSpec("shell" if old.kind == "timer" else old.kind, old.command, old.options)
         spec = replace(spec, sources=old.sources, destination=old.destination)
-        return self._submit(spec, old.command, nodes, retry_of=old.id if retry else None)
+        return self._submission.submit(spec, old.command, nodes, retry_of=old.id if retry else None)
 
     def abort(self, run: int | None = None, nodes: NodeSet | None = None) -> list[int]:
         """Stop a run (None: all), or only these of its nodes; returns the ids of the runs that were still running."""
-        with self._engine_lock:
-            numbers = [r.id for r in self.runs.running if run is None or r.id == run]
-            names = None if nodes is None else list(nodes)
-            if numbers and (engine := self._engine) is not None:
-                engine.post(lambda: engine.abort(numbers, names))
-        return numbers
+        return self._engine.abort(
+            lambda: [one.id for one in self.runs.running if run is None or one.id == run],
+            None if nodes is None else list(nodes),
+        )
 
     def feed(self, run: int, data: bytes | None, taken: Callable[[], None] | None = None) -> None:
         """Bytes for the standard input of a run's commands; None ends it.
 
         taken: called, in any thread, when there is room for more; who feeds much waits for it.
         """
-        engine = self._engine
-        if (engine is None or not engine.post(lambda: engine.feed(run, data, taken))) and taken is not None:
+        if not self._engine.post(lambda engine: engine.feed(run, data, taken)) and taken is not None:
             taken()
-
-    def _submit(self, spec: RunSpec, line: str, nodes: NodeSet | None, retry_of: int | None = None) -> Run:
-        spec = self._checked(spec, nodes)
-        run = self._make_run(spec, line, nodes)
-        run.retry_of = retry_of
-        if self._on_submit is not None:
-            self._on_submit(run)
-        engine = self._live_engine()
-        with self._engine_lock:  # who sees the run and stops it must not be ahead of its beginning
-            self.runs.add(run)
-            if not engine.post(lambda: engine.begin(run, spec)):
-                raise RefusedError("the engine ended; try again")
-        return run
-
-    def _checked(self, spec: RunSpec, nodes: NodeSet | None) -> RunSpec:
-        """The specification with what the settings say about these nodes. Raises RefusedError and ValueError."""
-        if self.settings.nodes and nodes is not None:
-            from .node_sections import NodeSections
-
-            if self._sections is None:
-                self._sections = NodeSections(self.settings.nodes, self.resolve)
-            config = self._sections.ssh_config(self.settings.ssh.config)
-            spec = replace(spec, parts=self._sections.parts(list(nodes)), ssh_config=config)
-        check_spec(spec, nodes, self.settings)
-        for text in advice(spec, self.settings):
-            if text not in self._advised:
-                self._advised.add(text)
-                self.tell(Notice("warning", text))
-        return spec
-
-    def _make_run(self, spec: RunSpec, line: str, nodes: NodeSet | None, kind: str | None = None) -> Run:
-        spool = Spool(paths.spool_dir, self.settings.limits.run_spool, self._budget, self._spool_failed, self._disk)
-        run = Run(next(self._run_numbers), line, kind or spec.kind, nodes, spec.options, self._limits, spool)
-        run.sources, run.destination = spec.sources, spec.destination
-        return run
-
-    def _written(self, size: int) -> None:
-        """The disk has caught up by so many bytes; in the writer's thread."""
-        engine = self._engine
-        if self._outbox.written(size) and engine is not None:
-            engine.post(engine.release)
-
-    def _spool_failed(self, error: OSError) -> None:
-        reason = f"output that does not fit in memory is cut and counted from now on: {error.strerror or error}"
-        self.tell(Notice("warning", reason))
 
     # -- timers
 
@@ -282,14 +201,14 @@ class Session:
         until: str | None = None,
     ) -> TimerInfo:
         """Run a command after `delay` seconds, then every `interval` seconds. Raises RefusedError or ValueError."""
-        spec = self._checked(RunSpec("shell", command, options), nodes)
+        spec = self._submission.checked(RunSpec("shell", command, options), nodes)
         from .timer_desk import TimerDesk  # most batch runs have none
         from .timers import TimerInfo
 
-        self._timer_desk = self._timer_desk or TimerDesk()
+        if self._timer_desk is None:
+            self._timer_desk = TimerDesk(self._engine)
         info = TimerInfo(0, command, nodes.copy(), options, delay, interval, count, until)
-        engine = self._live_engine()
-        return self._timer_desk.add(engine, info, partial(self._timer_round, engine, spec))
+        return self._timer_desk.add(info, lambda engine, now: self._submission.round(engine, spec, now))
 
     def timers(self) -> list[TimerInfo]:
         """All timers of the session, oldest first, ended ones included."""
@@ -297,19 +216,15 @@ class Session:
 
     def cancel_timer(self, number: int) -> bool:
         """End a timer; False when it is not known or has ended."""
-        engine, desk = self._engine, self._timer_desk
-        return engine is not None and desk is not None and desk.cancel(engine, number)
+        return self._timer_desk is not None and self._timer_desk.cancel(number)
 
-    def _timer_round(self, engine: EngineThread, spec: RunSpec, info: TimerInfo) -> int:
-        """A timer's next run; in the engine's thread."""
-        check_spec(spec, info.nodes, self.settings)
-        run = self._make_run(spec, info.command, info.nodes, "timer")
-        run.timer = info.id
-        if self._on_submit is not None:
-            self._on_submit(run)
-        self.runs.add(run)
-        engine.begin(run, spec)
-        return run.id
+    def _timer_applied(self, event: TimerFired | TimerEnded) -> None:
+        if self._timer_desk is not None:
+            self._timer_desk.applied(event)
+
+    def _timer_round_over(self, run: Run) -> None:
+        if self._timer_desk is not None:
+            self._timer_desk.run_over(run)
 
     # -- nodes and settings
 
@@ -323,10 +238,9 @@ class Session:
     def set_option(self, key: str, value: Any) -> None:
         """Change a setting for this session. Raises SettingsError."""
         self.settings.set(key, value)
-        engine = self._engine
-        if key.rpartition(".")[2] == "fanout" and engine is not None:
+        if key.rpartition(".")[2] == "fanout":
             fanout = self.settings.run.fanout
-            engine.post(lambda: engine.task.set_info("fanout", fanout))
+            self._engine.post(lambda engine: engine.task.set_info("fanout", fanout))
 
     # -- questions
 
@@ -344,34 +258,11 @@ class Session:
 
     def drain(self, budget: float = 0.012) -> list[SessionEvent]:
         """Apply what arrived to the models, for about `budget` seconds, and return it. The pump's thread only."""
-        applied: list[SessionEvent] = []
-        deadline = time.monotonic() + budget
-        while True:
-            batch, release = self._outbox.pop()
-            engine = self._engine
-            if release and engine is not None:
-                engine.post(engine.release)
-            if batch is None:
-                break
-            finished: list[Run] = []
-            with self.runs.lock:
-                for event in batch.events:
-                    self._apply(event, finished)
-                self.runs.relieve()
-            for run in finished:
-                if self._on_finish is not None:
-                    self._on_finish(run)
-                run.done.set()
-                if run.timer is not None and self._timer_desk is not None and engine is not None:
-                    self._timer_desk.run_over(engine, run)
-            applied.extend(batch.events)
-            if time.monotonic() >= deadline:
-                break
-        return applied
+        return self._pump.drain(budget)
 
     def wait_batch(self, timeout: float | None) -> bool:
         """Block until something arrived; False after `timeout` seconds. The pump's thread only."""
-        return self._outbox.wait(timeout)
+        return self._pump.wait(timeout)
 
     def wait_run(self, run_id: int, timeout: float | None = None) -> bool:
         """Block until the pump applied a run's end; False after `timeout` seconds. Never in the pump's thread."""
@@ -385,16 +276,10 @@ class Session:
     def _send(self, event: SessionEvent) -> None:
         self._outbox.put(Batch((event,), 0))
 
-    def _apply(self, event: SessionEvent, finished: list[Run]) -> None:
-        match event:
-            case RunStarted() | NodesChanged() | NodesRestarted() | OutputArrived() | CopyProgressed() | RunFinished():
-                run = self.runs.get(event.run)
-                if run is not None:
-                    run.apply(event)
-                    if isinstance(event, RunFinished):
-                        finished.append(run)
-            case TimerFired() | TimerEnded():
-                if self._timer_desk is not None:
-                    self._timer_desk.applied(event)
-            case _:
-                pass
+    def _warn(self, text: str) -> None:
+        self.tell(Notice("warning", text))
+
+    def _written(self, size: int) -> None:
+        """The disk has caught up by so many bytes; in the writer's thread."""
+        if self._outbox.written(size):
+            self._engine.post(lambda engine: engine.release())

@@ -11,26 +11,32 @@ from ..language.conditions import judge_round, read_until
 from ..runs.events import TimerEnded, TimerFired
 from ..runs.runs import Run
 from .engine_thread import EngineThread
+from .live_engine import LiveEngine
 from .timers import TimerDriver, TimerInfo
 
 
 class TimerDesk:
     """`applied` belongs to the pump, the rest to any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: LiveEngine) -> None:
+        self._engine = engine
         self._numbers = itertools.count(1)
         self._timers: dict[int, TimerInfo] = {}
 
-    def add(self, engine: EngineThread, info: TimerInfo, fire: Callable[[TimerInfo], int]) -> TimerInfo:
-        """Check a timer, number it and arm it; `fire` begins a round, in the engine's thread. Raises ValueError."""
+    def add(self, info: TimerInfo, fire: Callable[[EngineThread, TimerInfo], int]) -> TimerInfo:
+        """Check a timer, number it and arm it; `fire` begins a round, in the engine's thread.
+
+        Raises ValueError, and RefusedError where there is no engine any more.
+        """
         if info.delay < 0 or (info.interval is not None and info.interval <= 0):
             raise ValueError("a timer needs a delay of 0 or more and an interval above 0 seconds")
         if info.until is not None:
             read_until(info.until)
+        engine = self._engine.get()
         info = replace(info, id=next(self._numbers))
         driver = TimerDriver(
             info,
-            fire,
+            lambda now: fire(engine, now),
             engine.is_running,
             lambda now, run: engine.batcher.event(TimerFired(now.id, now.rounds, run, now.missed), now=True),
             lambda now: engine.batcher.event(TimerEnded(now.id, now.reason), now=True),
@@ -43,14 +49,14 @@ class TimerDesk:
         """Oldest first, ended ones included."""
         return list(self._timers.values())
 
-    def cancel(self, engine: EngineThread, number: int) -> bool:
+    def cancel(self, number: int) -> bool:
         """End a timer; False when it is not known or has ended."""
         info = self._timers.get(number)
         if info is None or not info.active:
             return False
-        return engine.post(lambda: engine.cancel_timer(number, "cancelled"))
+        return self._engine.post(lambda engine: engine.cancel_timer(number, "cancelled"))
 
-    def run_over(self, engine: EngineThread, run: Run) -> None:
+    def run_over(self, run: Run) -> None:
         """A round ended: see whether it is the one that `until` waits for. In a thread of its own, as looking
         through the output of many nodes takes its time, and the pump must not wait for it."""
         info = self._timers.get(run.timer or 0)
@@ -64,7 +70,7 @@ class TimerDesk:
                 reason = f"--until {until}: {reason}" if holds else ""
             except Exception as error:  # a timer that nobody judges any more would stand still without a word
                 reason = f"--until {until}: {type(error).__name__}: {error}"
-            engine.post(lambda: engine.judge_round(info.id, run.id, reason))
+            self._engine.post(lambda engine: engine.judge_round(info.id, run.id, reason))
 
         threading.Thread(target=judge, name="timer-until", daemon=True).start()
 

@@ -318,7 +318,7 @@ def console(options: dict[str, Any]) -> None:
             return racks[expression[1:]].copy() if expression[1:] in racks else plain(expression)
 
         session.resolve = resolve  # type: ignore[method-assign]
-    run = session._make_run(RunSpec("shell", "flood", RunOptions()), "flood", nodes)
+    run = session.maker.make(RunSpec("shell", "flood", RunOptions()), "flood", nodes)
     session.runs.add(run)
     pending: list[str] = []
     deck = Deck(session, specs=())  # type: ignore[arg-type]

@@ -401,7 +401,7 @@ def test_submissions_can_be_refused_by_the_records(tmp_path: Path, monkeypatch: 
 def test_the_engine_is_made_anew_after_it_died(session: Session, pump: Pump) -> None:
     run = session.shell("sleep 60", NodeSet("n[1-2]"), RunOptions())
     pump(lambda: run.count(NodeState.RUNNING) == 2)
-    engine = session._engine
+    engine = session._engine.current
     assert engine is not None
 
     def die() -> None:
@@ -421,7 +421,7 @@ def test_the_engine_keeps_nothing_of_what_the_runs_have(session: Session, pump: 
     for _ in range(3):
         run = session.shell("echo x; exit %n", NodeSet("n[1-3]"), RunOptions(timeout=5))
         pump(run.done.is_set)
-    engine = session._engine
+    engine = session._engine.current
     assert engine is not None
     assert list(engine.task.iter_retcodes()) == []
     assert engine.task.max_retcode() is None
