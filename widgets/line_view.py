@@ -148,11 +148,11 @@ class LineView(ScrollView, can_focus=True):
         self.paint(row, line, look)
         self._cut |= line.cut
         strip = line.strip()
-        if self.search and not self.PAINTS_MATCHES:
-            strip = with_matches(strip, self.search.spans(strip.text), self.hit_style(row, look))
-        over = self.row_style(row, look)
-        if over is not None:
-            strip = lay_over(strip, over)
+        hit = self.hit_style(row, look) if self.search else None
+        if hit is not None and not self.PAINTS_MATCHES:
+            strip = with_matches(strip, self.search.spans(strip.text), hit)
+        if (over := self.row_style(row, look)) is not None:
+            strip = lay_over(strip, over, hit)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(row)) is not None:
             style = self.screen.get_component_rich_style("screen--selection")

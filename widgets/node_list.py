@@ -13,6 +13,7 @@ from ..engine.states import NodeState
 from .actions import bindings
 from .board import IDLE, LIVE_ORDERS, ORDERS, Board, fold_names, ordered
 from .cells import Row, clock, quantity, safe
+from .group_tree import GroupTree
 from .line_view import LineView
 from .look import Look
 from .messages import CommandRequested, GroupsWanted, NodeChosen, NodesSelected, TextCopied
@@ -51,7 +52,7 @@ class NodeList(LineView):
         self.changed: frozenset[int] = frozenset()
         self._filter: Sequence[int] | None = None
         self._visible: Sequence[int] = ()
-        self._headings: list[tuple[str, int]] = []
+        self._tree = GroupTree()
         self._seen = -1
         self._sorted_at = 0.0
         #: States changed since the last sorting, which was too short ago for another one.
@@ -97,7 +98,7 @@ class NodeList(LineView):
     @property
     def listed(self) -> Sequence[int]:
         """The node numbers in the order of the rows."""
-        return [node for node in self._visible if node >= 0] if self.by_group else self._visible
+        return self._tree.nodes if self.by_group else self._visible
 
     def tick(self, now: float) -> None:
         """Called by the screen's pump: repaint if a state changed, or once a second while something runs."""
@@ -119,8 +120,10 @@ class NodeList(LineView):
         board = self.board
         nodes: Sequence[int] = self._filter if self._filter is not None else range(len(board.names))
         now = self.clock()
-        self._headings = []
-        self._visible = self._grouped(nodes, now) if self.by_group else ordered(board, nodes, self.order, now)
+        if self.by_group:
+            self._visible = self._tree.arrange(board, nodes, self.by_group, self.order, now)
+        else:
+            self._visible = ordered(board, nodes, self.order, now)
         self._sorted_at = now
         self._late = False
         self._seen = board.version
@@ -129,28 +132,6 @@ class NodeList(LineView):
             if node in self._visible:
                 self.cursor_row = list(self._visible).index(node)
         self.update_rows()
-
-    def _grouped(self, nodes: Sequence[int], now: float) -> list[int]:
-        """Rows of the tree: a heading is -1 - its place in `_headings`."""
-        rows: list[int] = []
-        left = set(nodes)
-        index = self.board.index
-        groups = [
-            (name, [index[member] for member in members if member in index]) for name, members in self.groups.items()
-        ]
-        for name, members in groups:
-            inside = ordered(self.board, [node for node in members if node in left], self.order, now)
-            if inside:
-                rows.append(-1 - len(self._headings))
-                self._headings.append((name, len(inside)))
-                rows.extend(inside)
-        grouped = {node for _, members in groups for node in members}
-        rest = ordered(self.board, [node for node in nodes if node not in grouped], self.order, now)
-        if rest:
-            rows.append(-1 - len(self._headings))
-            self._headings.append(("in no group", len(rest)))
-            rows.extend(rest)
-        return rows
 
     # -- painting
 
@@ -165,8 +146,7 @@ class NodeList(LineView):
     def paint(self, row: int, line: Row, look: Look) -> None:
         node = self._visible[row]
         if node < 0:
-            name, count = self._headings[-1 - node]
-            line.add(f"- {name} ({count})", look["title"])
+            self._tree.paint(node, self.board, line, look)
             return
         board = self.board
         state = board.state(node)
@@ -209,7 +189,8 @@ class NodeList(LineView):
     def row_text(self, row: int) -> str:
         node = self._visible[row]
         if node < 0:
-            return self._headings[-1 - node][0]
+            heading = self._tree.heading(node)
+            return f"{heading.name} ({len(heading.members)})"
         state = self.board.state(node)
         word = self._word(node, state) if state != IDLE else ""
         text = self._text(node, state) if state != IDLE else ""
@@ -219,28 +200,44 @@ class NodeList(LineView):
     # -- keys
 
     def activate(self, row: int) -> None:
-        node = self.cursor_node
-        if node is not None and node < self.board.size:
+        node = self._visible[row]
+        if node < 0:
+            self._tree.toggle(node)
+            self._arrange(None)
+            self.move_cursor(list(self._visible).index(node))
+        elif node < self.board.size:
             self.post_message(NodeChosen(node))
+
+    def action_open(self) -> None:
+        """The marked nodes side by side, wherever the cursor is; without marks, what it is on."""
+        marked = [self.board.index[name] for name in self.marked_or_current() if name in self.marks]
+        if marked := [node for node in marked if node < self.board.size]:
+            self.post_message(NodeChosen(min(marked)))
+        else:
+            super().action_open()
 
     def action_sort(self) -> None:
         self.set_order(ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)])
 
     def action_mark(self) -> None:
-        self._mark(self.cursor_name)
+        self._mark(self._under_cursor())
         self.action_cursor(1)
 
-    def _mark(self, name: str | None) -> None:
-        if name is not None:
-            self.marks ^= {name}
-            self.refresh()
+    def _mark(self, names: Sequence[str]) -> None:
+        """Mark these, or take the marks away where all of them have one."""
+        self.marks = self.marks - set(names) if self.marks.issuperset(names) else self.marks | set(names)
+        self.refresh()
+
+    def _under_cursor(self) -> list[str]:
+        """The node under the cursor, or all nodes of the group under it."""
+        if not 0 <= self.cursor_row < len(self._visible):
+            return []
+        node = self._visible[self.cursor_row]
+        return [self.board.names[one] for one in ([node] if node >= 0 else self._tree.heading(node).members)]
 
     def marked_or_current(self) -> list[str]:
-        """The marked names, in the order of the rows' numbers; without marks the one under the cursor."""
-        if self.marks:
-            return [name for name in self.board.names if name in self.marks]
-        name = self.cursor_name
-        return [name] if name is not None else []
+        """The marked names, in the order of the rows' numbers; without marks what is under the cursor."""
+        return [name for name in self.board.names if name in self.marks] if self.marks else self._under_cursor()
 
     def action_select(self) -> None:
         names = self.marked_or_current()
@@ -282,7 +279,7 @@ class NodeList(LineView):
         before = self.cursor_row
         super().on_click(event)
         if event.ctrl:
-            self._mark(self.cursor_name)
+            self._mark(self._under_cursor())
         elif event.shift:
             first, last = sorted((before, self.cursor_row))
             self.marks |= {self.board.names[node] for node in self._visible[first : last + 1] if node >= 0}

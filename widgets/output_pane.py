@@ -42,6 +42,7 @@ class OutputPane(OutputView):
         self.source: LineSource | None = None
         self.following = True
         self._held_at = 0
+        self._gone = 0
         self._seen: tuple[int, int] = (-1, -1)
         self._window: list[tuple[str, OutputLine]] = []
         self._window_start = 0
@@ -59,6 +60,7 @@ class OutputPane(OutputView):
         self.following = True
         self._shift = 0
         self._seen = (-1, -1)
+        self._gone = source.gone if source is not None else 0
         self.tick()
 
     def set_since(self, since: Since | None) -> None:
@@ -70,7 +72,8 @@ class OutputPane(OutputView):
     @property
     def waiting(self) -> int:
         """Lines that arrived since following stopped."""
-        return 0 if self.following or self.source is None else max(0, self.source.count() - self._held_at)
+        source = self.source
+        return 0 if self.following or source is None else max(0, source.gone + source.count() - self._held_at)
 
     def tick(self) -> bool:
         """Take note of new lines; True if anything changed."""
@@ -82,9 +85,14 @@ class OutputPane(OutputView):
                 self._to_end()
             return False
         self._seen = seen
+        gone = self.source.gone if self.source is not None else 0
+        slid, self._gone = gone - self._gone, gone
         self.update_rows()
         if self.following:
             self._to_end()
+        elif slid:  # what is read stays where it is, until it goes itself
+            self.cursor_row = max(0, self.cursor_row - slid)
+            self.scroll_to(y=max(0, self.scroll_offset.y - slid), animate=False, immediate=True)
         return True
 
     def _to_end(self) -> None:
@@ -165,14 +173,14 @@ class OutputPane(OutputView):
 
     @property
     def arrangement(self) -> object:
-        return self.source
+        return self.source, self._gone
 
     # -- following
 
     def _hold(self) -> None:
         if self.following:
             self.following = False
-            self._held_at = self._rows
+            self._held_at = self._gone + self._rows
             self._seen = (-1, -1)
             self.post_message(Held())
 

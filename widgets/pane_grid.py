@@ -41,8 +41,8 @@ class PaneFrame(Vertical):
         yield self.caption
         yield self.pane
 
-    def tick(self, now: float, since: Since | None) -> None:
-        """Bring pane and caption up to date."""
+    def tick(self, now: float, since: Since | None, place: str = "") -> None:
+        """Bring pane and caption up to date. place: what else there is beside this pane, in a few words."""
         self.pane.set_since(since)
         self.pane.tick()
         source = self.pane.source
@@ -50,11 +50,8 @@ class PaneFrame(Vertical):
         if source is None:
             self.caption.show("output", active=active)
             return
-        note = ""
-        if not self.pane.following:
-            waiting = self.pane.waiting
-            told = f"held, {waiting} lines waiting" if self.size.width >= ROOMY else f"{waiting} waiting"
-            note = told if waiting else "held"
+        roomy = self.size.width >= ROOMY
+        notes = [place, source.older if roomy or not source.older else "older lines left out"]
         state = None
         title = source.title
         if source.node is not None:
@@ -63,10 +60,19 @@ class PaneFrame(Vertical):
             word = f"rc {rc}" if rc and state == NodeState.FAILED else NodeState(state).word
             title = f"{title}  {word} {clock(source.run.elapsed(source.node, now))}"
             if since is not None and source.node in since.nodes:
-                note = ", ".join(filter(None, (f"changed since #{since.before.id}", note)))
+                notes.append(f"changed since #{since.before.id}")
         elif since is not None and since.nodes:
-            note = ", ".join(filter(None, (f"{len(since.nodes)} changed since #{since.before.id}", note)))
-        self.caption.show(title, note, state=state, active=active)
+            notes.append(f"{len(since.nodes)} changed since #{since.before.id}")
+        if not self.pane.following:
+            notes.append(_held(self.pane.waiting, roomy=roomy))
+        self.caption.show(title, ", ".join(filter(None, notes)), state=state, active=active)
+
+
+def _held(waiting: int, *, roomy: bool) -> str:
+    if not waiting:
+        return "held"
+    lines = "line" if waiting == 1 else "lines"
+    return f"held, {waiting:,} {lines} waiting" if roomy else f"{waiting:,} waiting"
 
 
 class PaneGrid(Container):
@@ -86,6 +92,9 @@ class PaneGrid(Container):
         self._frames: list[PaneFrame] = []
         self._stale_since = 0.0
         self._settled = False
+        #: Panes that are laid out, the one behind the others in a zoom included; nodes that had no room for one.
+        self._laid = 1
+        self._left_out = 0
 
     def compose(self) -> ComposeResult:
         frame = PaneFrame()
@@ -116,7 +125,7 @@ class PaneGrid(Container):
 
     def choose(self, nodes: Sequence[int], *, zoom: bool = False) -> None:
         """Show panes for exactly these nodes; zoom: the first one alone."""
-        self._chosen = list(nodes[:MAX_PANES])
+        self._chosen = list(nodes)
         self._merged = False
         self._zoomed = 0 if zoom else None
         self.rearrange()
@@ -137,19 +146,31 @@ class PaneGrid(Container):
         rows = max(1, self.size.height // MIN_HEIGHT)
         return min(MAX_PANES, columns * rows)
 
+    def _asked(self) -> list[int]:
+        """The nodes that are asked for, in order; there may be no room for all of them."""
+        if self.run is None:
+            return []
+        if self._chosen is not None:
+            return self._chosen
+        size = len(self.run.names)
+        return list(range(size)) if self._filter is None else [node for node in self._filter if node < size]
+
     def _sources(self) -> list[LineSource]:
         run = self.run
         if run is None:
             return []
-        nodes = self._chosen
-        if nodes is None:
-            nodes = list(self._filter) if self._filter is not None else list(range(len(run.names)))
-            nodes = [node for node in nodes if node < len(run.names)]
+        nodes = self._asked()
         many = len(nodes) > self.capacity()
         if self._merged or (self._merged is None and many):
             everything = self._filter is None and self._chosen is None
             return [MergedSource(run, None if everything else nodes)]
         return [NodeSource(run, node) for node in nodes[: max(1, self.capacity())]]
+
+    def _place(self, number: int) -> str:
+        """What there is beside a pane that does not show: the others in a zoom, nodes without a pane."""
+        if self._zoomed is not None:
+            return f"{number + 1} of {self._laid}" if self._laid > 1 else ""
+        return f"{self._left_out} more nodes" if self._left_out and number == self._laid - 1 else ""
 
     def rearrange(self) -> None:
         """Give every pane its source and lay the grid; panes are kept and used again."""
@@ -158,7 +179,9 @@ class PaneGrid(Container):
         sources = self._sources()
         if self._zoomed is not None and self._zoomed >= len(sources):
             self._zoomed = None
-        wanted = max(1, len(sources))
+        self._laid = wanted = max(1, len(sources))
+        merged = bool(sources) and isinstance(sources[0], MergedSource)
+        self._left_out = 0 if merged else len(self._asked()) - len(sources)
         while len(self._frames) < wanted:
             frame = PaneFrame()
             self._frames.append(frame)
@@ -184,9 +207,9 @@ class PaneGrid(Container):
         """Bring the visible panes up to date."""
         if self._stale_since and now - self._stale_since >= PAUSE:
             self.rearrange()
-        for frame in self._frames:
+        for number, frame in enumerate(self._frames):
             if frame.display:
-                frame.tick(now, self.since)
+                frame.tick(now, self.since, self._place(number))
 
     # -- keys
 
@@ -208,7 +231,7 @@ class PaneGrid(Container):
             return False
         self._chosen = None if self._zoomed is None or self._chosen is None or len(self._chosen) == 1 else self._chosen
         self._zoomed = None
-        self._merged = None
+        self._merged = None if self._chosen is None else False
         self.rearrange()
         return True
 
@@ -230,4 +253,7 @@ class PaneGrid(Container):
 def _same(old: LineSource | None, new: LineSource | None) -> bool:
     if old is None or new is None:
         return old is new
-    return type(old) is type(new) and old.run is new.run and old.node == new.node and old.node is not None
+    if isinstance(old, MergedSource) and isinstance(new, MergedSource):
+        # The same lines go on where they were: another size (the search line opened) must not let go of what is held.
+        return old.run is new.run and old.nodes == new.nodes
+    return type(old) is type(new) and old.run is new.run and old.node == new.node

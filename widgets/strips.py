@@ -11,15 +11,20 @@ from textual.strip import Strip
 
 from .cells import width_of
 
+#: A match in a row whose colours are turned round.
+_BACK = Style(bold=True, underline=True, reverse=False)
 
-def lay_over(strip: Strip, style: Style) -> Strip:
+
+def lay_over(strip: Strip, style: Style, keep: Style | None = None) -> Strip:
     """The row with another background and weight; the colours of its pieces keep their meaning.
 
     Not where the background comes from turning a row's colours round: every piece would get another one.
+    keep: the style of pieces that must stand out of the row and stay as they are; turned back in a row turned round.
     """
     colour = style.color if style.reverse else None
     over = Style(color=colour, bgcolor=style.bgcolor, bold=style.bold, underline=style.underline, reverse=style.reverse)
-    pieces = [Segment(text, (own or style) + over) for text, own, _ in strip]
+    kept = _BACK if style.reverse else keep
+    pieces = [Segment(text, kept if keep and own == keep else (own or style) + over) for text, own, _ in strip]
     return Strip(pieces, strip.cell_length)
 
 

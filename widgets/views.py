@@ -131,6 +131,10 @@ class RunView(Protocol):
     def merged_count(self) -> int:
         """Lines in the merged view of all nodes that are still at hand (older ones only per node)."""
 
+    @property
+    def merged_forgotten(self) -> int:
+        """Lines that came before the first one of the merged view."""
+
     def merged(self, start: int, stop: int) -> list[tuple[int, OutputLine]]:
         """Lines of all nodes in the order of arrival, as (node number, line)."""
 
