@@ -97,7 +97,7 @@ class EngineThread:
             run.names,
             spec.options,
             self.batcher,
-            lambda handler, names: self._launcher.launch(spec, handler, names),
+            lambda handler, names: self._launcher.launch(spec, handler, names, handler.ranks),
             self._over,
             max(1, len(spec.sources)),
             self._make_spool if reads(spec.options) else None,

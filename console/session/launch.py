@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,8 +93,13 @@ class Launcher:
         self._task = task
         self._settings = settings
 
-    def launch(self, spec: RunSpec, handler: Any, names: Sequence[str]) -> list[Any]:
-        """Schedule the workers for these nodes. Raises what the engine raises for a wrong specification."""
+    def launch(
+        self, spec: RunSpec, handler: Any, names: Sequence[str], ranks: Mapping[str, int] | None = None
+    ) -> list[Any]:
+        """Schedule the workers for these nodes. Raises what the engine raises for a wrong specification.
+
+        ranks: what `%n` is on each node in the whole run, not in the wave or the retry that this is.
+        """
         self._apply(spec.options, spec.ssh_config)
         infos = self._own_infos(spec)
         if spec.kind == "local":
@@ -116,8 +121,7 @@ class Launcher:
             if spec.options.fanout:
                 # A limit of its own, so that the other runs keep theirs.
                 worker.fanout = spec.options.fanout
-            # Ranks (%n) count in the whole run, not in the wave or the retry that the worker is for.
-            worker.set_ranks(handler.ranks)
+            worker.set_ranks(ranks or {})
             self._task.schedule(worker)
             if spec.kind not in ("copy", "rcopy") and not reads(spec.options):
                 write_or_leave(worker)

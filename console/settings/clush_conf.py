@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 
 from .settings import Settings, SettingsError, nearest
-from .trust import TrustError, read_trusted
+from .settings_file import settings_text
 
 #: Keys of clush.conf and what they are here; None: known, but nothing that clusterdeck has a use for.
 KEYS: dict[str, str | None] = {
@@ -97,14 +97,9 @@ def read_clush_conf(files: Sequence[Path]) -> ClushConf:
 
 
 def _read(file: Path, found: ClushConf) -> None:
-    try:
-        text = read_trusted(file)
-    except (FileNotFoundError, NotADirectoryError):
+    text = settings_text(file)
+    if text is None:
         return
-    except TrustError as error:
-        raise SettingsError(str(error)) from error
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror or error}") from None
     import configparser  # only where there is a file to read
 
     parser = configparser.ConfigParser()

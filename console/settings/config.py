@@ -25,6 +25,7 @@ from typing import Any
 
 from . import paths
 from .settings import NODE_KEYS, NodeSection, Settings, SettingsError, convert_to, nearest, sections, setting_names
+from .settings_file import settings_text
 from .trust import TrustError, read_trusted
 
 __all__ = ["PROJECT_FILE", "Settings", "SettingsError", "load_settings", "template", "trust_project"]
@@ -74,14 +75,9 @@ def load_settings(
 
 
 def _apply_file(settings: Settings, file: Path) -> None:
-    try:
-        text = read_trusted(file)
-    except (FileNotFoundError, NotADirectoryError):
+    text = settings_text(file)
+    if text is None:
         return
-    except TrustError as error:
-        raise SettingsError(str(error)) from error
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror or error}") from error
     import tomllib  # only when there is a file to read
 
     try:
