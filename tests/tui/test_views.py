@@ -23,6 +23,7 @@ from clusterdeck.widgets.log_view import LogView
 from clusterdeck.widgets.plot_view import PlotView
 from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueView, QueueWorker
 from clusterdeck.widgets.runs_view import RunsView
+from clusterdeck.widgets.title_line import TitleLine
 
 WIDE = (140, 40)
 SMALL = (80, 24)
@@ -204,10 +205,19 @@ async def test_tree_by_group() -> None:
         await pilot.press("ctrl+o", "0", "t")
         await until(pilot, lambda: nodes.row_text(0).startswith("web"))
         assert [nodes.row_text(row).split("  ")[0] for row in range(6)] == [
-            "web", "node1", "node3", "db", "node2", "in no group",
+            "web (2)", "node1", "node3", "db (1)", "node2", "in no group (21)",
         ]  # fmt: skip
-        await pilot.press("home", "enter")  # a heading opens nothing
+        await pilot.press("home", "enter")  # a heading is folded, and opens nothing
         assert not deck.app.main.panes.zoomed
+        assert [nodes.row_text(row).split("  ")[0] for row in range(2)] == ["web (2)", "db (1)"]
+        await settled(deck, pilot)
+        assert "+ web (2)" in deck.screen_text()
+        title = deck.app.main.query_one("#side-title", TitleLine)
+        assert title.text == "nodes 24, trouble first"  # folded or in two groups, every node counts once
+        await pilot.press("space", "space")  # the group, then the next one
+        assert nodes.marks == {"node1", "node2", "node3"}
+        await pilot.press("s")
+        await deck.wait_line(pilot, ":nodes node[1-3]")
         await pilot.press("t")
         assert nodes.row_text(0).startswith("node1")
 
