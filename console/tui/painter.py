@@ -193,9 +193,10 @@ class Painter:
 
     def filter_typed(self, _text: str) -> None:
         """A key in the filter line: tell the visible views now, not at the next tick."""
-        self._nodes_and_view_now()
+        self.tell_now()
 
-    def _nodes_and_view_now(self) -> None:
+    def tell_now(self) -> None:
+        """Tell what is on show now: the next key of a fast typist is about what is there, not what was there before."""
         now = time.monotonic()
         self._nodes(now)
         self._view(now)

@@ -9,7 +9,7 @@ import math
 import time
 from typing import ClassVar, Generic, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -91,7 +91,7 @@ class ConfirmDialog(Dialog[bool]):
                 yield Static(f"This touches {asked.nodes} {word}.", markup=False)
             if asked.typed is not None:
                 yield Static(f"Type  {_clean(asked.typed)}  to agree.", markup=False, classes="dialog-hint")
-                yield Input(id="typed", compact=True)
+                yield Input(id="typed", compact=True, select_on_focus=False)
             with Horizontal():
                 yield Button("Cancel", id="cancel")
                 yield Button("Go ahead", id="agree", variant="warning", disabled=asked.typed is not None)
@@ -99,6 +99,14 @@ class ConfirmDialog(Dialog[bool]):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one("#cancel", Button).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """What is typed while a button has the focus goes into the line that asks for it."""
+        if event.character and event.is_printable and isinstance(self.focused, Button):
+            for line in self.query(Input):
+                event.stop()
+                line.focus()
+                line.insert_text_at_cursor(event.character)
 
     @on(Input.Changed, "#typed")
     def _typed(self, event: Input.Changed) -> None:

@@ -154,6 +154,7 @@ class MainScreen(Screen[None]):
         views = self.query_one("#views", ContentSwitcher)
         views.current = view
         self.painter.touch()
+        self.painter.tell_now()
         # Whoever types at the prompt or in the filter line stays there; a view that is gone cannot keep the keys.
         if focus or (self.focused is not None and views in self.focused.ancestors):
             self.set_focus(self.focus_target())
