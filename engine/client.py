@@ -118,6 +118,8 @@ class EngineClient:
 
     #: Whether the loop calls `prepare`; set by classes that have one.
     prepares = False
+    #: Whether its end gives back descriptors or processes of the engine's own, so that another may wait for it.
+    scarce = True
 
     def __init__(self, worker: ClientWorker, key: Any, timeout: float | None = None, autoclose: bool = False) -> None:
         self.worker = worker

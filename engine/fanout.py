@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .client import EngineClient
+from .client import ClientWorker, EngineClient
 from .errors import EngineIllegalOperationError
 
 #: Values of a worker's own fanout: no limit, and the Task's limit.
@@ -21,6 +21,8 @@ class Fanout:
         self._info = info
         #: Clients that count against the Task's fanout.
         self.used = 0
+        #: Clients that run, under whatever limit, and whose end gives back what another one may lack.
+        self.running = 0
         self._by_worker: dict[Any, int] = {}
 
     @property
@@ -35,10 +37,10 @@ class Fanout:
         """Whether the Task's limit is reached."""
         return self.used >= self.limit
 
-    def free_apart(self, client: EngineClient) -> bool:
-        """Whether a client whose worker has a limit of its own may start."""
-        own = client.worker.fanout
-        return own is None or own < 0 or self._by_worker.get(client.worker, 0) < own
+    def free_apart(self, worker: ClientWorker) -> bool:
+        """Whether a client of a worker that has a limit of its own may start."""
+        own = worker.fanout
+        return own is None or own < 0 or self._by_worker.get(worker, 0) < own
 
     def take(self, client: EngineClient) -> None:
         """A client starts."""
@@ -48,10 +50,13 @@ class Fanout:
         elif own > 0:
             self._by_worker[client.worker] = self._by_worker.get(client.worker, 0) + 1
         client.slot = own
+        self.running += client.scarce
 
     def release(self, client: EngineClient) -> None:
         """A client is over; nothing happens if it holds no slot."""
         own, client.slot = client.slot, 0
+        if own != 0:
+            self.running -= client.scarce
         if own is None:
             self.used -= 1
         elif own > 0:

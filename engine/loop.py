@@ -1,4 +1,4 @@
-"""Engine: the loop of one Task. It starts clients within the fanout, watches over their timeouts and cleans up.
+"""Engine: the loop of one Task. It has clients started (launcher.py), watches over their timeouts and cleans up.
 
 Everything here runs in the Task's thread, except `submit` and the few properties that say so.
 """
@@ -19,7 +19,8 @@ from .errors import (
     EngineNotSupportedError,
     EngineTimeoutException,
 )
-from .fanout import FANOUT_DEFAULT, FANOUT_UNLIMITED, Fanout
+from .fanout import FANOUT_DEFAULT, FANOUT_UNLIMITED
+from .launcher import Launcher
 from .ports import EnginePort
 from .reactor import Deadline, Reactor, best_backend
 from .spawn import Reaper
@@ -37,9 +38,6 @@ __all__ = [
     "EngineTimeoutException",
     "EngineTimer",
 ]
-
-#: Seconds of starting processes after which timers and output get their turn.
-_START_BUDGET = 0.01
 
 #: Seconds that the end of a run waits for killed processes to be gone.
 _REAP_PATIENCE = 1.0
@@ -75,19 +73,13 @@ class Engine:
         self._inbox: deque[Callable[[], None]] = deque()
         #: Clients that are not DONE, in the order of scheduling.
         self._clients: dict[EngineClient, None] = {}
-        self._queued: deque[EngineClient] = deque()
-        self._ready: deque[EngineClient] = deque()
-        #: The ready ones whose worker has a fanout of its own, so that they neither wait for nor block the others.
-        self._ready_apart: deque[EngineClient] = deque()
+        self._launcher = Launcher(info, self._begin)
         self._timers: dict[EngineTimer, None] = {}
         #: Every port that is not closed, and whether the loop has taken it up.
         self._ports: dict[EnginePort, bool] = {}
         self._new_ports: list[EnginePort] = []
         #: Non-autoclose clients, timers and ports: what a run waits for.
         self._keepers = 0
-        self._fanout = Fanout(info)
-        #: No new start before one of the running clients has ended: the system is out of something.
-        self._short = False
 
     # -- parts
 
@@ -122,35 +114,18 @@ class Engine:
     def add(self, client: EngineClient) -> None:
         """Schedule a client."""
         client.engine = self
-        client.state = ClientState.QUEUED
         self._clients[client] = None
-        self._queued.append(client)
+        self._launcher.add(client)
         if not client.autoclose:
             self._keepers += 1
 
     def ready(self, client: EngineClient) -> None:
         """A client that was preparing may be started as soon as there is a slot."""
-        if client.state is ClientState.PREPARING:
-            client.state = ClientState.READY
-            self._ready_of(client).append(client)
-
-    def _ready_of(self, client: EngineClient) -> deque[EngineClient]:
-        """Where a ready client waits for its slot."""
-        return self._ready if client.worker.fanout is FANOUT_DEFAULT else self._ready_apart
+        self._launcher.ready(client)
 
     def postpone(self, client: EngineClient) -> bool:
         """Start a client again when another has ended; False if none runs. See ClientEngine."""
-        self._fanout.release(client)
-        if self._fanout.used == 0:
-            self._fanout.take(client)
-            return False
-        self._short = True
-        client.state = ClientState.READY
-        if client.deadline is not None:
-            client.deadline.cancel()
-            client.deadline = None
-        self._ready_of(client).appendleft(client)
-        return True
+        return self._launcher.postpone(client)
 
     def kill(self, client: EngineClient, timed_out: bool = False) -> None:
         """Stop a client in whatever state; it reports its own end."""
@@ -163,8 +138,7 @@ class Engine:
             return
         if not client.autoclose:
             self._keepers -= 1
-        self._fanout.release(client)
-        self._short = False
+        self._launcher.over(client)
         client.worker._on_client_closed(client)
 
     def hold_output(self, flag: bool) -> None:
@@ -176,53 +150,8 @@ class Engine:
             if client.state is ClientState.RUNNING:
                 client.hold(flag)
 
-    # -- starting
-
-    def _start_clients(self) -> None:
-        while self._queued:
-            client = self._queued.popleft()
-            if client.state is not ClientState.QUEUED:
-                continue
-            if client.prepares:
-                client.state = ClientState.PREPARING
-                client.worker._on_start()
-                if client.state is ClientState.PREPARING and client.prepare():
-                    self.ready(client)
-            else:
-                client.state = ClientState.PREPARING
-                self.ready(client)
-        if self._ready_apart:
-            self._start_apart()
-        ready = self._ready
-        pause = time.monotonic() + _START_BUDGET
-        while ready and not self._short and not self._fanout.full():
-            client = ready.popleft()
-            if client.state is ClientState.READY:
-                self._launch(client)
-                if time.monotonic() > pause:
-                    return
-
-    def _start_apart(self) -> None:
-        """Start what waits under limits of its workers' own."""
-        waiting, self._ready_apart = self._ready_apart, deque()
-        try:
-            while waiting and not self._short:
-                client = waiting.popleft()
-                if client.state is not ClientState.READY:
-                    continue
-                if self._fanout.free_apart(client):
-                    self._launch(client)
-                else:
-                    self._ready_apart.append(client)
-        finally:
-            self._ready_apart.extend(waiting)
-
-    def _launch(self, client: EngineClient) -> None:
-        client.worker._on_start()
-        if client.state is not ClientState.READY:
-            return
-        client.state = ClientState.RUNNING
-        self._fanout.take(client)
+    def _begin(self, client: EngineClient) -> None:
+        """For the launcher: start a client, within its timeout."""
         timeout = client.timeout
         if timeout is not None and timeout > 0:
             client.deadline = self.reactor.call_later(timeout, lambda: self.kill(client, True))
@@ -320,6 +249,7 @@ class Engine:
         # Made before the inbox is looked at: what is submitted from now on finds something to wake.
         reactor = self.reactor
         inbox = self._inbox
+        launcher = self._launcher
         while True:
             # As many as there are now: a sender that never rests must not starve the descriptors.
             for _ in range(len(inbox)):
@@ -328,29 +258,21 @@ class Engine:
                 ports, self._new_ports = self._new_ports, []
                 for port in ports:
                     port.start()
-            if self._queued or self._ready or self._ready_apart:
-                self._start_clients()
+            if launcher.has_waiting:
+                launcher.start()
             if self._keepers == 0:
                 self._kill_all(False, None)
                 if self._keepers == 0 and may_end():
                     return
                 continue
-            reactor.turn(0.0 if inbox or self._can_start() else None)
-
-    def _can_start(self) -> bool:
-        """Whether a handler that ran after the last round of starts, or its budget, left something to start now."""
-        if self._queued or self._new_ports:
-            return True
-        return bool(self._ready) and not self._short and not self._fanout.full()
+            reactor.turn(0.0 if inbox or self._new_ports or launcher.can_start() else None)
 
     def clear(self, timed_out: bool, error: BaseException | None = None) -> None:
         """Kill all clients and timers. What handlers raise meanwhile is noted on `error`, and otherwise dropped."""
         self._kill_all(timed_out, error)
         for timer in list(self._timers):
             timer.invalidate()
-        self._queued.clear()
-        self._ready.clear()
-        self._ready_apart.clear()
+        self._launcher.clear()
 
     def _kill_all(self, timed_out: bool, error: BaseException | None) -> None:
         # Handlers that are told may schedule more: those go as well when an error unwinds the loop.
@@ -372,7 +294,7 @@ class Engine:
     def _end_of_run(self) -> None:
         for timer in list(self._timers):
             timer.invalidate()
-        self._short = False
+        self._launcher.run_ended()
         if self._reaper is not None:
             self._reaper.sweep(_REAP_PATIENCE)
 

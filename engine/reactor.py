@@ -11,6 +11,7 @@ import heapq
 import itertools
 import os
 import selectors
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -65,6 +66,8 @@ class Reactor:
         self._sequence = itertools.count()
         self._soon: deque[Callable[[], None]] = deque()
         self._waking = False
+        #: A signal's handler may wake while its thread holds it, so the same thread may take it again.
+        self._wake_lock = threading.RLock()
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
@@ -141,10 +144,11 @@ class Reactor:
         if self._waking:
             return
         self._waking = True
-        try:
-            os.write(self._wake_writer, b"\0")
-        except (BlockingIOError, OSError):
-            return
+        with self._wake_lock:
+            # Not after `close`: the number could be another file's by then.
+            if self._wake_writer >= 0:
+                with contextlib.suppress(OSError):
+                    os.write(self._wake_writer, b"\0")
 
     def _drain_wake(self, _mask: int) -> None:
         # The flag goes last: a wake-up before it falls writes nothing, and what it announced is served in this turn.
@@ -210,9 +214,10 @@ class Reactor:
             return
         self._selector.close()
         os.close(self._wake_reader)
-        writer, self._wake_writer = self._wake_writer, -1
-        os.close(writer)
         self._wake_reader = -1
+        with self._wake_lock:
+            writer, self._wake_writer = self._wake_writer, -1
+            os.close(writer)
 
 
 def best_backend(name: str) -> str:

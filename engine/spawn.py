@@ -137,6 +137,21 @@ def try_wait(pid: int) -> int | None:
     return code if code >= 0 else 128 - code
 
 
+def is_child(pid: int) -> bool:
+    """Whether the process, running or ended, is still ours to reap.
+
+    Where somebody else reaps our children (a caller's SIGCHLD handler, or SIGCHLD ignored), its number may be a
+    stranger's by now, which must not be killed.
+    """
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def kill(pid: int) -> None:
     """SIGKILL to the process itself (not to its children), which must not have been reaped yet."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

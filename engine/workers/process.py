@@ -9,7 +9,7 @@ from typing import Any
 
 from ..client import ClientState, ClientWorker
 from ..fdclient import FdClient, closer
-from ..spawn import hang_up, kill, spawn
+from ..spawn import hang_up, is_child, kill, spawn
 from ..states import Failure, FailureKind, NodeEnd, NodeState
 
 #: The system lacks something that a process which ends gives back.
@@ -100,7 +100,7 @@ class ProcessClient(FdClient):
             rc = None if timed_out else self.loop.reaper.reap(pid)
             if rc is not None:
                 end = self.ended(rc)
-            else:
+            elif is_child(pid):
                 kill(pid)
                 if self.loop.info("hang_up"):
                     hang_up(pid)

@@ -44,6 +44,8 @@ class _Stream:
 class StreamClient(FdClient):
     """The streams of one StreamWorker."""
 
+    scarce = False
+
     def __init__(self, worker: StreamWorker, key: Any, timeout: float | None, autoclose: bool) -> None:
         super().__init__(worker, key, timeout, autoclose)
         self.streams: dict[tuple[str, bool], _Stream] = {}

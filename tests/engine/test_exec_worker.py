@@ -144,9 +144,7 @@ def test_what_a_killed_command_started_is_hung_up_where_that_is_asked_for(task: 
     """All but what was meant to outlive it."""
     pids = tmp_path / "pids"
     task.set_info("hang_up", True)
-    was = signal.signal(
-        signal.SIGHUP, signal.SIG_DFL
-    )  # whoever started the suite may ignore it
+    was = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever started the suite may ignore it
     task.run(f"sleep 60 & echo $! > {pids}; (trap '' HUP; exec sleep 60) & echo $! >> {pids}; sleep 60", timeout=0.3)
     plain, stubborn = (psutil.Process(int(line)) for line in pids.read_text().split())
     try:

@@ -25,6 +25,22 @@ def python(program: str) -> str:
     return answer.stdout
 
 
+def test_a_worker_with_a_fanout_of_its_own_waits_for_descriptors_as_well() -> None:
+    program = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+from clusterdeck.engine import ExecWorker, NodeSet, task_self
+task = task_self()
+for fanout in (100, -1):
+    worker = ExecWorker(NodeSet("n[1-200]"), None, command="echo foo")
+    worker.fanout = fanout
+    task.schedule(worker)
+    task.resume()
+    print([(rc, len(nodes)) for rc, nodes in worker.iter_retcodes()])
+"""
+    assert python(program).splitlines() == ["[(0, 200)]"] * 2
+
+
 @pytest.mark.parametrize(("engine", "fanout"), [("epoll", 10), ("poll", 64), ("select", 64)])
 def test_two_thousand_commands_with_a_hundred_descriptors(engine: str, fanout: int) -> None:
     """At fanout 64 the descriptors do not suffice: what cannot start waits for what ends."""
@@ -132,6 +148,22 @@ def test_somebody_else_reaps(task: Task) -> None:
         assert task.run("echo foo; exit 3").retcode() in (3, 255)
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_number_that_may_be_a_strangers_is_not_killed(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command has ended and was reaped by somebody else; what it left behind keeps its output open."""
+    import signal
+
+    from clusterdeck.engine.workers import process
+
+    killed: list[int] = []
+    monkeypatch.setattr(process, "kill", killed.append)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        worker = task.run("sleep 2 & echo early", timeout=0.5)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (killed, worker.did_timeout(), worker.read()) == ([], True, b"early")
 
 
 def test_a_line_without_end_can_be_bounded(task: Task) -> None:

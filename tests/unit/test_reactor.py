@@ -168,6 +168,35 @@ def test_waking_from_other_threads(reactor: Reactor) -> None:
     assert time.monotonic() - start < 10
 
 
+def test_a_wake_up_never_writes_into_what_took_the_number_of_a_closed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread wakes the reactor while its owner closes it: the descriptor stays until the byte is written."""
+    reactor = Reactor()
+    writing, closed = threading.Event(), threading.Event()
+    alive: list[bool] = []
+    write = os.write
+
+    def slow_write(fd: int, data: bytes) -> int:
+        writing.set()
+        closed.wait(0.2)  # as long as it is waited for, it must not happen
+        try:
+            os.fstat(fd)
+            alive.append(True)
+        except OSError:
+            alive.append(False)
+        return write(fd, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", slow_write)
+        waker = threading.Thread(target=reactor.wake)
+        waker.start()
+        assert writing.wait(20)
+        reactor.close()
+        closed.set()
+        waker.join(20)
+    assert alive == [True]
+    reactor.wake()
+
+
 def test_soon_is_served_next_turn_only(reactor: Reactor) -> None:
     count = [0]
 
