@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .argument_parser import Parser
+
 EXAMPLES = """\
 examples:
   clusterdeck                              the full-screen console
@@ -127,38 +129,13 @@ def _fail(text: str, code: int) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    """Errors end with the name of the help, and with the exit code for wrong usage."""
-
-    def error(self, message: str) -> NoReturn:
-        from ..engine.text import sanitize_text
-
-        # Words of the command line may be names that others made.
-        self.exit(2, f"{self.prog}: {sanitize_text(message)}\ntry: {self.prog} --help\n")
-
-    #: What is done to the words before they are read.
-    prepare: Callable[[Sequence[str]], list[str]] | None = None
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As its base, but a command's unknown option is an error of that command, not of the whole program."""
-        if self.prepare is not None:
-            args = self.prepare(args)
-        found, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            from .settings.settings import nearest
-
-            options = [name for name in self._option_string_actions if name.startswith("--")]
-            self.error(f"unknown option {unknown[0]!r}{nearest(unknown[0].partition('=')[0], options)}")
-        return found, unknown
-
-
 def make_parser(only: str = "", *, manual: bool = False) -> argparse.ArgumentParser:
     """The parser of the whole command line; the manual page and the shell completions are made from it, too.
 
     only: leave the other commands out, where it is known which one was called: they would cost time for nothing.
     manual: with the options of commands that read their words themselves.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="clusterdeck",
         description="A live console for clusters: run, watch, gather and copy on many nodes over SSH.",
         epilog=EXAMPLES,
@@ -170,7 +147,7 @@ def make_parser(only: str = "", *, manual: bool = False) -> argparse.ArgumentPar
     parser.add_argument("--version", action="version", version=f"clusterdeck {__version__}")
     _console_arguments(parser)
     parser.set_defaults(handler=_console)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     _add_run(commands)
     if only != "run":
         _add_repl_and_play(commands)
@@ -187,7 +164,7 @@ def _console_arguments(parser: argparse.ArgumentParser, *, again: bool = False) 
     )
 
 
-def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
     from .batch.arguments import EXAMPLES as RUN_EXAMPLES
     from .batch.arguments import add_run_arguments, join_values
 
@@ -204,7 +181,7 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.set_defaults(handler=_run, parser=run)
 
 
-def _add_repl_and_play(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_repl_and_play(commands: argparse._SubParsersAction[Parser]) -> None:
     repl = commands.add_parser("repl", help="the prompt in a plain terminal", allow_abbrev=False)
     _console_arguments(repl, again=True)
     repl.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -214,11 +191,11 @@ def _add_repl_and_play(commands: argparse._SubParsersAction[_Parser]) -> None:
     play.add_argument("--dry-run", action="store_true", help="show node sets and commands, run nothing")
     play.add_argument("--yes", action="store_true", help="agree to what the macro asks to confirm")
     play.add_argument("file", metavar="FILE", help="the macro; - reads standard input")
-    play.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="its parameters")
+    play.add_argument("parameters", nargs="*", default=[], metavar="NAME=VALUE", help="its parameters")
     play.set_defaults(handler=_play)
 
 
-def _add_tools(commands: argparse._SubParsersAction[_Parser], *, manual: bool) -> None:
+def _add_tools(commands: argparse._SubParsersAction[Parser], *, manual: bool) -> None:
     # For the list in --help only: `main` hands `demo` over before this parser reads anything.
     demo = commands.add_parser("demo", help="a first look, on pretended nodes of this machine", allow_abbrev=False)
     if manual:

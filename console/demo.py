@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from .argument_parser import Parser
 from .democluster.cluster import DemoCluster, DemoClusterError
 from .democluster.plan import DESCRIPTION, MAX_NODES
 from .exits import ExitCode
@@ -37,7 +38,7 @@ console ends, however it ends, the nodes, their commands and the folder are gone
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of `clusterdeck demo`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="clusterdeck demo",
         description="Open the console on a small SSH cluster on this machine's loopback.",
         epilog=_EPILOG,

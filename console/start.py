@@ -126,12 +126,16 @@ def _select(session: Session, settings: Settings, nodes: str | None) -> None:
     expression = settings.groups.default if nodes is None else nodes
     if not expression.strip():
         return
+    from .interpreter.context import CommandError
+    from .interpreter.group_terms import checked
+
     try:
-        session.selection.replace(session.resolve(expression), expression)
-    except NodeExpressionError as error:
+        session.selection.replace(session.resolve(checked(session, expression)), expression)
+    except (CommandError, NodeExpressionError) as error:
+        text = error.message if isinstance(error, CommandError) else str(error)
         if nodes is None:
-            raise SettingsError(f"groups.default ({expression}): {error}") from None
-        raise
+            raise SettingsError(f"groups.default ({expression}): {text}") from None
+        raise NodeExpressionError(text) from None
 
 
 def _earlier_runs(problems: _Problems) -> list[Run]:
@@ -190,6 +194,7 @@ def start_repl(nodes: str | None, overrides: Sequence[str]) -> int:
 
 def start_prompt(options: TargetOptions, settings: Settings) -> int:
     """The prompt on the nodes of a `clusterdeck run` line without a command, as clush has it; its exit code."""
+    from .batch.runner import told
     from .batch.targets import targets
     from .repl.app import run
 
@@ -202,7 +207,7 @@ def start_prompt(options: TargetOptions, settings: Settings) -> int:
     except NodeExpressionError as error:
         return _fail(str(error), ExitCode.USAGE)
     except OSError as error:
-        return _fail(error.strerror or str(error), ExitCode.ERROR)
+        return _fail(told(error), ExitCode.ERROR)
 
 
 def start_lines(lines: Sequence[str], nodes: str | None, overrides: Sequence[str], *, agree: bool = False) -> int:

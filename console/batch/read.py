@@ -6,8 +6,10 @@ import argparse
 import os
 import stat
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from ..language.values import read_batches, read_share
 from ..runs.options import RunOptions
 from ..settings.clush_conf import MARK
 from ..settings.overrides import read_overrides
@@ -180,14 +182,24 @@ def _run_options(arguments: argparse.Namespace, copy: str, worker: str | None) -
         user=arguments.user,
         stderr=not arguments.gather_all,
         sudo=arguments.sudo,
-        batch=arguments.batch,
-        stop_at=arguments.stop_at,
+        batch=_read("--batch", arguments.batch, read_batches),
+        stop_at=_read("--stop-at", arguments.stop_at, read_share),
         retries=arguments.retries,
         preserve=arguments.preserve,
         remote=arguments.remote == "yes",
         flat=copy == "back",
         infos=(("ssh_options", ssh), ("scp_options", ssh)) if ssh else (),
     )
+
+
+def _read(option: str, value: str | None, read: Callable[[str], object]) -> str | None:
+    """The value as it is. Raises UsageError where it cannot be read: now, and not after connections were made."""
+    try:
+        if value is not None:
+            read(value)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+    return value
 
 
 def _seconds(given: float | None) -> float | None:

@@ -231,10 +231,16 @@ def run_batch(request: BatchRequest, settings: Settings, out: BinaryIO, err: Bin
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             return ExitCode.ERROR
         except OSError as error:
-            return _fail(writer, error.strerror or str(error), ExitCode.ERROR)
+            return _fail(writer, told(error), ExitCode.ERROR)
         except (KeyboardInterrupt, Interrupted) as reason:
             code = reason.code if isinstance(reason, Interrupted) else ExitCode.INTERRUPTED
             return _fail(writer, "interrupted", code)
+
+
+def told(error: OSError) -> str:
+    """What went wrong with which file."""
+    text = error.strerror or str(error)
+    return f"{os.fsdecode(error.filename)}: {text}" if isinstance(error.filename, str | bytes) else text
 
 
 def _fail(writer: Writer, text: str, code: ExitCode) -> int:

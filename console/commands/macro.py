@@ -117,7 +117,7 @@ def edit(context: Context, command: Command) -> Outcome:
     file = paths.macros_dir() / f"{name}{SUFFIX}"
     source = macro_store.known().get(name)
     text = source.read_text("utf-8") if source is not None else f"# {name}: what it does\n"
-    if not isinstance(context.front_end, Editing):
+    if not isinstance(context.front_end, Editing) or not context.front_end.interactive:
         raise CommandError("there is no editor here", f"edit {file} with your own", code=ExitCode.USAGE)
     edited = context.front_end.edit(text, SUFFIX)
     if edited is None or (edited == text and source == file):

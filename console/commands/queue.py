@@ -21,7 +21,7 @@ from ..queue.backend import Backend, LocalBackend, RemoteBackend
 from ..queue.queue import DEFAULT_TAG, MapJob
 from .documents import bounded, table
 from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, follow, map_, unquoted, wait, waits
-from .queue_serve import SLOTS, WORKER_OPTIONS, serve, served_elsewhere, workers
+from .queue_serve import SLOTS, WORKER_OPTIONS, serve, served_elsewhere, stay, workers
 
 _JSON = Option("json", ("--json",), Kind.FLAG, "a JSON value for a Python worker's do_TAG, not a command")
 #: A job that took too long is a failed task.
@@ -98,9 +98,12 @@ def join(context: Context, command: Command) -> Outcome:
         return context.tell(sanitize_text(f"would let {nodes} work for the queue, {slots} tasks at a time"))
     if not nodes:
         raise CommandError("no node to join", ":groups lists groups", code=ExitCode.REFUSED, argument="expression")
+    if context.alone and context.script is None and not context.queue.is_shared:
+        raise CommandError("the queue of this process would end with it", "clusterdeck queue serve -w NODES keeps one")
     check(context, "run queued commands on", nodes)
     context.queue.join(dict.fromkeys(nodes, slots))
-    return context.tell(sanitize_text(f"{nodes} ({len(nodes)}): {slots} task{'s' * (slots != 1)} at a time each"))
+    context.tell(sanitize_text(f"{nodes} ({len(nodes)}): {slots} task{'s' * (slots != 1)} at a time each"))
+    return stay(context) if context.alone and context.script is None else Outcome()
 
 
 def leave(context: Context, command: Command) -> Outcome:
@@ -158,7 +161,7 @@ def cancel(context: Context, command: Command) -> Outcome:
         job.run.cancel()
         return context.tell(f"map {job.number}: cancelled; running jobs are ended")
     if not wanted:
-        raise CommandError("what is to be cancelled?", "tasks, all, or --map N", code=ExitCode.USAGE)
+        raise CommandError("nothing is named", "give ids of tasks, all, or --map N", code=ExitCode.USAGE)
     with backend(context) as queue:
         if wanted == ["all"]:
             wanted = [row.id for row in queue.look().tasks if row.state in ("waiting", "running")]
@@ -190,10 +193,12 @@ def retry(context: Context, command: Command) -> Outcome:
     with backend(context) as queue:
         count += queue.retry_all(states) if states else 0
         count += sum(queue.retry(word) for word in wanted if word not in _WORDS)
-    context.tell(f"{_many(count, 'task')} once more", level=_level(count))
-    named = any(word not in _WORDS for word in wanted)
+    named = [word for word in wanted if word not in _WORDS]
     if named and not count:
+        shown = sanitize_text(" ".join(named))
+        context.tell(f"nothing to retry: {shown} did not end badly, or is not there", level="warning")
         return Outcome(ExitCode.ERROR, failed=True)
+    context.tell(f"{_many(count, 'task')} once more", level=_level(count))
     return _follow(context, [job for job, jobs in maps if jobs])
 
 

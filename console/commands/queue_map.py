@@ -22,7 +22,7 @@ from ..interpreter.safety import check
 from ..interpreter.targets import targets
 from ..language.spec import Command, Kind, Option
 from ..language.tokens import LanguageError, token_at
-from ..queue.queue import DEFAULT_TAG, MapJob, counts
+from ..queue.queue import DEFAULT_TAG, MapJob, QueueError, counts
 from .documents import bounded
 
 TAG = Option("tag", ("-T", "--tag"), Kind.NAME, "the lane of the queue (shell)", "TAG")
@@ -177,7 +177,11 @@ def wait(context: Context, command: Command) -> Outcome:
     """`:queue wait [MAP]`."""
     if context.dry_run:
         return context.tell("would wait for the map")
-    return follow(context, context.queue.find_map(command.number("map")))
+    try:
+        job = context.queue.find_map(command.number("map"))
+    except QueueError as error:
+        raise CommandError(str(error), ":queue map begins one", code=ExitCode.USAGE, argument="map") from None
+    return follow(context, job)
 
 
 def follow(context: Context, job: MapJob) -> Outcome:

@@ -55,7 +55,7 @@ def workers(context: Context, command: Command) -> Outcome:
     if not alone:
         return Outcome()
     if context.queue.is_shared:
-        return _stay(context, threading.Event().wait)
+        return stay(context)
     return _serve_at(context, str(default_socket(paths.state_dir())))
 
 
@@ -67,7 +67,7 @@ def _start_workers(context: Context, command: Command, chosen: NodeSet, slots: i
     context.tell(sanitize_text(f"{chosen} ({len(chosen)}): workers for {' '.join(modules)}, {each}"))
 
 
-def _stay(context: Context, wait: Callable[[float], object]) -> Outcome:
+def stay(context: Context, wait: Callable[[float], object] | None = None) -> Outcome:
     """A process of its own has nothing else to do: until it is interrupted, drained, or no worker is left to it."""
     reached: list[str] = []
     next_look = 0.0
@@ -84,7 +84,7 @@ def _stay(context: Context, wait: Callable[[float], object]) -> Outcome:
             reached.append("drained")
         return bool(reached)
 
-    context.executor.wait_until(over, None, wait)
+    context.executor.wait_until(over, None, wait or threading.Event().wait)
     if "alone" in reached:
         raise CommandError("no worker could be started", "the lines above say why")
     return context.tell("the queue is empty and ends") if reached else Outcome()
@@ -114,4 +114,4 @@ def _serve_at(context: Context, path: str) -> Outcome:
     context.tell(sanitize_text(f"the queue is served at {server.path}, to processes of this user"))
     if context.front_end.interactive or context.script is not None:
         return Outcome()
-    return _stay(context, server.wait)
+    return stay(context, server.wait)

@@ -11,6 +11,7 @@ from ..interpreter.context import CommandError, Context, Outcome
 from ..interpreter.targets import resolve
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import read_duration
+from ..session.checks import UnknownWorkerError, check_worker
 from ..settings.settings import SettingsError, as_toml, describe, means_node, sections, setting_names, split_key
 from . import documents
 
@@ -44,7 +45,11 @@ def set_value(context: Context, command: Command) -> Outcome:
     if context.dry_run:
         return context.tell(sanitize_text(f"would set {name} to {value}"))
     try:
+        if name == "run.worker":
+            check_worker(value)
         context.session.set_option(name, _in_seconds(name, value))
+    except UnknownWorkerError as error:
+        raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="value") from None
     except SettingsError as error:
         raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="value") from None
     level = "warning" if name in _LESS_SAFE else "info"

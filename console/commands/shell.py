@@ -129,7 +129,7 @@ def _repeated(
 
 def edit(context: Context, command: Command) -> Outcome:
     """`:edit [LINE]`: write a line, or many, in $EDITOR and run it."""
-    if not isinstance(context.front_end, Editing):
+    if not isinstance(context.front_end, Editing) or not context.front_end.interactive:
         raise CommandError("there is no editor here", "type the line", code=ExitCode.USAGE)
     if context.script is not None:
         raise CommandError("a macro cannot edit", ":macros edit NAME edits one", code=ExitCode.USAGE)

@@ -255,7 +255,9 @@ class _Parser:
     def _too_many(self, spec: CommandSpec, word: str) -> str:
         near = difflib.get_close_matches(word, spec.subwords, 1, 0.5)
         near = near or [known for known in spec.subwords if known.startswith(word)][:1]
-        return f"did you mean :{spec.word} {near[0]}?" if near else f"usage: {spec.brief}"
+        if near:
+            return f"did you mean :{spec.word} {near[0]}?"
+        return f"usage: {spec.brief}" + (f", or with {', '.join(spec.subwords)}" if spec.subwords else "")
 
     def _missing(self, spec: CommandSpec, argument: Argument) -> LanguageError:
         name = argument.name.replace("_", " ")
@@ -281,8 +283,14 @@ def check_values(command: Command, placeholders: Collection[str] = ()) -> None:
         try:
             part.check(value)
         except ValueError as error:
-            label = part.flags[0] if isinstance(part, Option) else part.name.replace("_", " ")
+            label = _written(part, command) if isinstance(part, Option) else part.name.replace("_", " ")
             raise LanguageError(f"{label}: {error}", command.place(name) or 0) from None
+
+
+def _written(option: Option, command: Command) -> str:
+    """An option by the name that the line has it under."""
+    before = command.line[: command.place(option.name) or 0]
+    return max(option.flags, key=lambda flag: (before.rfind(flag), len(flag)))
 
 
 def render(command: Command) -> str:

@@ -97,6 +97,9 @@ def _parse(text: str) -> list[Part]:
         done = match.end()
         spots.skip(match.end())
     parts.append((text[done:], None))
+    spots.advance(len(text))
+    if spots.quote:
+        raise TemplateError(f"a quote is never closed: add a {spots.quote} where it should end")
     return parts
 
 
@@ -161,32 +164,31 @@ class _Spots:
         return self._step_plain(char, inside)
 
     def _step_plain(self, char: str, inside: str) -> int:
-        rest = self._text[self._at :]
         for opening, mark in (("$((", "(("), ("$(", "("), ("${", "${")):
-            if rest.startswith(opening):
+            if self._follows(opening):
                 self._open.append(mark)
                 return len(opening)
         if char == '"':
             self._toggle('"', inside)
         elif char == "`":
             self._toggle("`", inside)
-        elif inside == "((" and rest.startswith("))"):
+        elif inside == "((" and self._follows("))"):
             self._open.pop()
             return 2
         elif char == "}" and inside == "${":
             self._open.pop()
         elif inside != '"':
-            return self._step_unquoted(char, inside, rest)
+            return self._step_unquoted(char, inside)
         return 1
 
-    def _step_unquoted(self, char: str, inside: str, rest: str) -> int:
-        if rest.startswith("$'"):
+    def _step_unquoted(self, char: str, inside: str) -> int:
+        if self._follows("$'"):
             self._open.append("$'")
             return 2
-        if rest.startswith("<<") and not rest.startswith("<<<"):
+        if self._follows("<<") and not self._follows("<<<"):
             self._open.insert(0, "<<")
             return 2
-        if rest.startswith("<<<"):
+        if self._follows("<<<"):
             return 3
         if char == "'":
             self._open.append("'")
@@ -197,6 +199,9 @@ class _Spots:
         elif char == "#" and self._word_starts():
             self._open.append("#")
         return 1
+
+    def _follows(self, text: str) -> bool:
+        return self._text.startswith(text, self._at)
 
     def _toggle(self, mark: str, inside: str) -> None:
         if inside == mark:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .workers import DEFAULT_PERIOD, WorkerModuleError, serve_socket, serve_stdio
 
 
+class _Parser(argparse.ArgumentParser):
+    """Errors are one line and the name of the help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\ntry: {self.prog} --help\n")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run a worker; an exit code: 0 the manager ended, 1 a fault, 2 a wrong command line or module."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="clusterdeck worker",
         description="Run the do_TAG functions of Python modules for a task manager.",
         epilog="The modules are loaded here; nothing but tags and JSON comes over the wire.",

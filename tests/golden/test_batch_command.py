@@ -100,7 +100,7 @@ def test_protected_nodes_need_their_number(environment: dict[str, str]) -> None:
     [
         (["run", "-w", "n1"], ExitCode.USAGE),
         (["run", "-w", "n1", "--json", "--jsonl", "true"], ExitCode.USAGE),
-        (["run", "-R", "exec", "-w", "n1", "--batch", "x", "true"], ExitCode.ERROR),
+        (["run", "-R", "exec", "-w", "n1", "--batch", "x", "true"], ExitCode.USAGE),
         (["run", "-R", "exec", "-w", "n1;id", "true"], ExitCode.ERROR),
         (["run", "-R", "exec", "-w", "n[1-99999999]", "true"], ExitCode.ERROR),
         (["run", "-R", "exec", "-w", "n1", "-O", "run.fanout=0", "true"], ExitCode.CONFIGURATION),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from clusterdeck.console.batch.read import read_flags
-from clusterdeck.console.cli import make_parser
+from clusterdeck.console.cli import main, make_parser
 
 
 @pytest.mark.parametrize("command", [["repl"], ["play", "x.deck"]])
@@ -52,6 +54,36 @@ def test_an_unknown_option_is_the_commands(capsys: pytest.CaptureFixture[str]) -
         "clusterdeck run: unknown option '--dry-rnu'; did you mean '--dry-run'?",
         "try: clusterdeck run --help",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["rnu", "-w", "n1"], 2, "clusterdeck: 'rnu' is no command; did you mean 'run'?"),
+        (["config", "frob"], 2, "clusterdeck config: 'frob' is no action: use show, explain, init, trust"),
+        (["play"], 2, "clusterdeck play: the following arguments are required: FILE"),
+        (["demo", "-n", "0"], 2, "clusterdeck demo: a demo cluster has 1 to 500 nodes, not 0"),
+        (["worker", "--stdio"], 2, "clusterdeck worker: the following arguments are required: MODULE"),
+        (["repl", "-w", "@nogroup"], 2, "clusterdeck: there is no group @nogroup"),
+        (["queue", "join", "n1"], 1, "clusterdeck: the queue of this process would end with it: "),
+        (["run", "-w", "n1", "--batch", "1,x", "true"], 2, "clusterdeck run: --batch: 'x'"),
+        (["run", "-w", "n1", "--stop-at", "200%", "true"], 2, "clusterdeck run: --stop-at: '200%' is neither"),
+        (["run", "--hostfile", "/no/file", "true"], 1, "clusterdeck: /no/file: No such file or directory"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_the_value_and_what_would_be_right(
+    words: list[str], code: int, said: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    for name in ("STATE", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"CLUSTERDECK_{name}_DIR", str(tmp_path / name.lower()))
+    try:
+        returned = main(words)
+    except SystemExit as leaving:
+        returned = int(str(leaving.code))
+    lines = capfd.readouterr().err.splitlines()
+    assert (returned, lines[0][: len(said)]) == (code, said)
+    assert lines[1:] in ([], [f"try: {lines[0].partition(':')[0]} --help"])
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ class _Screen(FakeFrontEnd):
     def edit(self, text: str, suffix: str) -> str | None:
         return text
 
+    def remember(self, line: str) -> None: ...
+
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -161,12 +161,14 @@ def test_job_log_and_resume(deck: Deck) -> None:
     [
         (":queue map -w web1 -- job", "no items"),
         (":queue map -w web1 -- job ::: 'a", "cannot be read"),
+        (":queue map -w web1 -- job 'x {} ::: a", "a quote is never closed: add a ' where"),
+        (":queue frob", "usage: :queue, or with add, map"),
+        (":queue wait 9", "there is no map 9: :queue map begins one"),
         (":queue map -w web1 -- job `{}` ::: a", "`"),
         (":queue map -w web1 --timeout soon -- job ::: a", "timeout"),
         (":queue map -w web1 --halt maybe -- job ::: a", "halt"),
         (":queue map -w web1 --from /no/such -- job", "cannot read"),
-        (":queue wait 7", "no map 7"),
-        (":queue cancel", "what is to be cancelled"),
+        (":queue cancel", "nothing is named"),
         (":queue leave web1", "no such node"),
     ],
 )
@@ -210,7 +212,7 @@ def test_cancel_and_retry(deck: Deck) -> None:
     assert deck.runner.some_held.wait(10)
     deck(":queue add -- job")
     assert "over already" in deck(":queue cancel nosuch_3", ExitCode.ERROR)
-    assert "0 tasks" in deck(":queue retry nosuch_3", ExitCode.ERROR)
+    assert "nothing to retry" in deck(":queue retry nosuch_3", ExitCode.ERROR)
     assert "2 tasks" in deck(":queue cancel all")
     deck(":queue join web2")
     deck(":queue add -- fail")

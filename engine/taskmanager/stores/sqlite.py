@@ -67,7 +67,8 @@ class SQLiteJournal:
             (version,) = run("PRAGMA user_version").fetchone()
         except (OSError, sqlite3.Error) as error:
             hint = "; another manager has it open" if "locked" in str(error) else ""
-            raise StoreUnavailable(f"journal {path}: {error}{hint}") from error
+            what = error.strerror if isinstance(error, OSError) else error
+            raise StoreUnavailable(f"journal {path}: {what}{hint}") from error
         if version not in (0, SCHEMA_VERSION):
             self._base.close()
             raise StoreUnavailable(f"journal {path}: format {version}, this program writes {SCHEMA_VERSION}")
