@@ -38,15 +38,17 @@ class Comparison:
     place: int = 0
 
     def prepare(self, normalising: bool) -> Callable[[], list[DiffLine]]:
-        """Reads both answers; what is returned compares them and reads nothing more."""
-        old = [safe(line.text) for line in self.base.lines(0, COMPARED_LINES)] if self.base is not None else []
-        new = [safe(line.text) for line in self.group.lines(0, COMPARED_LINES)]
-        if not normalising:
-            return lambda: compare(old, new)
+        """Chooses what is compared; what is returned reads and compares it, in a thread that may wait for a disk."""
+        base = self.base.excerpt(0, COMPARED_LINES) if self.base is not None else None
+        other = self.group.excerpt(0, COMPARED_LINES)
         old_name = self.base_run.names[self.base.members[0]] if self.base is not None else ""
         new_name = self.run.names[self.group.members[0]]
 
         def work() -> list[DiffLine]:
+            old = [safe(line.text) for line in base()] if base is not None else []
+            new = [safe(line.text) for line in other()]
+            if not normalising:
+                return compare(old, new)
             keys = ([normalise(text, (old_name,)) for text in old], [normalise(text, (new_name,)) for text in new])
             return compare(old, new, keys)
 

@@ -144,7 +144,7 @@ class DiffView(LineView):
         self._waiting.append(comparison)
 
     def _next(self) -> None:
-        """Hand the next comparison to the thread; its lines are read here, where models may be read."""
+        """Hand the next comparison to the thread; its lines are chosen here, where models may be read."""
         if self._waiting and self.is_attached:
             comparison, number = self._waiting[0], self._round
             work = comparison.prepare(self.normalising)

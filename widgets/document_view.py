@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -12,8 +12,10 @@ from textual.selection import Selection
 
 from .actions import bindings
 from .cells import Row, folds, safe
+from .finder import Finder
 from .line_view import LineView
 from .look import Look
+from .texts import Texts
 
 #: What the lines after the first of a long line stand under: what follows its first column, or its own beginning.
 _COLUMN = re.compile(r" *(?:\S+(?: \S+)* {2,})?")
@@ -94,10 +96,10 @@ class DocumentView(LineView):
         """The whole line that the row is of."""
         return self.lines[self._parts[row][0]]
 
-    def all_text(self) -> Iterator[str]:
-        yield from self.lines
+    def all_texts(self) -> Iterator[Texts]:
+        yield Texts(self.lines)
 
-    def finder(self, start: int, stop: int) -> Callable[[], list[int]]:
+    def finder(self, start: int, stop: int) -> Finder:
         """A match that is folded over several rows is found in the one where it begins."""
         search, lines = self.search, self.lines
         parts = self._parts[start:stop]
@@ -110,7 +112,7 @@ class DocumentView(LineView):
                     found.append(row)
             return found
 
-        return find
+        return Finder(find)
 
     def action_cursor(self, step: int) -> None:
         """Scroll: a text has no row to stand on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -16,7 +17,8 @@ from .line_view import LineView
 from .look import Look
 from .messages import CommandRequested, NodeChosen, NodesSelected
 from .reasons import heading, told
-from .views import RunView
+from .texts import Texts
+from .views import OutputLine, RunView
 
 #: Rows of a reason that are no node's.
 HEADING, MORE = -1, -2
@@ -153,34 +155,43 @@ class FailuresView(LineView):
         return folded
 
     def _last_words(self, run: RunView, node: int) -> tuple[str, str]:
-        """What tells most about a node's end, and its role: stderr's newest line, the reason, the newest line."""
+        """What tells most about a node's end, and its role."""
         count = run.line_count(node)
-        for output in reversed(run.lines(node, max(0, count - 5), count)):
-            if output.stream == "stderr":
-                return output.text, "stderr"
+        return _telling(run.lines(node, max(0, count - 5), count), *self._cause(run, node))
+
+    @staticmethod
+    def _cause(run: RunView, node: int) -> tuple[str, bool]:
+        """The reason of a node's end, and whether that says all."""
         reason = told(run.failure_kind(node), run.reason(node), run.names[node])
-        if reason and run.states[node] in (NodeState.UNREACHABLE, NodeState.LOST):
-            return reason, "text"
-        return (last, "text") if (last := run.last_line(node)) else (reason, "quiet")
+        return reason, run.states[node] in (NodeState.UNREACHABLE, NodeState.LOST)
 
     def row_text(self, row: int) -> str:
-        return self._told(*self._rows_list[row])
+        return "".join(self._texts_of([self._rows_list[row]])())
 
-    def all_text(self) -> Iterator[str]:
+    def texts(self, start: int, stop: int) -> Texts:
+        return self._texts_of(self._rows_list[start:stop])
+
+    def all_texts(self) -> Iterator[Texts]:
         """Every reason with all of its nodes, folded or not."""
         for reason in self._reasons:
-            for node in (HEADING, *reason.nodes):
-                yield self._told(reason, node)
+            yield self._texts_of([(reason, node) for node in (HEADING, *reason.nodes)])
 
-    def _told(self, reason: Reason, node: int) -> str:
-        if self.run is None:
-            return ""
-        if node == HEADING:
-            words = " ".join(filter(None, (reason.state.word, reason.text)))
-            return f"{words} ({len(reason.nodes)}): {self._fold(reason, self.run)}"
-        if node == MORE:
-            return f"{len(reason.nodes) - _FOLDED} more nodes"
-        return f"{self.run.names[node]}: {safe(self._last_words(self.run, node)[0])}"
+    def _texts_of(self, rows: Sequence[tuple[Reason, int]]) -> Texts:
+        texts = Texts()
+        run = self.run
+        if run is None:
+            return texts
+        for reason, node in rows:
+            if node == HEADING:
+                words = " ".join(filter(None, (reason.state.word, reason.text)))
+                texts.add([f"{words} ({len(reason.nodes)}): {self._fold(reason, run)}"])
+            elif node == MORE:
+                texts.add([f"{len(reason.nodes) - _FOLDED} more nodes"])
+            else:
+                count = run.line_count(node)
+                excerpt = run.excerpt(node, max(0, count - 5), count)
+                texts.add_lines(1, excerpt, partial(_told_words, run.names[node], *self._cause(run, node)))
+        return texts
 
     # -- keys
 
@@ -226,3 +237,20 @@ class FailuresView(LineView):
         run = self.run
         if run is not None and run.ended is None and (nodes := self.current_nodes()):
             self.post_message(CommandRequested(f":abort {run.id} -w {run.fold(nodes)}"))
+
+
+def _telling(lines: Sequence[OutputLine], reason: str, enough: bool) -> tuple[str, str]:
+    """Of a node's newest lines and its reason, what tells most: stderr's newest line, the reason, the newest line.
+
+    enough: whether the reason tells more than any other line. The role comes with it.
+    """
+    for line in reversed(lines):
+        if line.stream == "stderr":
+            return line.text, "stderr"
+    if reason and enough:
+        return reason, "text"
+    return (lines[-1].text, "text") if lines and lines[-1].text else (reason, "quiet")
+
+
+def _told_words(name: str, reason: str, enough: bool, lines: list[OutputLine]) -> list[str]:
+    return [f"{name}: {safe(_telling(lines, reason, enough)[0])}"]

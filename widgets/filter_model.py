@@ -1,7 +1,7 @@
 """A filter over a Board: which nodes pass, kept up to date while states and output change.
 
 Nothing here waits: node sets are resolved by whoever gave `resolve` (which answers from its cache and works in a
-thread), and output is searched in slices of a few milliseconds.
+thread), and output is searched in slices of a few milliseconds; what is on disk, in a thread.
 """
 
 from __future__ import annotations
@@ -10,10 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .background import Background
 from .board import Board
 from .filter_terms import OPENERS, Term, parse_filter, rc_passes
+from .search import Search
+from .views import Excerpt, RunView
 
 _LINES_PER_SLICE = 400
+#: Nodes whose output is read from disk at once, and lines of each.
+_NODES_ASIDE = 64
+_LINES_ASIDE = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,10 @@ class FilterResult:
 class OutputScan:
     """Looks for one pattern in the output of all nodes, a slice at a time, and goes on as output grows."""
 
-    def __init__(self, board: Board, term: Term) -> None:
+    def __init__(self, board: Board, term: Term, aside: Background) -> None:
         self._board = board
+        self._aside = aside
+        self._reading = False
         self._term = term
         self._looked = [0] * board.size
         self.hits = bytearray(len(board.names))
@@ -68,7 +76,7 @@ class OutputScan:
     def step(self, until: float) -> None:
         """Look on until the moment `until` of the monotonic clock."""
         board, run, search = self._board, self._board.run, self._term.search
-        if run is None or search is None:
+        if run is None or search is None or self._reading:
             return
         if self._at >= board.size and self._version != run.output_version:
             self._at = 0
@@ -81,12 +89,38 @@ class OutputScan:
                 self._at += 1
             else:
                 stop = min(count, self._looked[node] + _LINES_PER_SLICE)
-                lines = run.lines(node, self._looked[node], stop)
+                excerpt = run.excerpt(node, self._looked[node], stop)
+                if not excerpt.at_hand:
+                    self._look_aside(run, search)
+                    return
                 self._looked[node] = stop
-                if any(search.found_in(line.text) for line in lines):
+                if any(search.found_in(line.text) for line in excerpt()):
                     self.hits[node] = 1
             if time.perf_counter() >= until:
                 return
+
+    def _look_aside(self, run: RunView, search: Search) -> None:
+        """Look through the next output that is on disk, in a thread that may wait for it."""
+        wanted: dict[int, tuple[int, Excerpt]] = {}
+        for node in range(self._at, self._board.size):
+            stop = min(run.line_count(node), self._looked[node] + _LINES_ASIDE)
+            if not self.hits[node] and self._looked[node] < stop:
+                wanted[node] = (stop, run.excerpt(node, self._looked[node], stop))
+                if len(wanted) == _NODES_ASIDE:
+                    break
+
+        def look() -> list[int]:
+            return [node for node, (_, lines) in wanted.items() if any(search.found_in(line.text) for line in lines())]
+
+        def looked(hits: list[int]) -> None:
+            self._reading = False
+            for node, (stop, _) in wanted.items():
+                self._looked[node] = stop
+            for node in hits:
+                self.hits[node] = 1
+
+        self._reading = True
+        self._aside.submit(look, looked)
 
 
 class FilterModel:
@@ -94,6 +128,7 @@ class FilterModel:
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
+        self._aside = Background("filter")
         self.text = ""
         self.terms: list[Term] = []
         self._board = Board(None, ())
@@ -196,7 +231,7 @@ class FilterModel:
             case "out":
                 scan = self._scans.get(term.text)
                 if scan is None:
-                    scan = self._scans[term.text] = OutputScan(board, term)
+                    scan = self._scans[term.text] = OutputScan(board, term, self._aside)
                     scan.step(time.perf_counter() + 0.006)
                 return [node for node in nodes if scan.hits[node]], scan.pending, ""
             case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -19,7 +20,8 @@ from .messages import NodeChosen, NodesSelected, ViewChosen
 from .output_view import OutputView
 from .painted import painted
 from .since import Since
-from .views import RunView
+from .texts import Texts
+from .views import OutputLine, RunView
 
 #: Seconds between two regroupings while a run goes on.
 REGROUP_INTERVAL = 0.25
@@ -208,14 +210,33 @@ class GatherView(OutputView):
             return self.run.names[place.block.members[place.number]]
         return ""
 
-    def all_text(self) -> Iterator[str]:
+    def texts(self, start: int, stop: int) -> Texts:
+        """Rows that are lines of one answer are read together."""
+        texts = Texts()
+        row = start
+        while row < stop:
+            place = self._answers.place(row) if row < self._answers.total else None
+            if place is None or place.kind not in ("line", "compact"):
+                texts.add([self.row_text(row)])
+                row += 1
+                continue
+            count = min(stop - row, place.block.shown - place.number) if place.kind == "line" else 1
+            before = f"{safe(place.block.folded)}: " if place.kind == "compact" else "  "
+            excerpt = place.block.group.excerpt(place.number, place.number + count)
+            texts.add_lines(count, excerpt, partial(_told, before))
+            row += count
+        return texts
+
+    def all_texts(self) -> Iterator[Texts]:
         """Every answer in full, folded or not."""
         for block in self._answers.blocks:
-            yield f"--- {safe(block.folded)} ({len(block.members)})"
+            yield Texts([f"--- {safe(block.folded)} ({len(block.members)})"])
             count = block.group.line_count
             for start in range(0, count, _LINES_PER_READ):
-                lines = block.group.lines(start, min(count, start + _LINES_PER_READ))
-                yield from (safe(line.text) for line in lines)
+                stop = min(count, start + _LINES_PER_READ)
+                texts = Texts()
+                texts.add_lines(stop - start, block.group.excerpt(start, stop), partial(_told, ""))
+                yield texts
 
     # -- keys
 
@@ -254,6 +275,10 @@ class GatherView(OutputView):
             inside = self.cursor_row < self._answers.total
             members = self._answers.place(self.cursor_row).block.members if inside else self._silent
             self.post_message(NodesSelected([self.run.names[node] for node in members]))
+
+
+def _told(before: str, lines: list[OutputLine]) -> list[str]:
+    return [before + safe(line.text) for line in lines]
 
 
 def told_share(part: int, whole: int) -> str:

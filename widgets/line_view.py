@@ -5,14 +5,12 @@ Painting overrides `render_lines` and so passes by Textual's style cache; border
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region, Size
-from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
@@ -20,17 +18,12 @@ from textual.widget import Widget
 from .actions import bindings
 from .cells import Row, safe, sentences
 from .look import Look, LookCache
-from .match_walk import MatchWalk
-from .messages import PagerRequested, TextCopied, Told
-from .search import Search
-from .strips import between, lay_over, lay_over_part, with_matches
+from .strips import lay_over, lay_over_part, with_matches
 from .terminal_filters import line_filters
-
-#: More than this is not put on a clipboard: terminals drop or choke on longer OSC 52 sequences.
-CLIPBOARD_LINES = 20_000
+from .text_rows import TextRows
 
 
-class LineView(ScrollView, can_focus=True):
+class LineView(TextRows, can_focus=True):
     """Rows with a cursor. Subclasses give `row_count`, `paint` and `row_text`; the model keeps the data."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,23 +32,16 @@ class LineView(ScrollView, can_focus=True):
         *bindings("row.left", "row.right"),
     ]
 
-    #: What the footer calls this view.
-    TITLE_WORD = "rows"
     #: Whether `paint` marks what the search found; otherwise it is marked in what was painted.
     PAINTS_MATCHES = False
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
-        self.cursor_row = 0
-        self.search = Search()
         self._looks = LookCache()
-        self._walk = MatchWalk(self, self._matched, self._nothing_matched)
-        self._rows = 0
         #: Characters of a row's text that are scrolled out on the left.
         self._shift = 0
         #: Whether some row is longer than the view is wide.
         self._cut = False
-        self._arrangements = 0
 
     # -- for subclasses
 
@@ -65,10 +51,6 @@ class LineView(ScrollView, can_focus=True):
 
     def paint(self, row: int, line: Row, look: Look) -> None:
         """Add the pieces of `row` to `line`."""
-
-    def row_text(self, row: int) -> str:
-        """The whole text of a row, for the clipboard, the pager and searching."""
-        return ""
 
     def row_style(self, row: int, look: Look) -> Style | None:
         """A style laid over the whole row, such as the cursor's."""
@@ -172,9 +154,6 @@ class LineView(ScrollView, can_focus=True):
     def on_resize(self, _event: events.Resize) -> None:
         self.update_rows()
 
-    def on_unmount(self) -> None:
-        self._walk.close()
-
     def move_cursor(self, row: int) -> None:
         """Put the cursor on a row and scroll so that it can be seen."""
         self._walk.stop()
@@ -223,77 +202,5 @@ class LineView(ScrollView, can_focus=True):
         """A row's text without what is scrolled out on the left."""
         return safe(text)[self._shift :]
 
-    # -- search
-
-    def hit_style(self, row: int, look: Look) -> Style:
-        """The style of the search's matches in a row."""
-        return look["current-match" if row == self.cursor_row else "match"]
-
-    def finder(self, start: int, stop: int) -> Callable[[], list[int]]:
-        """Reads the rows from `start` to before `stop`; what it returns finds the matching ones, in any thread."""
-        search = self.search
-        texts = [self.row_text(row) for row in range(start, stop)]
-        return lambda: [row for row, text in enumerate(texts, start) if search.found_in(text)]
-
-    @property
-    def arrangement(self) -> object:
-        """Another one when rows may have changed their places; rows that come at the end do not count."""
-        return self._arrangements
-
-    def action_match(self, step: int) -> None:
-        """To the next (1) or previous (-1) row that matches the search."""
-        if not self.search:
-            return
-        self._walk.start(self.cursor_row, self._rows, step)
-
-    def _matched(self, row: int, far: bool) -> bool:
-        """Go to a row that matched, if it still does."""
-        if not self.search.found_in(self.row_text(row)):
-            return False
-        self.move_cursor(row)
-        if far:
-            self.post_message(Told(f"Found in line {row + 1} of {self._rows}."))
-        return True
-
-    def _nothing_matched(self) -> None:
-        self.post_message(Told("Nothing matches."))
-
-    def set_search(self, text: str) -> None:
-        """Search for `text` (a `/regex/` is one) and go to the first match at or after the cursor."""
-        self.search = Search(text)
-        self._walk.stop()
-        if self.search and self._rows:
-            self._walk.start(self.cursor_row - 1, self._rows, 1, told=False)
-        self.refresh()
-
-    # -- copies of what is shown
-
-    def all_text(self) -> Iterator[str]:
-        """Every row's text."""
-        for row in range(self._rows):
-            yield self.row_text(row)
-
-    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The text under the mouse's selection, whole rows in their full length."""
-        first = selection.start.y if selection.start else 0
-        last = min(selection.end.y if selection.end else self._rows - 1, self._rows - 1, first + CLIPBOARD_LINES)
-        lines = [self.row_text(row) for row in range(first, last + 1)]
-        return (between(lines, selection, last), "\n") if lines else None
-
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()
-
-    def action_copy_row(self) -> None:
-        if self._rows:
-            self.post_message(TextCopied(self.row_text(self.cursor_row), "1 line"))
-
-    def action_copy_all(self) -> None:
-        lines = [text for text, _ in zip(self.all_text(), range(CLIPBOARD_LINES), strict=False)]
-        if lines:
-            self.post_message(TextCopied("\n".join(lines), f"{len(lines)} lines"))
-
-    def action_pager(self) -> None:
-        self.post_message(PagerRequested(self.TITLE_WORD, self.all_text))
-
-    def action_editor(self) -> None:
-        self.post_message(PagerRequested(self.TITLE_WORD, self.all_text, "editor"))

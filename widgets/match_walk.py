@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from .background import Background
+from .finder import Finder
 from .search import around
 
 #: Rows that are looked through before the key returns: what is near is there without a flicker.
@@ -17,7 +18,7 @@ Pieces = Iterator[tuple[int, int]]
 class Walked(Protocol):
     """A view that is searched."""
 
-    def finder(self, start: int, stop: int) -> Callable[[], list[int]]: ...
+    def finder(self, start: int, stop: int) -> Finder: ...
 
 
 class MatchWalk:
@@ -47,7 +48,12 @@ class MatchWalk:
         pieces = around(at, rows, step)
         looked = 0
         for start, stop in pieces:
-            if self._go(self._view.finder(start, stop)(), step, far=False):
+            finder = self._view.finder(start, stop)
+            if not finder.at_hand:
+                self.walking = True
+                self._look(finder, self._walk, pieces, step)
+                return
+            if self._go(finder(), step, far=False):
                 return
             looked += stop - start
             if looked >= AT_ONCE:
@@ -72,8 +78,11 @@ class MatchWalk:
             if self._told:
                 self._lost()
         else:
-            # Rows are read here, where models may be read, and looked through in the thread.
-            self._background.submit(self._view.finder(*piece), lambda rows: self._looked(walk, pieces, step, rows))
+            self._look(self._view.finder(*piece), walk, pieces, step)
+
+    def _look(self, finder: Finder, walk: int, pieces: Pieces, step: int) -> None:
+        """Rows were chosen here, where models may be read; the thread looks through them, and may wait for a disk."""
+        self._background.submit(finder, lambda rows: self._looked(walk, pieces, step, rows))
 
     def _looked(self, walk: int, pieces: Pieces, step: int, rows: list[int]) -> None:
         if walk == self._walk and not self._go(rows, step, far=True):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from textual.message import Message
 
+from .texts import Texts
+
 
 class CommandRequested(Message):
     """A key or a click means this line of the command language."""
@@ -75,12 +77,12 @@ class TextCopied(Message):
 
 
 class PagerRequested(Message):
-    """A text to be read in $PAGER or $EDITOR. lines: gives clean lines, called when the program starts."""
+    """A text to be read in $PAGER or $EDITOR. texts: gives it clean, piece by piece, when the program starts."""
 
-    def __init__(self, title: str, lines: Callable[[], Iterable[str]], program: str = "pager") -> None:
+    def __init__(self, title: str, texts: Callable[[], Iterable[Texts]], program: str = "pager") -> None:
         super().__init__()
         self.title = title
-        self.lines = lines
+        self.texts = texts
         self.program = program
 
 

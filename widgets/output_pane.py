@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from rich.style import Style
@@ -14,17 +13,15 @@ from textual.strip import Strip
 from .actions import bindings
 from .board import name_width
 from .cells import Row, safe
-from .line_view import CLIPBOARD_LINES
 from .look import Look
-from .messages import Held, TextCopied
+from .messages import Held
 from .output_view import OutputView
 from .painted import painted
 from .reasons import told
 from .since import Since
 from .sources import LineSource
+from .texts import Texts
 from .views import OutputLine
-
-_CHUNK = 1_000
 
 
 class OutputPane(OutputView):
@@ -161,15 +158,16 @@ class OutputPane(OutputView):
         name, line = entry
         return f"{name}: {safe(line.text)}" if name else safe(line.text)
 
-    def all_text(self) -> Iterator[str]:
-        for start in range(0, self._rows, _CHUNK):
-            if self.source is not None:
-                yield from (self._plain(entry) for entry in self.source.read(start, min(self._rows, start + _CHUNK)))
-
-    def finder(self, start: int, stop: int) -> Callable[[], list[int]]:
-        search = self.search
-        texts = [self._plain(entry) for entry in self.source.read(start, stop)] if self.source is not None else []
-        return lambda: [row for row, text in enumerate(texts, start) if search.found_in(text)]
+    def texts(self, start: int, stop: int) -> Texts:
+        source = self.source
+        if source is None:
+            return Texts()
+        if source.node is None:  # the newest lines of many nodes are in memory
+            return Texts(self._plain(entry) for entry in source.read(start, stop))
+        texts = Texts()
+        excerpt = source.run.excerpt(source.node, start, stop)
+        texts.add_lines(stop - start, excerpt, lambda lines: [safe(line.text) for line in lines])
+        return texts
 
     @property
     def arrangement(self) -> object:
@@ -210,9 +208,6 @@ class OutputPane(OutputView):
         if self.scroll_offset.y >= self._rows - self.size.height - 3:
             self.action_last()
 
-    # -- copying
-
-    def action_copy_all(self) -> None:
-        lines = [text for text, _ in zip(self.all_text(), range(CLIPBOARD_LINES), strict=False)]
-        if lines and self.source is not None:
-            self.post_message(TextCopied("\n".join(lines), f"{len(lines)} lines of {self.source.title}"))
+    @property
+    def copied_from(self) -> str:
+        return self.source.title if self.source is not None else ""

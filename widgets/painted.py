@@ -26,6 +26,8 @@ def painted(
 
     hit: the style of matches. changed: the line was not there in the round before.
     """
+    if not output.here:
+        return [Segment(output.text, look.quiet)]
     plain = look["changed"] if changed else look["stderr"] if output.stream == "stderr" else look.text
     stop = shift + room + 1
     if output.coloured and node_colours() and not changed and len(output.coloured) <= _COLOURED_BYTES:

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..engine.patterns import BoundedPattern
-from .views import RunView
+from .background import Background
+from .views import Excerpt, OutputLine, RunView
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
 #: Eight steps from low to high.
 _SPARKS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 #: Lines of an answer that are looked at for the number.
 LINES_LOOKED_AT = 50
+#: Nodes whose answers are read from disk at once.
+_NODES_ASIDE = 64
+#: Seconds of looking on when they have been.
+_SLICE = 0.005
 #: A number beyond this is nobody's measurement, and sums of such overflow.
 LARGEST = 1e200
 #: Numbers further than this many widths of their middle half from it stand apart in a heat map.
@@ -54,6 +59,10 @@ class Numbers:
         self._looked = [0] * len(run.names)
         self._at = 0
         self._version = -1
+        self._aside = Background("numbers")
+        self._reading = False
+        #: Nobody wants to know any more.
+        self.dropped = False
 
     @property
     def pending(self) -> bool:
@@ -63,32 +72,71 @@ class Numbers:
     def step(self, until: float) -> None:
         """Look on until the moment `until` of `time.perf_counter()`."""
         run = self.run
+        if self._reading:
+            return
         if self._at >= len(self._looked):
             self._at = 0
         if self._at == 0:
             self._version = run.output_version
         while self._at < len(self._looked):
-            self._look(self._at)
+            if not self._look(self._at):
+                self._look_aside()
+                return
             self._at += 1
             if time.perf_counter() >= until:
                 return
 
-    def _look(self, node: int) -> None:
+    def _unseen(self, node: int) -> tuple[int, int]:
+        """First and last line (half open) of a node that are still to be looked at."""
         count = min(LINES_LOOKED_AT, self.run.line_count(node))
-        looked = self._looked[node]
-        if count < looked:  # tried again: its answer begins anew
+        if count < self._looked[node]:  # tried again: its answer begins anew
             self.values.pop(node, None)
-            looked = 0
-        self._looked[node] = count
-        if node in self.values or looked >= count:
-            return
+            self._looked[node] = 0
+        return (count, count) if node in self.values else (self._looked[node], count)
+
+    def _look(self, node: int) -> bool:
+        """Look at a node's answer; False if it has to be read from a disk."""
+        looked, count = self._unseen(node)
         first = min(count, looked + 1)  # mostly the first line has it
         for start, stop in ((looked, first), (first, count)):
-            for line in self.run.lines(node, start, stop) if stop > start else ():
-                value = number_in(line.text, self._pattern)
-                if value is not None:
-                    self.values[node] = value
-                    return
+            if start < stop and node not in self.values:
+                excerpt = self.run.excerpt(node, start, stop)
+                if not excerpt.at_hand:
+                    return False
+                self._take(node, stop, self._number(excerpt()))
+        self._looked[node] = count
+        return True
+
+    def _look_aside(self) -> None:
+        """Look at the next answers, which are on disk, in a thread that may wait for it."""
+        wanted: dict[int, tuple[int, Excerpt]] = {}
+        for node in range(self._at, len(self._looked)):
+            start, stop = self._unseen(node)
+            if start < stop:
+                wanted[node] = (stop, self.run.excerpt(node, start, stop))
+                if len(wanted) == _NODES_ASIDE:
+                    break
+
+        def look() -> dict[int, float | None]:
+            return {node: self._number(excerpt()) for node, (_, excerpt) in wanted.items()}
+
+        def looked(values: dict[int, float | None]) -> None:
+            self._reading = False
+            for node, value in values.items():
+                self._take(node, wanted[node][0], value)
+            if not self.dropped:
+                self.step(time.perf_counter() + _SLICE)
+
+        self._reading = True
+        self._aside.submit(look, looked)
+
+    def _number(self, lines: Sequence[OutputLine]) -> float | None:
+        return next((value for line in lines if (value := number_in(line.text, self._pattern)) is not None), None)
+
+    def _take(self, node: int, stop: int, value: float | None) -> None:
+        self._looked[node] = stop
+        if value is not None:
+            self.values[node] = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +259,8 @@ class Series:
         wanted = {run.id for run in rounds}
         for table in (self._done, self._alive):
             for number in [number for number in table if number not in wanted]:
-                table.pop(number)
+                if isinstance(gone := table.pop(number), Numbers):
+                    gone.dropped = True
 
     def step(self, until: float) -> bool:
         """Look on until the moment `until` of `time.perf_counter()`; False when nothing is left to look at."""

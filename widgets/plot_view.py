@@ -104,6 +104,8 @@ class PlotView(LineView):
             self._measure()
 
     def _begin(self) -> None:
+        if self._numbers is not None:
+            self._numbers.dropped = True
         self._numbers = Numbers(self.run, self._pattern) if self.run is not None else None
         if self._numbers is not None:
             self._numbers.step(time.perf_counter() + SLICE)

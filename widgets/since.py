@@ -44,5 +44,7 @@ class Since:
                 self._known.clear()
             place = self._places.get(self._run.names[node])
             lines = self.before.lines(place, 0, COMPARED_LINES) if place is not None else []
+            if not all(line.here for line in lines):
+                return False  # being read from the disk; asked again when it is there
             known = self._known[node] = frozenset(safe(line.text) for line in lines)
         return safe(text) not in known

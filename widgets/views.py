@@ -54,7 +54,7 @@ class GroupView(Protocol):
         """Lines of the answer."""
 
     def lines(self, start: int, stop: int) -> list[OutputLine]:
-        """The answer's lines `start` to `stop` (half open), clean; those that are being read from disk not `here` yet."""
+        """The answer's lines `start` to `stop` (half open), clean; those not `here` yet that are being read."""
 
     def excerpt(self, start: int, stop: int) -> Excerpt:
         """The same lines, for whoever needs all of them."""

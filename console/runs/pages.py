@@ -63,18 +63,15 @@ class Pages:
         self._wanted: dict[Place, None] = {}
         self._reading: Place | None = None
         self._thread: threading.Thread | None = None
-        self._spared: int | None = None
+        #: The thread (`threading.get_ident()`) that never waits for a disk: the screen's, while there is one.
+        self.spared_thread: int | None = None
         #: Grows with every page that was read.
         self.version = 0
-
-    def spare(self) -> None:
-        """From now on the calling thread never waits for a disk; there is one such thread, the screen's."""
-        self._spared = threading.get_ident()
 
     @property
     def spared(self) -> bool:
         """Whether the calling thread must not wait."""
-        return self._spared == threading.get_ident()
+        return self.spared_thread == threading.get_ident()
 
     def find(self, place: Place, *, want: bool = True) -> Sequence[bytes] | None:
         """A page's lines if they are at hand; else None, and they will be read if they are wanted."""

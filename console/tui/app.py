@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -131,6 +132,7 @@ class ClusterdeckApp(App[int]):
         self._front_end.attach(self, self.call_soon)
         self._groups_errand.maybe(time.monotonic(), 0.0)
         self._collector.start(time.monotonic())
+        self.session.runs.pages.spared_thread = threading.get_ident()
         self._pump.start()
 
     async def on_event(self, event: events.Event) -> None:
@@ -172,6 +174,7 @@ class ClusterdeckApp(App[int]):
 
     async def on_unmount(self) -> None:
         self._pump.stop()
+        self.session.runs.pages.spared_thread = None
         self._collector.stop()
         self._front_end.detach()
         self._resolver.close()
@@ -324,7 +327,7 @@ class ClusterdeckApp(App[int]):
 
     @on(PagerRequested)
     def _pager_requested(self, message: PagerRequested) -> None:
-        self._shelf.open_program(message.lines, message.program)
+        self._shelf.open_program(message.texts, message.program)
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys as people write them."""

@@ -14,6 +14,7 @@ from ...widgets.diff_view import DiffView
 from ...widgets.filter_model import text_matcher
 from ...widgets.hint_line import HintLine
 from ...widgets.line_entry import FilterBar
+from ...widgets.line_view import LineView
 from ...widgets.plot_view import PlotView
 from ...widgets.queue_view import QueueSnapshot, QueueView
 from ...widgets.runs_view import RunsView
@@ -45,6 +46,7 @@ class Painter:
         self._changed_at = 0.0
         self._log = screen.log_view.book
         self._rounds = Rounds()
+        self._pages = 0
         self.queue = QueueSnapshot()
 
     def touch(self) -> None:
@@ -70,6 +72,7 @@ class Painter:
         screen = self._screen
         deck = screen.deck
         deck.update()
+        self._read_back()
         signature = self._signature()
         if signature == self._painted and not self._stale and now < self._due:
             return
@@ -83,6 +86,15 @@ class Painter:
         self._top(now)
         screen.searching.tick()
         self._stale = False
+
+    def _read_back(self) -> None:
+        """Output came from the disk: paint again, and ask again for what is on show and still missing."""
+        pages = self._screen.app.session.runs.pages  # type: ignore[attr-defined]
+        if pages.version != self._pages:
+            self._pages = pages.version
+            pages.drop_wanted()
+            for view in self._screen.query(LineView):
+                view.refresh()
 
     def _signature(self) -> tuple[object, ...]:
         """Everything that the widgets show depends on."""

@@ -7,15 +7,15 @@ import os
 import shlex
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ...engine.text import sanitize_text
 from ...widgets.diff_view import DiffView
 from ...widgets.node_list import NodeList
 from ...widgets.plot_view import PlotView
+from ...widgets.texts import Texts
 from ..frontend import Document
 from .clipboard import copy_native
 from .help import help_lines
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 #: A document of at most this many lines is a toast; a longer one takes the place of a view.
 TOAST_LINES = 2
 TOAST_WIDTH = 100
-#: Seconds of reading before the screen gets its turn.
-SLICE = 0.01
 _LEVELS = {"info": "information"}
 #: Views by the names of commands, where those are not our own.
 _NAMES = {"timeouts": "failures", "run": "panes", "output": "panes"}
@@ -144,15 +142,15 @@ class Shelf:
         self._app.tell(f"Copied {what}.")
         self._app.run_worker(lambda: copy_native(text), thread=True, exit_on_error=False, group="clipboard")
 
-    def open_program(self, read: Callable[[], Iterable[str]], program: str) -> None:
+    def open_program(self, read: Callable[[], Iterable[Texts]], program: str) -> None:
         """Show lines in $PAGER or $EDITOR, with the screen handed over."""
         self._app.run_worker(self._run_program(_command(program), read), exclusive=True, group="program")
 
-    async def _run_program(self, command: list[str], read: Callable[[], Iterable[str]]) -> None:
+    async def _run_program(self, command: list[str], read: Callable[[], Iterable[Texts]]) -> None:
         with tempfile.NamedTemporaryFile("w", prefix="clusterdeck-", suffix=".txt", encoding="utf-8") as file:
-            # Models may be read in this thread only, and a run may have a million lines: a slice at a time.
-            for lines in _slices(read()):
-                await asyncio.to_thread(file.write, "".join(lines))
+            # Models may be looked at in this thread only, disks in another one only: a piece at a time.
+            for texts in read():
+                await asyncio.to_thread(_write, file, texts)
             await asyncio.to_thread(file.flush)
             await self._run_on(command, file.name)
 
@@ -171,16 +169,8 @@ class Shelf:
         return not problem
 
 
-def _slices(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Lines with their ends, in pieces that take SLICE seconds to read."""
-    piece: list[str] = []
-    until = time.perf_counter() + SLICE
-    for line in lines:
-        piece.append(f"{line}\n")
-        if time.perf_counter() >= until:
-            yield piece
-            piece, until = [], time.perf_counter() + SLICE
-    yield piece
+def _write(file: IO[str], texts: Texts) -> None:
+    file.writelines(f"{text}\n" for text in texts())
 
 
 def _run(command: list[str]) -> str:

@@ -17,6 +17,7 @@ from clusterdeck.console.language.spec import CommandSpec
 from clusterdeck.console.tui.app import ClusterdeckApp
 from clusterdeck.console.tui.frontend import TuiFrontEnd
 from clusterdeck.widgets.diff_view import DiffView
+from clusterdeck.widgets.line_view import LineView
 
 from .fake_run import FakeSession
 
@@ -89,3 +90,8 @@ def _registry() -> Registry:
     from clusterdeck.console.commands.catalogue import default_registry
 
     return default_registry()
+
+
+def whole(widget: LineView) -> list[str]:
+    """Everything that a view hands to a pager."""
+    return [text for texts in widget.all_texts() for text in texts()]

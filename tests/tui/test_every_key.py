@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -13,7 +13,7 @@ from clusterdeck.console.repl import suspend
 from clusterdeck.console.tui import keymap
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
-from clusterdeck.tests.support.tui import Deck, settled, until
+from clusterdeck.tests.support.tui import Deck, settled, until, whole
 from clusterdeck.widgets.actions import ACTIONS
 from clusterdeck.widgets.cells import Row
 from clusterdeck.widgets.diff_view import DiffView
@@ -23,6 +23,7 @@ from clusterdeck.widgets.look import Look
 from clusterdeck.widgets.node_colours import node_colours
 from clusterdeck.widgets.plot_view import PICTURES
 from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask
+from clusterdeck.widgets.texts import Texts
 
 VIEWS = ("nodes", "panes", "gathered", "failures", "queue", "runs", "log", "diff", "plot", "document")
 #: Textual's own, which every scrolling widget has; here they have nothing to do, and must do no harm.
@@ -46,7 +47,7 @@ class Stage:
         errand: Any = self.app._groups_errand
         errand._look = lambda: self.groups
         shelf: Any = self.app._shelf
-        shelf.open_program = lambda read, program: self.opened.append((list(read()), program))
+        shelf.open_program = self._opened
         end: Any = self.ended.append
         self.app.end = end  # type: ignore[method-assign]
 
@@ -59,6 +60,9 @@ class Stage:
     def at(self) -> int:
         """The row of the cursor."""
         return int(self.widget.cursor_row)
+
+    def _opened(self, read: Callable[[], Iterable[Texts]], program: str) -> None:
+        self.opened.append(([text for texts in read() for text in texts()], program))
 
     @property
     def rows(self) -> int:
@@ -249,7 +253,7 @@ async def _copy(s: Stage, key: str) -> None:
 
 @key_of("row.copy-all")
 async def _copy_all(s: Stage, key: str) -> None:
-    text = "\n".join(s.widget.all_text())
+    text = "\n".join(whole(s.widget))
     await s.press(key)
     assert s.app.clipboard == text
 
@@ -263,13 +267,13 @@ async def _copy_nodes(s: Stage, key: str) -> None:
 @key_of("row.pager")
 async def _pager(s: Stage, key: str) -> None:
     await s.press(key)
-    assert s.opened == [(list(s.widget.all_text()), "pager")]
+    assert s.opened == [(whole(s.widget), "pager")]
 
 
 @key_of("row.editor")
 async def _editor(s: Stage, key: str) -> None:
     await s.press(key)
-    assert s.opened == [(list(s.widget.all_text()), "editor")]
+    assert s.opened == [(whole(s.widget), "editor")]
 
 
 @key_of("row.search")
@@ -495,12 +499,12 @@ async def _outliers(s: Stage, key: str) -> None:
 
 @key_of("gather.members")
 async def _members(s: Stage, key: str) -> None:
-    before = list(s.widget.all_text()), s.rows
+    before = whole(s.widget), s.rows
     await s.press(key)
     shown = [s.widget.row_text(row) for row in range(s.rows)]
     assert any(text in ("node1", "node2", "node3") for text in shown), shown
     await s.press(key)
-    assert (list(s.widget.all_text()), s.rows) == before
+    assert (whole(s.widget), s.rows) == before
 
 
 @key_of("gather.select", "gathered", "diff")

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, out, states
-from clusterdeck.tests.support.tui import Deck, settled, until
+from clusterdeck.tests.support.tui import Deck, settled, until, whole
 from clusterdeck.widgets.line_entry import SearchBar
 from clusterdeck.widgets.queue_view import QueueSnapshot, QueueTask
 
@@ -144,7 +144,7 @@ async def test_a_text_is_folded_and_found_across_its_folds() -> None:
         assert "words" in shown
         assert shown.count("x" * 50) >= 3
         assert any(line.startswith("         ") and "twelve" in line for line in shown.splitlines())
-        assert list(widget.all_text()) == ["first", text, "x" * 200, *["after"] * 6]
+        assert whole(widget) == ["first", text, "x" * 200, *["after"] * 6]
         folds = [text[part[1] : part[2]] for part in widget._parts if part[0] == 1]
         across = f"{folds[0].split()[-1]} {folds[1].split()[0]}"
         await pilot.resize_terminal(60, 15)
