@@ -103,7 +103,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add("-P", "--progress", action="store_true", help="show progress on stderr")
     add("-q", "--quiet", action="store_true", help="only what matters")
     add("-v", "--verbose", action="count", default=0, help="more")
-    add("-d", "--debug", action="store_true", help="most: worker, limits, states of nodes")
+    add("-d", "--debug", action="store_true", help="most: worker, limits, steps of connecting, states of nodes")
 
 
 def _add_copy(group: argparse._ArgumentGroup) -> None:

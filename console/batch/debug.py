@@ -1,11 +1,12 @@
-"""`clusterdeck run -d`: what counts for the run, and every state that its nodes come into, on stderr."""
+"""`clusterdeck run -d`: what counts for the run, the steps of connecting, and every state of its nodes, on stderr."""
 
 from __future__ import annotations
 
 from itertools import groupby
 
-from ..runs.events import NodeChange, NodesChanged, NodesRestarted, SessionEvent
+from ..runs.events import NodeChange, NodesChanged, NodesRestarted, Notice, SessionEvent
 from ..runs.runs import Run
+from ..session.outbox import monotonic
 from ..settings.settings import Settings
 from .writer import Writer
 
@@ -47,6 +48,8 @@ class DebugLines:
                     changes, lambda change: (_words(change), f"{self._since(change):.3f}")
                 ):
                     self._tell(f"{at} s {self._run.fold([change.node for change in alike])}: {what}")
+            case Notice(level="debug", text=text):
+                self._tell(f"{max(0.0, monotonic() - self._run.started):.3f} s {text}")
             case NodesRestarted(nodes=nodes, attempt=attempt):
                 self._tell(f"{self._run.fold(nodes)}: attempt {attempt}")
             case _:

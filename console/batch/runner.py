@@ -61,6 +61,8 @@ class BatchRunner:
             return ExitCode.OK
         preflight.check_protected(request, settings, self._session, nodes)
         preflight.check_copy(request)
+        if request.verbose >= 2:
+            self._session.trace()
         run = self._submit(nodes, self._ask_password())
         if run.options.open_stdin:
             standard_input.feed(self._session, run)
@@ -149,6 +151,8 @@ class BatchRunner:
             case QuestionAsked(question=number):
                 self._progress.clear()
                 self._session.answer(number, self._secrets.answer(event))
+            case Notice(level="debug"):
+                pass  # for the debug mode alone
             case Notice(level=level, text=text) if level != "info" or self._request.verbose:
                 self._failed = self._failed or level == "error"
                 self._writer.narrate(text)

@@ -131,7 +131,10 @@ class QuestionSettled:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Notice:
-    """Something worth a line to the operator: level is "info", "warning" or "error"; text is clean."""
+    """Something worth a line to the operator; text is clean.
+
+    level: "info", "warning" or "error"; "debug" (Session.trace) where a front end has asked for it.
+    """
 
     level: str
     text: str

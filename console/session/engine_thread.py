@@ -174,6 +174,10 @@ class EngineThread:
     def _hold(self, flag: bool) -> None:
         self.task.hold_output(flag)
 
+    def trace(self) -> None:
+        """From now on tell every step towards a connection, as notices of the level "debug"; from any thread."""
+        self.task.set_info("ssh_trace", lambda text: self.batcher.event(Notice("debug", clean_text_line(text))))
+
     def _notice(self, text: str) -> None:
         self.batcher.event(Notice("warning", clean_text_line(text)))
 

@@ -134,6 +134,10 @@ class Session:
         engine.prepare()
         return engine.task
 
+    def trace(self) -> None:
+        """From now on tell every step towards a connection, as notices of the level "debug"."""
+        self._engine.get().trace()
+
     def note(self, what: str, content: Mapping[str, Any]) -> None:
         """Have something written down that is no run (a job of the queue). Raises what `on_submit` would."""
         if self._on_note is not None:

@@ -15,9 +15,10 @@ from .auth import Authenticator, Login
 from .connection import Connection
 from .dial import ChannelStream, TcpDial
 from .failures import SshError
+from .hostkeys import fingerprint
 from .key_check import check_host_key
 from .keys import Plan
-from .phases import Algorithms, Listener
+from .phases import Algorithms, Listener, Phase
 from .proxy_command import CommandDial
 from .stream import Stream
 from .vault import Need
@@ -88,25 +89,28 @@ class Attempt:
                 reason = f"{peer.label}: its jump host failed: {peer.via.label} ended the connection at once"
                 self._fail(Failure(FailureKind.CONNECTION_LOST, reason))
                 return
+            peer.step(f"opening a channel through {peer.via.label}")
             self._dial = ChannelStream(carrier, config, self._carried, self._fail)
         elif config.proxy_command is not None:
+            peer.step("starting its ProxyCommand")
             self._dial = CommandDial(pool.reactor, config, self._carried, self._fail)
         else:
             share = max(0.5, peer.longest_limit() / 2)
-            self._dial = TcpDial(pool.reactor, pool.resolver, config, share, self._carried, self._fail)
+            self._dial = TcpDial(pool.reactor, pool.resolver, config, share, self._carried, self._fail, peer.step)
 
     def _carried(self, stream: Stream, address: str) -> None:
         peer = self._peer
         pool, config = peer.pool, peer.config
         self._dial = None
+        peer.step(f"connected to {address}, waiting for the server's version")
         login = Login(config.user, config.node, peer.label, peer.wanted_since, config.methods)
-        self._authenticator = Authenticator(login, self._plan, pool.vault, pool.signers, pool.lucky(config))
+        self._authenticator = Authenticator(login, self._plan, pool.vault, pool.signers, pool.lucky(config), peer.step)
         try:
             connection = Connection(
                 pool.reactor,
                 stream,
                 peer.label,
-                lambda kind, key: check_host_key(peer, self, kind, key, address),
+                lambda kind, key: self._check_key(kind, key, address),
                 self._authenticator,
                 Listener(self._version_came, self._connected, self._fail),
                 Algorithms(peer.host_key_algorithms(), config.ciphers, config.kex, config.macs),
@@ -118,11 +122,16 @@ class Attempt:
         self._connection = connection
         connection.start()
 
+    def _check_key(self, kind: str, key: bytes, address: str) -> None:
+        self._peer.step(f"host key {kind} {fingerprint(key)}")
+        check_host_key(self._peer, self, kind, key, address)
+
     def _version_came(self) -> None:
         """The server is there. The clock stands until there is a place for what is work."""
         connection = self._connection
         assert connection is not None
         if self._peer.config.proxy_command is not None:
+            self._peer.step("key exchange")
             connection.proceed()
             return
         self._place.keep()
@@ -138,6 +147,7 @@ class Attempt:
                 return
             self.started += time.monotonic() - waited_from
             self.watch_time()
+            self._peer.step("key exchange")
             connection.proceed()
 
         self._turn = self._peer.pool.handshakes.ask(shake_hands)
@@ -165,11 +175,12 @@ class Attempt:
         self._fail(self._late_failure(peer.longest_limit()))
 
     def _late_failure(self, seconds: float) -> Failure:
-        if self._connection is not None:
-            return self._connection.late_failure(seconds)
-        if self._peer.earlier_failure is not None:
+        connection, earlier = self._connection, self._peer.earlier_failure
+        if earlier is not None and (connection is None or connection.phase is Phase.BANNER):
             # It was tried before within this time, and what came of that tells more.
-            return self._peer.earlier_failure
+            return earlier
+        if connection is not None:
+            return connection.late_failure(seconds)
         reason = f"{self._peer.label}: no connection within {seconds:g} s: is it up, and the port not filtered?"
         return Failure(FailureKind.CONNECT_TIMEOUT, reason)
 
@@ -180,6 +191,7 @@ class Attempt:
         if self._over or connection is None:
             return
         self.stop()
+        self._peer.step("logged in")
         self._peer.attempt_connected(connection)
 
     def _fail(self, failure: Failure) -> None:

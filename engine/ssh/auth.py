@@ -6,7 +6,7 @@ One `Authenticator` per connection attempt. It never waits for a human: where a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..states import FailureKind
@@ -44,14 +44,26 @@ class Login:
 
 
 class Authenticator:
-    """See connection.Authentication. `lucky`, shared by all nodes of a plan, is the key that worked last."""
+    """See phases.Authentication. `lucky`, shared by all nodes of a plan, is the key that worked last.
 
-    def __init__(self, login: Login, plan: Plan, vault: Vault, background: Background, lucky: dict[str, bytes]) -> None:
+    step: is told what is tried; no secret is in it.
+    """
+
+    def __init__(
+        self,
+        login: Login,
+        plan: Plan,
+        vault: Vault,
+        background: Background,
+        lucky: dict[str, bytes],
+        step: Callable[[str], None],
+    ) -> None:
         self.need: Need | None = None
         self._login = login
         self._vault = vault
         self._background = background
         self._lucky = lucky
+        self._step = step
         self._notes = list(plan.notes)
         self._left = list(plan.identities)
         best = lucky.get(login.user)
@@ -142,6 +154,7 @@ class Authenticator:
             if identity.sign is None and identity.path is None:
                 continue
             self._tried += 1
+            self._step(f"authenticating as {self._login.user} with {identity.path or 'the agent'} ({identity.type})")
             self._current = identity
             if identity.sign is None or (self._left and identity.blob != self._lucky.get(self._login.user)):
                 self._method = "probe"
@@ -156,6 +169,8 @@ class Authenticator:
             self._request("none", b"")
             return
         for method in self._login.methods:
+            if self._wanted(method) and method != "publickey":
+                self._step(f"authenticating as {self._login.user} by {method}")
             if method == "password" and self._wanted("password"):
                 self._password()
                 return

@@ -33,14 +33,22 @@ class TcpDial:
     """Resolve and connect, one address after the other."""
 
     def __init__(
-        self, reactor: Reactor, resolver: Background, config: HostConfig, share: float, done: Done, failed: Failed
+        self,
+        reactor: Reactor,
+        resolver: Background,
+        config: HostConfig,
+        share: float,
+        done: Done,
+        failed: Failed,
+        step: Callable[[str], None],
     ) -> None:
-        """share: seconds that one address may take while another is left."""
+        """share: seconds that one address may take while another is left. step: is told what happens now."""
         self._reactor = reactor
         self._config = config
         self._share = share
         self._done = done
         self._failed = failed
+        self._step = step
         self._socket: socket.socket | None = None
         self._over = False
         self._left: list[tuple[Any, ...]] = []
@@ -53,6 +61,7 @@ class TcpDial:
             self._left = [numeric]
             reactor.call_soon(self._next)
         else:
+            step(f"resolving {config.hostname}")
             resolver.run(
                 lambda: socket.getaddrinfo(config.hostname, config.port, family, socket.SOCK_STREAM), self._resolved
             )
@@ -95,6 +104,7 @@ class TcpDial:
             return
         family, kind, protocol, _name, address = self._left.pop(0)
         where = _shown(address)
+        self._step(f"connecting to {where}")
         try:
             sock = self._socket = socket.socket(family, kind, protocol)
             sock.setblocking(False)

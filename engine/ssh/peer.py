@@ -129,6 +129,12 @@ class Peer:
             self.state = PeerState.IDLE
             self.pool.unhold(self)
 
+    def step(self, words: str) -> None:
+        """Tell whoever traces connections what happens now."""
+        trace = self.pool.settings.trace
+        if trace is not None:
+            trace(f"{self.label}: {words}")
+
     # -- an attempt
 
     def begin(self) -> None:
@@ -254,6 +260,7 @@ class Peer:
         self.state = PeerState.WAITING
         self._started = started
         self.earlier_failure = failure
+        self.step(f"again in {delay:.1f} s ({failure.reason})")
         self._retry = self.pool.reactor.call_later(delay, self._queue)
         return True
 

@@ -70,6 +70,7 @@ class Session(ChannelUser):
             self.peer.session_waiters.append(self._try_again)
             return
         self.peer.touch()
+        self.peer.step("opening a channel")
         self.channel = connection.open_channel(self)
 
     def _try_again(self) -> None:

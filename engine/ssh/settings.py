@@ -22,7 +22,7 @@ class SshSettings:
     end the connection. idle: seconds after which an unused connection is closed; 0 never.
     allow_exec: whether `Match exec` may run programs. overrides: ssh_config keywords that win over the files.
     known_hosts: files in place of UserKnownHostsFile and GlobalKnownHostsFile. notice: is told of what an operator
-    should know (one line).
+    should know (one line). trace: is told of every step towards a connection (one line each); None: nobody is.
     """
 
     config_file: str | None = None
@@ -37,3 +37,4 @@ class SshSettings:
     overrides: Mapping[str, str] = field(default_factory=dict)
     known_hosts: tuple[str, ...] | None = None
     notice: Callable[[str], None] = field(default=lambda _text: None)
+    trace: Callable[[str], None] | None = None

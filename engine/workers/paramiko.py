@@ -36,7 +36,10 @@ def pool_of(task: Any) -> Pool:
     """The Task's pool of connections, made at the first call; the Task's thread only."""
     owner = cast(_TaskWithResources, task)
     pool = owner.resource("ssh_pool", lambda: Pool(owner.engine.reactor, SshSettings()))
-    pool.settings = settings_from(owner.info)
+    settings = settings_from(owner.info)
+    if settings.trace is None and owner.info("debug"):
+        settings.trace = lambda text: owner.engine.debug(f"PARAMIKO: {text}")
+    pool.settings = settings
     return pool
 
 

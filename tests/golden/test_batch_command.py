@@ -368,6 +368,15 @@ def test_debug_lines_tell_what_counts_and_what_happens(environment: dict[str, st
     assert "debug" not in result.stdout
 
 
+def test_debug_lines_tell_the_steps_of_connecting(environment: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host *\n HostName 127.0.0.1\n Port 1\n")
+    words = ("-R", "paramiko", "-w", "n1", "-O", f"ssh.config={config}", "true")
+    said = local(environment, "-d", *words).stderr
+    assert re.search(r"debug: \d+\.\d{3} s n1 \(127\.0\.0\.1:1\): connecting to 127\.0\.0\.1:1\n", said)
+    assert "connecting to" not in local(environment, "-v", *words).stderr
+
+
 def test_debug_lines_pass_the_gate(environment: dict[str, str]) -> None:
     result = local(environment, "-d", "-w", "n1", "-O", "run.user=\x1b]0;title\x07me", "true")
     assert "debug: user: " in result.stderr
