@@ -24,7 +24,7 @@ examples:
   clusterdeck -w @web                      the same, with nodes selected
   clusterdeck run -w node[1-9] -b uptime   one command, answers gathered
   clusterdeck repl                         a prompt in a plain terminal
-  clusterdeck play kernel-audit            a macro
+  clusterdeck play -w @web kernel-audit    a macro
   clusterdeck demo                         a first look, on pretended nodes
 
 exit codes: see `clusterdeck help exit-codes`; with `run -S`, the largest return code of the nodes.

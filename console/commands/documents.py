@@ -80,7 +80,8 @@ def problems(run: RunView) -> list[str]:
         state = NodeState(value)
         if not state.bad:
             continue
-        reason = run.reason(number)
+        # Without the name, which stands before it: nodes with the same reason share a line.
+        reason = run.reason(number).removeprefix(f"{sanitize_text(run.names[number])}: ")
         rc = run.rc(number)
         label = f"{state.symbol} {state.word}"
         if reason:

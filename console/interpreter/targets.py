@@ -64,7 +64,8 @@ def targets(context: Context, command: Command) -> NodeSet:
     nodes = context.selection.current if expression is None else resolve(context, expression, "nodes")
     if not nodes:
         if expression is None:
-            raise CommandError("no nodes are selected", "select some: :nodes EXPR or @GROUP", code=ExitCode.REFUSED)
+            remedy = "select some: :nodes EXPR or @GROUP" + ("" if context.front_end.interactive else ", or -w NODES")
+            raise CommandError("no nodes are selected", remedy, code=ExitCode.REFUSED)
         message = f"{sanitize_text(expression)} stands for no node"
         raise CommandError(message, ":groups lists groups", code=ExitCode.REFUSED, argument="nodes")
     left_out = command.nodes("exclude")

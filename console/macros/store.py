@@ -85,6 +85,8 @@ def agree(macro: Macro, file: Path, front_end: FrontEnd) -> None:
     lines = tuple(sanitize_text(line) for line in _shown(macro, before))
     title = f"{sanitize_text(str(real))} has changed" if before else f"{sanitize_text(str(real))} is new to you"
     if not front_end.confirm(Confirmation(f"{title}: play it?", lines, required=True)):
+        if front_end.interactive:
+            raise CommandError(f"not played: {title}", "it was not agreed to", code=ExitCode.REFUSED)
         remedy = f"play it once where you can be asked, or move it to {paths.macros_dir()}"
         raise CommandError(title, remedy, code=ExitCode.REFUSED)
     book.put(real, macro)
