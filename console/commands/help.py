@@ -54,6 +54,7 @@ SPECS = (
         "session.quit", "quit", "session: Leave", "leave; asks if runs are alive", leave,
         aliases=("q", "exit"),
         options=(Option("force", ("-f", "--force"), Kind.FLAG, "stop what runs without asking"),),
+        examples=((":quit", ""), (":quit -f", "")),
         keys=("q",),
         hands=("quit",),
     ),

@@ -285,7 +285,9 @@ SPECS = (
                 subwords=("edit",)),
     CommandSpec(
         "macro.edit", "macros edit", "macro: Edit", "edit a macro in $EDITOR", edit,
-        arguments=(Argument("name", Kind.NAME, "its name; an example is copied first"),), danger=Danger.CHANGES,
+        arguments=(Argument("name", Kind.NAME, "its name; an example is copied first"),),
+        examples=((":macros edit rolling-restart", "a copy of the example, in your own folder"),),
+        danger=Danger.CHANGES,
     ),
     CommandSpec(
         "macro.wait", "wait", "macro: Wait", "wait for runs, or for some time", wait,
@@ -320,7 +322,8 @@ SPECS = (
     ),
     CommandSpec(
         "macro.on-failure", "on-failure", "macro: On failure", "stop or go on when a line fails", on_failure,
-        arguments=(Argument("mode", Kind.CHOICE, "what to do", choices=("stop", "continue")),), macro_only=True,
+        arguments=(Argument("mode", Kind.CHOICE, "what to do", choices=("stop", "continue")),),
+        examples=((":on-failure continue", "failed runs do not end the macro"),), macro_only=True,
     ),
     CommandSpec(
         "macro.confirm", "confirm", "macro: Confirm", "ask before going on", confirm,

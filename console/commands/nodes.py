@@ -184,15 +184,18 @@ SPECS = (
     ),
     CommandSpec(
         "nodes.add", "nodes add", "nodes: Add", "select these nodes too", add,
-        arguments=(_EXPRESSION,), danger=Danger.CHANGES, hands=("+NODES",),
+        arguments=(_EXPRESSION,), examples=(("+@new", "select the group new, too"),),
+        danger=Danger.CHANGES, hands=("+NODES",),
     ),
     CommandSpec(
         "nodes.remove", "nodes remove", "nodes: Remove", "take nodes out of the selection", remove,
-        arguments=(_EXPRESSION,), danger=Danger.CHANGES, hands=("-NODES",),
+        arguments=(_EXPRESSION,), examples=(("-node3", ""),),
+        danger=Danger.CHANGES, hands=("-NODES",),
     ),
     CommandSpec(
         "nodes.keep", "nodes keep", "nodes: Keep", "keep only those of the selected nodes that are in the set", keep,
-        arguments=(_EXPRESSION,), danger=Danger.CHANGES, hands=("&NODES",),
+        arguments=(_EXPRESSION,), examples=(("&@compute", "of the selected nodes, those that are also in compute"),),
+        danger=Danger.CHANGES, hands=("&NODES",),
     ),
     CommandSpec(
         "nodes.undo", "nodes undo", "nodes: Undo", "back to the selection before the last change", undo,
@@ -210,11 +213,13 @@ SPECS = (
     ),
     CommandSpec(
         "nodes.forget", "nodes forget", "nodes: Forget", "drop a saved set", forget,
-        arguments=(Argument("name", Kind.SAVED, "its name"),), danger=Danger.ENDS,
+        arguments=(Argument("name", Kind.SAVED, "its name"),), examples=((":nodes forget rack1", ""),),
+        danger=Danger.ENDS,
     ),
     CommandSpec("nodes.saved", "nodes saved", "nodes: Saved sets", "list saved sets", saved),
     CommandSpec(
         "nodes.groups", "groups", "nodes: Groups", "list groups", groups,
         arguments=(Argument("text", Kind.TEXT, "only those with this in their name", required=False),),
+        examples=((":groups", ""), (":groups web", "")),
     ),
 )  # fmt: skip

@@ -286,6 +286,7 @@ SPECS = (
     CommandSpec(
         "queue.wait", "queue wait", "queue: Wait", "wait for a map and show its outputs", wait,
         arguments=(Argument("map", Kind.NUMBER, "its number; the newest if left out", required=False),),
+        examples=((":queue wait", ""),),
     ),
     CommandSpec(
         "queue.add", "queue add", "queue: Add", "queue a command for the next free slot", add,
@@ -303,7 +304,7 @@ SPECS = (
     ),
     CommandSpec(
         "queue.leave", "queue leave", "queue: Nodes leave", "let nodes take no more tasks; what runs goes on", leave,
-        arguments=(_EXPRESSION,), options=(_KEEP,), danger=Danger.CHANGES,
+        arguments=(_EXPRESSION,), options=(_KEEP,), examples=((":queue leave node7", ""),), danger=Danger.CHANGES,
     ),
     CommandSpec(
         "queue.drain", "queue drain", "queue: Drain", "end the queue once it is empty, or let nodes take no more tasks",
@@ -313,7 +314,9 @@ SPECS = (
             "process that only serves the queue ends, and so do worker processes that ask for more."
         ),
         arguments=(Argument("expression", Kind.NODES, "node[1-4], @group ...", required=False),),
-        options=(_KEEP, Option("undo", ("--undo",), Kind.FLAG, "the queue goes on after all")), danger=Danger.CHANGES,
+        options=(_KEEP, Option("undo", ("--undo",), Kind.FLAG, "the queue goes on after all")),
+        examples=((":queue drain", ""), (":queue drain --undo", ""), (":queue drain node7 --keep", "")),
+        danger=Danger.CHANGES,
     ),
     CommandSpec(
         "queue.workers", "queue workers", "queue: Python workers", "let Python functions on nodes work for the queue",
@@ -333,11 +336,14 @@ SPECS = (
     CommandSpec("queue.nodes", "queue nodes", "queue: Nodes", "list the nodes that work for the queue", nodes),
     CommandSpec(
         "queue.cancel", "queue cancel", "queue: Cancel", "end tasks, waiting or running", cancel,
-        arguments=(_TASK,), options=(_MAP,), danger=Danger.ENDS,
+        arguments=(_TASK,), options=(_MAP,),
+        examples=((":queue cancel all", ""), (":queue cancel --map 1", "what waits of it, and what runs")),
+        danger=Danger.ENDS,
     ),
     CommandSpec(
         "queue.results", "queue results", "queue: Results", "show and take what is finished", results,
-        options=(Option("limit", ("-n", "--limit"), Kind.COUNT, "at most that many", "N"),), danger=Danger.CHANGES,
+        options=(Option("limit", ("-n", "--limit"), Kind.COUNT, "at most that many", "N"),),
+        examples=((":queue results", ""), (":queue results -n 20", "")), danger=Danger.CHANGES,
     ),
     CommandSpec(
         "queue.retry", "queue retry", "queue: Retry", "run failed and lost tasks once more", retry,
@@ -346,12 +352,14 @@ SPECS = (
             "next line may judge how they end."
         ),
         arguments=(Argument("task", Kind.TASK, "ids, failed, lost or all", required=False, repeat=True),),
-        options=(_MAP,), danger=Danger.TOUCHES,
+        options=(_MAP,),
+        examples=((":queue retry", ""), (":queue retry lost", ""), (":queue retry --map 1", "")), danger=Danger.TOUCHES,
     ),
     CommandSpec(
         "queue.serve", "queue serve", "queue: Serve", "let other processes of yours use the queue", serve,
         help="A process without an operator serves until it is interrupted: clusterdeck queue serve -w @web.",
         arguments=(Argument("path", Kind.LOCAL_PATH, "the socket; in the state folder if left out", required=False),),
-        options=(NODES, EXCLUDE, SLOTS, *WORKER_OPTIONS), danger=Danger.CHANGES,
+        options=(NODES, EXCLUDE, SLOTS, *WORKER_OPTIONS),
+        examples=((":queue serve -w @compute -j 4", "nodes that work for what others add"),), danger=Danger.TOUCHES,
     ),
 )  # fmt: skip

@@ -146,14 +146,14 @@ def export_run(context: Context, command: Command) -> Outcome:
     """`:export json|jsonl|csv|md [FILE]`."""
     run = find_run(context, command.number("run"))
     file = command.get("file")
-    text = run_files.FORMATS[command.get("format")](run, redact)
+    pieces = run_files.FORMATS[command.get("format")](run, redact)
     if not file:
-        return context.show(Document(f"#{run.id}", documents.bounded(text.splitlines()), data=True))
+        return context.show(Document(f"#{run.id}", documents.bounded("".join(pieces).splitlines()), data=True))
     if context.dry_run:
         return context.tell(sanitize_text(f"would write run #{run.id} to {file}"))
     path = Path(os.path.expanduser(file))
     try:
-        run_files.write(path, text.encode(), overwrite=command.has("overwrite"))
+        run_files.write(path, (piece.encode() for piece in pieces), overwrite=command.has("overwrite"))
     except OSError as error:
         message = sanitize_text(f"cannot write {path}: {error.strerror or error}")
         raise CommandError(message, "nothing is overwritten unless you say --overwrite", argument="file") from error
@@ -177,7 +177,7 @@ SPECS = (
     ),
     CommandSpec(
         "runs.gather", "gather", "runs: Gathered answers", "show identical answers together", gather,
-        arguments=(_RUN,), keys=("2", "g"),
+        arguments=(_RUN,), examples=((":gather", ""), (":gather 12", "of an earlier run")), keys=("2", "g"),
     ),
     CommandSpec(
         "runs.diff", "diff", "runs: Differences", "compare answers, two nodes, or two runs", diff,
@@ -198,7 +198,10 @@ SPECS = (
         "runs.failed", "failed", "runs: Failures", "show where it did not end well, and why", failed,
         arguments=(_RUN,), keys=("3",), examples=((":failed", "then :retry, or @failed COMMAND"),),
     ),
-    CommandSpec("runs.timeouts", "timeouts", "runs: Timeouts", "show where it timed out", timeouts, arguments=(_RUN,)),
+    CommandSpec(
+        "runs.timeouts", "timeouts", "runs: Timeouts", "show where it timed out", timeouts,
+        arguments=(_RUN,), examples=((":timeouts", ""),),
+    ),
     CommandSpec(
         "runs.save", "save", "runs: Save", "write a run's output, a file per node", save,
         arguments=(Argument("folder", Kind.LOCAL_PATH, "a folder; made if it is not there"),),

@@ -135,6 +135,7 @@ SPECS = (
     CommandSpec(
         "settings.show", "config", "settings: Show", "show the settings that are not the default", show,
         options=(Option("all", ("-a", "--all"), Kind.FLAG, "defaults too"),),
+        examples=((":config --all", ""),),
         subwords=("explain",),
     ),
     CommandSpec(

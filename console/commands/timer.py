@@ -109,6 +109,7 @@ SPECS = (
         "stop a timer",
         cancel,
         arguments=(Argument("timer", Kind.TIMER, "its number, or all", choices=("all",)),),
-        danger=Danger.CHANGES,
+        examples=((":timer cancel 1", ""), (":timer cancel all", "")),
+        danger=Danger.ENDS,
     ),
 )

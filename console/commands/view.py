@@ -46,6 +46,7 @@ SPECS = (
         arguments=(
             Argument("mode", Kind.CHOICE, "what to show", required=False, choices=("live", "gathered", "both")),
         ),
+        examples=((":output-mode gathered", "no live lines"), (":output-mode both", "")),
         danger=Danger.CHANGES,
         hands=("=",),
     ),

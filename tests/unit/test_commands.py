@@ -62,6 +62,7 @@ def test_every_command_is_complete(spec: CommandSpec) -> None:
     for option in spec.options:
         # A value of `--` can only be written with a long flag.
         assert any(flag.startswith("--") for flag in option.flags)
+    assert spec.examples or spec.hidden or not (spec.arguments or spec.options), "what takes words shows how"
     for line, _meaning in spec.examples:
         found = parse(line, REGISTRY)
         assert found.spec is spec or line.startswith(("@", "uname")), line

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,41 +14,8 @@ from clusterdeck.console.queue.queue import QueueService
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
 from clusterdeck.engine.taskmanager.tasks import TaskState
+from clusterdeck.tests.support.answering_runner import AnsweringRunner
 from clusterdeck.tests.support.fake_session import FakeFrontEnd, FakeSession
-
-
-class AnsweringRunner:
-    """Ends every command at once: `fail` ends with 1, `flaky` the first time only, `hold` waits for `release`."""
-
-    def __init__(self) -> None:
-        self.ran: list[tuple[str, str]] = []
-        self.held: list[Callable[[CommandEnd], None]] = []
-        self.some_held = threading.Event()
-
-    def run(
-        self, node: str, slot: int, command: str, on_done: Callable[[CommandEnd], None], *, token: str | None = None
-    ) -> Any:
-        first = not any(command == before for _, before in self.ran)
-        self.ran.append((node, command))
-        if command.startswith("hold"):
-            self.held.append(on_done)
-            self.some_held.set()
-        elif command.startswith("fail") or (command.startswith("flaky") and first):
-            on_done(CommandEnd(NodeState.FAILED, 1, b"", b"no \x1b[2Jgood\n"))
-        else:
-            on_done(CommandEnd(NodeState.OK, 0, f"{node} ran {command}\n".encode()))
-        return on_done
-
-    def adopt(self, node: str, slot: int, token: str, on_done: Callable[[CommandEnd | None], None]) -> Any:
-        on_done(None)
-
-    def cancel(self, handle: Any) -> None:
-        handle(CommandEnd(NodeState.ABORTED))
-
-    def clean(self, nodes: Iterable[str]) -> None: ...
-
-    def settle(self, timeout: float) -> bool:
-        return True
 
 
 class Deck:
