@@ -2,6 +2,7 @@
 
 `HostileServer("name of a fault")` listens on a port of its own. Faults before login are plain bytes on a socket; the
 later ones let paramiko's own Transport do the honest part first. `attempts` records (user, password) of every try.
+`turn` makes an honest server misbehave while it is in use, and honest again.
 """
 
 from __future__ import annotations
@@ -133,9 +134,13 @@ class _Server(paramiko.ServerInterface):
 
     def __init__(self, owner: HostileServer, transport: paramiko.Transport) -> None:
         self.owner = owner
-        self.fault = owner.fault
         self.transport = transport
         self.opened = 0
+
+    @property
+    def fault(self) -> str:
+        """The owner's, which may turn while a connection stands."""
+        return self.owner.fault
 
     def get_allowed_auths(self, username: str) -> str:
         return self.owner.methods
@@ -339,12 +344,15 @@ _SESSION: dict[str, Callable[[_Server, paramiko.Channel], None]] = {
     "stops reading": _stops_reading,
 }
 
-#: Faults once keys are agreed.
-LATER = (
+#: Faults once keys are agreed: in the login, and after it.
+LOGIN = (
     "hangs in login",
     "drops in login",
     "goodbye in login",
     "rejects every key",
+)
+LATER = (
+    *LOGIN,
     "refuses sessions",
     "hangs at the session",
     "drops at the session",
@@ -422,6 +430,12 @@ class HostileServer:
     def known_hosts(self) -> str:
         """The line that knows this server."""
         return f"[127.0.0.1]:{self.port} {HOST_KEY.get_name()} {HOST_KEY.get_base64()}\n"
+
+    def turn(self, fault: str) -> None:
+        """Misbehave in another way from now on ("": not at all). A fault before or in the login ends what stands."""
+        self.fault = fault
+        if fault in RAW or fault in LOGIN:
+            self.drop_all()
 
     def drop_all(self) -> None:
         """Cut every connection, and go on listening."""
