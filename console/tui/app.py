@@ -172,6 +172,15 @@ class ClusterdeckApp(App[int]):
         """Run something in the UI thread, from any thread, without waiting; nothing happens when the app has ended."""
         self.main.call_later(callback)
 
+    def _fatal_error(self) -> None:
+        """A mistake ends the screen, and whoever runs it reports `_exception`. Textual's own report would show the
+        values of variables, and so what nodes sent and what was typed.
+        """
+        if os.environ.get("CLUSTERDECK_DEBUG"):
+            super()._fatal_error()
+        else:
+            self._close_messages_no_wait()
+
     async def on_unmount(self) -> None:
         self._pump.stop()
         self.session.runs.pages.spared_thread = None

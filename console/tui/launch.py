@@ -89,7 +89,7 @@ async def _run(app: ClusterdeckApp) -> int | None:
 
 
 def run(session: Session) -> int:
-    """The full-screen console on a session; returns the exit code."""
+    """The full-screen console on a session; returns the exit code. Raises what was a mistake in the screen."""
     app = make_app(session)
 
     def last_resort() -> None:
@@ -98,6 +98,8 @@ def run(session: Session) -> int:
 
     with HangupWatch(sys.__stdin__.fileno() if sys.__stdin__ else -1, _PATIENCE, last_resort):
         result = asyncio.run(_run(app))
+    if app._exception is not None and not os.environ.get("CLUSTERDECK_DEBUG"):
+        raise app._exception
     if result is None:
         result = app.return_code or 0
     return result

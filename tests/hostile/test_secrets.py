@@ -201,3 +201,42 @@ def test_a_killed_console_leaves_no_core(folders: dict[str, str], tmp_path: Path
         assert repl.wait() == -6
     left = {path.name for path in tmp_path.iterdir()}
     assert not [name for name in left if "core" in name], left
+
+
+_MISTAKE = f"""
+import sys
+from clusterdeck.console.cli import script
+from clusterdeck.console.tui.app import ClusterdeckApp
+
+def mistaken(self):
+    secret = "{PASSWORD}"
+    said = "\\x1b]0;title\\x07" * 3
+    raise RuntimeError("the screen has a " + chr(27) + "[31mmistake")
+
+mounted = ClusterdeckApp.on_mount
+
+def on_mount(self):
+    mounted(self)
+    self.set_timer(0.3, lambda: mistaken(self))
+
+ClusterdeckApp.on_mount = on_mount
+sys.argv = ["clusterdeck", "-w", "n1"]
+sys.exit(script())
+"""
+
+
+def test_a_mistake_in_the_screen_shows_no_values(folders: dict[str, str], tmp_path: Path) -> None:
+    """A report with places, two lines on the terminal; not the screen library's traceback with every variable."""
+    (tmp_path / "mistaken.py").write_text(_MISTAKE)
+    argv = [sys.executable, str(tmp_path / "mistaken.py")]
+    with PtyRecorder(argv, columns=120, rows=30, environment=folders, cwd=tmp_path) as screen:
+        assert screen.wait() == 1
+        said = screen.data[screen.data.rindex(b"\x1b[?1049l") :].decode()
+    assert "mistake in clusterdeck: RuntimeError: the screen has a mistake" in said
+    assert said.count("\n") == 2, said
+    (report,) = (tmp_path / "state" / "crashes").iterdir()
+    text = report.read_text()
+    assert "in mistaken" in text
+    for shown in (said, text):
+        assert PASSWORD not in shown
+        assert "title" not in shown
