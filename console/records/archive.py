@@ -237,7 +237,8 @@ def _restore_node(run: Run, position: int, entry: Any, over: float) -> None:
         changes.insert(0, NodeChange(position, NodeState.RUNNING, over - float(seconds)))
     run.apply(NodesChanged(run.id, tuple(changes)))
     pieces = [(int(stream), int(lines), int(at), int(size)) for stream, lines, at, size in entry["output"]]
-    if any(stream not in (STDOUT, STDERR) or min(lines, at, size) < 0 for stream, lines, at, size in pieces):
+    if any(stream not in (STDOUT, STDERR) or not 0 <= lines <= size <= _NODE_LIMIT or at < 0
+           for stream, lines, at, size in pieces):  # fmt: skip
         raise ValueError("a node's output is described wrongly")
     digests = [bytes.fromhex(text) or None for text in entry["digests"]]
     if pieces:

@@ -10,6 +10,8 @@ from .runs import Run
 
 #: Lines of a node that are compared with those of the round before.
 COMPARED_LINES = 1000
+#: Lines of all nodes that are remembered at once.
+_REMEMBERED_LINES = 200_000
 
 
 def changed_nodes(before: Run, run: Run) -> list[int]:
@@ -42,11 +44,16 @@ class Before:
         self._run = run
         self._places = {name: number for number, name in enumerate(run.names)}
         self._lines: dict[str, frozenset[str] | None] = {}
+        self._remembered = 0
 
     def is_new(self, name: str, line: str) -> bool:
         """Whether the node did not write this line in the round before; False where it wrote too much to tell."""
         if name not in self._lines:
-            self._lines[name] = self._read(name)
+            if self._remembered > _REMEMBERED_LINES:
+                self._lines.clear()
+                self._remembered = 0
+            self._lines[name] = read = self._read(name)
+            self._remembered += len(read or ())
         known = self._lines[name]
         return known is not None and line not in known
 

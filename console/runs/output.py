@@ -182,6 +182,8 @@ class OutputStore:
         self.pages = Pages()
         #: Bytes of all nodes that are in memory.
         self.memory = 0
+        #: The node that is next to leave memory when all together hold too much.
+        self._next = 0
         self.lines_total = 0
         self.bytes_total = 0
         self._split: tuple[Block, int, list[bytes]] | None = None
@@ -202,11 +204,18 @@ class OutputStore:
         if self.memory > self._limits.run_memory:
             self.memory -= node.spill(self._spool, 1)
             if self.memory > self._limits.run_memory:
-                self._relieve()
+                self._relieve(self._limits.run_memory * 3 // 4)
 
-    def _relieve(self) -> None:
-        """Many nodes hold a little each: move all of it out, so that the next relief is far away."""
-        for node in self._nodes:
+    def _relieve(self, leave: int) -> None:
+        """Many nodes hold a little each: move all of it out, node after node in turn, until `leave` bytes are left.
+
+        A part of it at a time, because the screen waits meanwhile: ten thousand nodes at once take 60 ms.
+        """
+        for _ in self._nodes:
+            if self.memory <= leave:
+                return
+            node = self._nodes[self._next]
+            self._next = (self._next + 1) % len(self._nodes)
             if node is not None and node.memory:
                 self.memory -= node.spill(self._spool, 0)
 
@@ -226,7 +235,7 @@ class OutputStore:
     def release(self) -> None:
         """Move everything to disk (the run is old and others need the memory)."""
         self._split = None
-        self._relieve()
+        self._relieve(0)
 
     def close(self) -> None:
         """Forget everything and give the disk back."""

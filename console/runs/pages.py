@@ -5,6 +5,7 @@ A page is a block of output on disk, split into lines.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -120,8 +121,11 @@ class Pages:
                     return
                 place, _ = self._wanted.popitem()
                 self._reading = place
-            page = place.read()
-            self._keep(place, page)
+            try:
+                self._keep(place, place.read())
+            except Exception:
+                # A bug with one page must neither keep the others from being read nor pass unseen.
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
             self._reading = None
             self.version += 1
 

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +73,6 @@ def write(file: Path, pieces: bytes | Iterator[bytes], *, overwrite: bool = Fals
         raise
 
 
-def record(run: Run, number: int) -> dict[str, Any]:
-    """One node's part of a run, as JSON data; the text is what the node sent, undecodable bytes replaced."""
-    return {**_facts(run, number), **{name: "".join(_text(run, number, name)) for name in STREAM_NAMES}}
-
-
 def _facts(run: Run, number: int) -> dict[str, Any]:
     elapsed = run.elapsed(number, run.started if run.ended is None else run.ended)
     return {
@@ -109,13 +104,11 @@ Told = Callable[[str], str]
 FORMAT = 1
 
 
-def as_json(run: Run, told: Told = str) -> str:
-    """The whole run as one JSON object; control characters are escaped."""
-    return "".join(json_pieces(run, told))
-
-
 def json_pieces(run: Run, told: Told = str) -> Iterator[str]:
-    """The same piece by piece: the outputs of a thousand nodes need not fit in memory at once."""
+    """The whole run as one JSON object; control characters are escaped.
+
+    Piece by piece, as all formats: the outputs of a thousand nodes need not fit in memory at once.
+    """
     head = {
         "format": FORMAT,
         "run": run.id,
@@ -129,28 +122,38 @@ def json_pieces(run: Run, told: Told = str) -> Iterator[str]:
     for number in range(len(run.names)):
         facts = json.dumps(_facts(run, number), indent=1).removesuffix("\n}").replace("\n", "\n  ")
         yield f"{',' if number else ''}\n  {facts}"
-        for name in STREAM_NAMES:
-            yield f',\n   "{name}": "'
-            for piece in _text(run, number, name):
-                yield json.dumps(piece)[1:-1]
-            yield '"'
+        yield from _json_texts(run, number, ",\n   ")
         yield "\n  }"
     yield "\n ]\n}\n"
 
 
-def as_jsonl(run: Run, _told: Told = str) -> str:
+def _json_texts(run: Run, number: int, between: str) -> Iterator[str]:
+    for name in STREAM_NAMES:
+        yield f'{between}"{name}": "'
+        for piece in _text(run, number, name):
+            yield json.dumps(piece)[1:-1]
+        yield '"'
+
+
+def jsonl_pieces(run: Run, _told: Told = str) -> Iterator[str]:
     """A JSON object per node and line."""
-    return "".join(json.dumps(record(run, number)) + "\n" for number in range(len(run.names)))
-
-
-def as_csv(run: Run, _told: Told = str) -> str:
-    """A row per node. Cells that a spreadsheet would take for a formula get an apostrophe in front."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "node", "state", "rc", "reason", "seconds", "stdout", "stderr"])
     for number in range(len(run.names)):
-        row = record(run, number)
-        writer.writerow([_cell(value) for value in row.values()])
+        yield json.dumps(_facts(run, number)).removesuffix("}")
+        yield from _json_texts(run, number, ", ")
+        yield "}\n"
+
+
+def csv_pieces(run: Run, _told: Told = str) -> Iterator[str]:
+    """A row per node. Cells that a spreadsheet would take for a formula get an apostrophe in front."""
+    yield _csv_row(["run", "node", "state", "rc", "reason", "seconds", *STREAM_NAMES])
+    for number in range(len(run.names)):
+        texts = ("".join(_text(run, number, name)) for name in STREAM_NAMES)
+        yield _csv_row([_cell(value) for value in (*_facts(run, number).values(), *texts)])
+
+
+def _csv_row(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
 
 
@@ -159,20 +162,18 @@ def _cell(value: object) -> str:
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t") and not text.lstrip("+-").isdigit() else text
 
 
-def as_markdown(run: Run, told: Told = str) -> str:
+def markdown_pieces(run: Run, told: Told = str) -> Iterator[str]:
     """Gathered answers, to be pasted into a ticket."""
     counts = ", ".join(f"{state.word} {run.count(state)}" for state in NodeState if run.count(state))
-    lines = [f"### #{run.id} {_inline(told(run.line))}", "", counts, ""]
+    yield f"### #{run.id} {_inline(told(run.line))}\n\n{counts}\n"
     with run.lock:
         groups = [(group.folded, len(group.members), group.excerpt(0, group.line_count)) for group in run.groups()]
     for folded, members, excerpt in groups:
-        lines += [f"**{_inline(folded)}** ({members})", ""]
         body = [line.text for line in excerpt()]
         fence = "```"
         while any(line.lstrip().startswith(fence) for line in body):
             fence += "`"
-        lines += [fence, *body, fence, ""]
-    return "\n".join(lines)
+        yield "\n".join(("", f"**{_inline(folded)}** ({members})", "", fence, *body, fence, ""))
 
 
 def _inline(text: str) -> str:
@@ -184,9 +185,9 @@ def _inline(text: str) -> str:
     return f"{marks}{space}{text}{space}{marks}"
 
 
-FORMATS: dict[str, Callable[[Run, Told], str]] = {
-    "json": as_json,
-    "jsonl": as_jsonl,
-    "csv": as_csv,
-    "md": as_markdown,
+FORMATS: dict[str, Callable[[Run, Told], Iterator[str]]] = {
+    "json": json_pieces,
+    "jsonl": jsonl_pieces,
+    "csv": csv_pieces,
+    "md": markdown_pieces,
 }

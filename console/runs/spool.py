@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 from .disk_writer import DiskWriter
@@ -78,7 +80,8 @@ class Spool:
             return offset
         self._write()
         if self._failed:
-            self._waiting.clear()
+            with self._lock:
+                self._waiting.clear()
             self.size = offset
             self._budget.give_back(size)
             return None
@@ -121,11 +124,15 @@ class Spool:
 
     def _part(self, start: int, end: int) -> bytes:
         """What is between these offsets and not on disk yet."""
-        return b"".join(
-            bytes(data[max(0, start - at) : end - at])
-            for at, data in self._waiting
-            if at < end and at + len(data) > start
-        )
+        pieces: list[bytes] = []
+        waiting = self._waiting
+        # On a disk that hangs, thousands may be waiting.
+        for number in range(max(0, bisect_right(waiting, start, key=itemgetter(0)) - 1), len(waiting)):
+            at, data = waiting[number]
+            if at >= end:
+                break
+            pieces.append(bytes(data[max(0, start - at) : end - at]))
+        return b"".join(pieces)
 
     def close(self) -> None:
         """Give the file and its share of the budget back; idempotent."""

@@ -120,7 +120,7 @@ def spooled(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeSession, Run,
 READERS: dict[str, Callable[[Run, Path], Any]] = {
     "save": lambda run, folder: run_files.save(run, folder / "clean"),
     "save raw": lambda run, folder: run_files.save(run, folder / "raw", raw=True),
-    "export": lambda run, _folder: [write(run, str) for write in run_files.FORMATS.values()],
+    "export": lambda run, _folder: [list(pieces(run, str)) for pieces in run_files.FORMATS.values()],
     "archive": lambda run, folder: write_run(run, folder),
     "condition": lambda run, _folder: judge("out:/line 4999/ == 2", run, lambda _expression: False),
     "lines": lambda run, _folder: (run.lines(0, 0, 9), run.last_line(1)),
