@@ -37,7 +37,12 @@ from clusterdeck.tests.hostile.judge import foreign, foreign_in_strips
 from clusterdeck.tests.support.fake_run import FakeSession, finish, out, states
 from clusterdeck.tests.support.fake_session import FakeSession as CommandSession
 from clusterdeck.tests.support.tui import Deck, settled, until
+from clusterdeck.widgets.diff_view import COMPARED_ANSWERS, DiffView
+from clusterdeck.widgets.document_view import DocumentView
+from clusterdeck.widgets.failures import FailuresView
 from clusterdeck.widgets.hint_line import HintLine
+from clusterdeck.widgets.line_view import LineView
+from clusterdeck.widgets.plot_view import PlotView
 from clusterdeck.widgets.prompt import PromptHost
 from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
 from clusterdeck.widgets.status_bar import ProgressLine, StatusBar
@@ -49,7 +54,9 @@ COUNT = len(corpus())
 TOGETHER = 4
 LINES = -(-COUNT // TOGETHER)
 SIZE = (400, 3 * LINES + 40)
-MOST = COUNT * 9 // 10
+#: Characters by which rows are shifted to see what is cut: fewer than fit, were all of them twice as wide.
+STEP = 60
+LONGEST = TOGETHER * 620
 _MARK = re.compile(r"<(\d{4})>")
 
 
@@ -106,6 +113,62 @@ def judge(deck: Deck, wanted: int, where: str) -> None:
     assert len(seen) >= wanted, f"{where}: only {len(seen)} attacks are on the screen: {deck.screen_text()[:3000]}"
 
 
+def painted_marks(view: LineView) -> set[str]:
+    """The attacks in all rows of a view, scrolled down and to the right until nothing is cut; nothing foreign there."""
+    seen: set[str] = set()
+    everything = Region(0, 0, view.size.width, view.size.height)
+    while view._shift <= LONGEST:
+        for top in range(0, max(1, view.row_count()), view.size.height):
+            view.scroll_to(y=top, animate=False, immediate=True)
+            strips = view.render_lines(everything)
+            assert foreign_in_strips(strips)[:5] == [], view
+            for strip in strips:
+                seen.update(_MARK.findall(strip.text))
+        shift = view._shift
+        view.action_shift(STEP)
+        if view._shift == shift:
+            break
+    view.action_shift(-view._shift)
+    return seen
+
+
+def judge_all(deck: Deck, view: LineView) -> None:
+    """Nothing foreign on the screen, and every attack was painted in the view."""
+    judge(deck, 1, view.TITLE_WORD)
+    assert missing(painted_marks(view)) == [], view
+
+
+def missing(seen: set[str]) -> list[str]:
+    return [mark for number in range(COUNT) if (mark := f"{number:04}") not in seen]
+
+
+async def unfold(deck: Deck, pilot: Pilot[int], view: FailuresView) -> None:
+    """All nodes of every reason, by Enter on the rows that tell of more."""
+    for row in reversed(range(view.row_count())):
+        if view.row_text(row).endswith("more nodes"):
+            view.move_cursor(row)
+            await pilot.press("enter")
+    await settled(deck, pilot)
+
+
+def filtered(deck: Deck, count: int) -> bool:
+    return len(deck.app.deck.filtered or ()) == count
+
+
+async def compare_all(deck: Deck, pilot: Pilot[int], view: DiffView) -> None:
+    """A view compares the first of many answers, and says how the others are come by: with a filter."""
+    seen: set[str] = set()
+    for first in range(1, LINES + 1, COMPARED_ANSWERS):
+        nodes = f"n[{first}-{min(LINES, first + COMPARED_ANSWERS - 1)}]"
+        deck.app.main.set_filter(nodes)
+        await until(pilot, partial(filtered, deck, len(NodeSet(nodes))))
+        await settled(deck, pilot)
+        judge(deck, 1, "diff")
+        seen |= painted_marks(view)
+    deck.app.main.set_filter("")
+    assert missing(seen) == []
+
+
 def on_screen(deck: Deck, text: str) -> bool:
     return text in deck.screen_text()
 
@@ -139,21 +202,22 @@ def test_every_view_of_the_console() -> None:
         main.painter.queue = queue
         for said in hostile_texts():
             deck.app.book.write(said)
-        for view, wanted in (
-            ("gathered", MOST),
-            ("diff", COUNT * 4 // 10),  # it compares the first of the answers only
-            ("failures", COUNT * 4 // 10),  # nodes of one reason are folded
-            ("plot", 0),
-            ("runs", MOST),
-            ("log", MOST),
-            ("queue", MOST),
-        ):
-            main.open_view(view, focus=True)
+        for name in ("gathered", "diff", "failures", "plot", "runs", "log", "queue"):
+            main.open_view(name, focus=True)
             await settled(deck, pilot)
-            judge(deck, wanted, view)
+            view = main.query_one(f"#{name}", LineView)
+            if isinstance(view, DiffView):
+                await compare_all(deck, pilot, view)
+                continue
+            if isinstance(view, FailuresView):
+                await unfold(deck, pilot, view)
+            if isinstance(view, PlotView):
+                judge(deck, 0, name)  # it shows numbers, and names
+            else:
+                judge_all(deck, view)
         deck.app.show_document(Document(hostile_texts()[0], tuple(hostile_texts())))
         await settled(deck, pilot)
-        judge(deck, MOST, "document")
+        judge_all(deck, main.query_one(DocumentView))
         main.open_view("panes", focus=True)
         for number in (0, 1):
             main.panes.set_run(deck.session.runs.get(LINES + 1))
@@ -173,10 +237,10 @@ def test_panes_with_the_lines_of_one_node_and_of_all() -> None:
         main = deck.app.main
         main.open_view("panes", focus=True)
         await settled(deck, pilot)
-        judge(deck, MOST, "pane")
+        judge_all(deck, main.panes.panes[0])
         await pilot.press("m")
         await settled(deck, pilot)
-        judge(deck, MOST, "merged pane")
+        judge_all(deck, main.panes.panes[0])
 
     play(scenario, session, (400, LINES + 20))
 
