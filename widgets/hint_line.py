@@ -1,4 +1,4 @@
-"""The footer: at most seven keys, chosen by what has the focus."""
+"""The footer: at most seven keys, chosen by what has the focus; what does not fit goes, the key for help last."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from .title_line import PaintedLine
 
 #: More than this cannot be seen in 80 columns.
 MAX_HINTS = 7
+
+
+def _width(hint: tuple[str, str, str]) -> int:
+    return width_of(hint[0]) + width_of(hint[1]) + 3
 
 
 class HintLine(PaintedLine):
@@ -34,12 +38,22 @@ class HintLine(PaintedLine):
         """What is offered."""
         return self._hints
 
+    def _fitting(self, width: int) -> list[tuple[str, str, str]]:
+        """Those that fit, from the left; the way to all the others, the help, always."""
+        fitting = [hint for hint in self._hints if hint[1].lower() == "help"]
+        left = width - sum(_width(hint) for hint in fitting)
+        for hint in self._hints:
+            if hint not in fitting:
+                left -= _width(hint)
+                if left < 0:
+                    break
+                fitting.append(hint)
+        return [hint for hint in self._hints if hint in fitting]
+
     def paint(self, line: Row, look: Look, row: int) -> None:
         self._places = []
         width = line.left
-        for shown, word, key in self._hints:
-            if line.left < width_of(shown) + width_of(word) + 3:
-                break
+        for shown, word, key in self._fitting(width):
             self._places.append((width - line.left, key))
             line.add(f" {shown}", look["key"]).add(f" {word} ", look.quiet)
 

@@ -91,7 +91,7 @@ class ProgressLine(PaintedLine):
     def paint(self, line: Row, look: Look, row: int) -> None:
         run = self.run
         if run is None:
-            line.add(" Ready. ", look.quiet).add("Type a command, :help for all of them, F1 for the keys.", look.quiet)
+            line.add(" Ready. Type a command; F1 tells the keys, :help the commands.", look.quiet)
             return
         total = max(1, len(run.names))
         done = sum(run.count(state) for state in NodeState if state.finished)
@@ -103,14 +103,16 @@ class ProgressLine(PaintedLine):
         line.add(f" {clock(elapsed)} ", look.text).add("" if alive else "ended ", look.quiet)
         copied, size = run.transferred()
         if size:
-            rate = f" {quantity(self.rate)}/s" if alive and self.rate else ""
+            moving = alive and self.rate and copied < size  # where nodes are still waited for, nothing moves
+            rate = f" {quantity(self.rate)}/s" if moving else ""
             line.add(f" {quantity(copied)} of {quantity(size)}{rate} ", look["accent"])
-        left = eta(run, self.now) if not size else (size - copied) / self.rate if alive and self.rate else None
+        left = eta(run, self.now) if not size else (size - copied) / self.rate if moving else None
         if left is not None:
             line.add(f" eta {clock(left) if left >= 10 else f'{left:.0f}s'} ", look["accent"])
         self._counts(run, line, look)
-        if alive and self._slowest and line.left > 20:
-            slow = ", ".join(f"{run.names[node]} {clock(run.elapsed(node, self.now))}" for node in self._slowest)
+        still = [node for node in self._slowest if run.states[node] == NodeState.RUNNING]
+        if alive and still and line.left > 20:
+            slow = ", ".join(f"{run.names[node]} {clock(run.elapsed(node, self.now))}" for node in still)
             line.add(f" slowest {slow}", look.quiet)
 
     @staticmethod

@@ -15,6 +15,7 @@ from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
+from textual.filter import LineFilter
 from textual.screen import ModalScreen
 
 from ...engine.text import sanitize_text
@@ -25,6 +26,7 @@ from ...widgets.messages import GroupsWanted, PagerRequested, TextCopied, Told
 from ...widgets.node_colours import use_node_colours
 from ...widgets.prompt import PromptHost
 from ...widgets.queue_view import QueueSnapshot
+from ...widgets.terminal_filters import PlainSigns
 from ..frontend import Answer, Confirmation, Document, Question
 from ..language.registry import Registry
 from ..language.spec import CommandSpec, Danger
@@ -84,6 +86,7 @@ class ClusterdeckApp(App[int]):
         with resources.as_file(resources.files("clusterdeck.themes") / "layout.tcss") as layout:
             # Without colours, the terminal's own two are used as they are: no shade is computed from them.
             super().__init__(css_path=layout, ansi_color=True if self._colourless else None)
+        self._signs: tuple[LineFilter, ...] = ()
         self.session = session
         self.registry = registry
         self.book = LogBook()
@@ -112,12 +115,16 @@ class ClusterdeckApp(App[int]):
 
     # -- life
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._signs]
+
     def get_default_screen(self) -> MainScreen:
         return self.main
 
     def on_mount(self) -> None:
         screen = self.session.settings.screen
         use_ascii(screen.ascii)
+        self._signs = (PlainSigns(),) if screen.ascii else ()
         use_node_colours(screen.node_colors)
         problems = self.wardrobe.open(screen.theme, colour=not self._colourless)
         if screen.animation == "none" or (screen.animation == "auto" and "SSH_CONNECTION" in os.environ):

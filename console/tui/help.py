@@ -28,6 +28,7 @@ def help_lines(screen: Screen[None], focused: Widget | None, registry: Registry)
     if told:
         lines += [told, ""]
     here: list[tuple[str, str]] = []
+    lists: list[tuple[str, str]] = []
     everywhere: list[tuple[str, str]] = []
     seen: set[str] = set()
     for active in screen.active_bindings.values():
@@ -41,8 +42,9 @@ def help_lines(screen: Screen[None], focused: Widget | None, registry: Registry)
             if other.binding.id == identifier
         ]
         entry = (", ".join(dict.fromkeys(keys)), ACTIONS[identifier].help)
-        (everywhere if identifier.startswith(("app.", "view.")) else here).append(entry)
-    for title, entries in (("Keys here", here), ("Keys everywhere", everywhere)):
+        place = {"app": everywhere, "view": everywhere, "row": lists}.get(identifier.partition(".")[0], here)
+        place.append(entry)
+    for title, entries in (("Keys here", here), ("Keys in every list", lists), ("Keys everywhere", everywhere)):
         if entries:
             width = max(len(keys) for keys, _ in entries) + 2
             lines += [title, *(f"  {keys.ljust(width)}{text}" for keys, text in entries), ""]

@@ -190,8 +190,8 @@ class Painter:
         tabs += [
             Tab("panes", "1", "Panes"),
             Tab("gathered", "2", "Gathered"),
-            Tab("failures", "3", "Failures", str(failed) if failed else "", hot=True),
-            Tab("queue", "4", "Queue", str(waiting) if waiting else ""),
+            Tab("failures", "3", "Failures", f"x{failed}" if failed else "", hot=True),
+            Tab("queue", "4", "Queue", f">{waiting}" if waiting else ""),
             Tab("runs", "5", "Runs", f">{alive}" if alive else ""),
             Tab("log", "6", "Log"),
         ]
@@ -233,20 +233,20 @@ class Painter:
         screen = self._screen
         if focused is screen.prompt:
             return [
-                ("Enter", "run", "enter"),
+                (self._key("app.focus-swap"), "view", "ctrl+o"),
+                ("^C", "stop", "ctrl+c"),
                 ("Tab", "complete", "tab"),
                 ("^R", "history", "ctrl+r"),
-                ("^C", "stop", "ctrl+c"),
-                (self._key("app.focus-swap"), "to the view", "ctrl+o"),
                 (self._key("app.palette"), "palette", "ctrl+p"),
                 ("F1", "help", "f1"),
+                ("Enter", "run", "enter"),
             ]
         if focused is not None and focused.parent is screen.query_one("#filter"):
             return [
                 ("Enter", "select these", "enter"),
-                ("Tab", "complete", "tab"),
-                ("Up", "earlier filters", "up"),
                 ("Esc", "no filter", "escape"),
+                ("Tab", "complete", "tab"),
+                ("Up", "earlier", "up"),
             ]
         if focused is not None and focused.parent is screen.query_one("#search"):
             return [("Enter", "to the match", "enter"), ("Up", "earlier", "up"), ("Esc", "no search", "escape")]

@@ -64,7 +64,12 @@ class Stopping:
             return
         lines = [f"#{run.id} {run.line}" for run in runs[:NAMED]]
         lines += [f"timer {timer.id}: {timer.command}" for timer in timers[:NAMED]]
-        asked = Confirmation(f"{len(runs)} runs and {len(timers)} timers are alive. Stop them and leave?", tuple(lines))
+        alive = [
+            f"{len(each)} {word}{'s' * (len(each) != 1)}" for each, word in ((runs, "run"), (timers, "timer")) if each
+        ]
+        one = len(lines) == 1
+        told = f"{' and '.join(alive)} {'is' if one else 'are'} alive. Stop {'it' if one else 'them'} and leave?"
+        asked = Confirmation(told, tuple(lines))
         app.open_dialog(ConfirmDialog(asked), lambda agreed: app.end(0) if agreed else None)
 
     def suspend(self) -> None:

@@ -56,7 +56,13 @@ def fill(terminal: Tmux, text: str, shown: str) -> None:
 
 def give_up(terminal: Tmux, key: str, title: str) -> None:
     """Press a key that refuses until the question takes keys."""
-    terminal.wait_for(lambda screen: "Go ahead" not in screen or terminal.key(key))
+
+    def gone(screen: str) -> bool:
+        if "Go ahead" in screen:
+            terminal.key(key)
+        return "Go ahead" not in screen
+
+    terminal.wait_for(gone)
     terminal.wait_for(f"not done: {title}")
 
 

@@ -286,7 +286,7 @@ async def test_ctrl_c_stops_the_run_then_all_then_asks_to_leave_and_never_quits_
         assert session.aborted == [(2, None), (None, None)]
         await pilot.press("ctrl+c")
         dialog = await opened(deck, pilot, ConfirmDialog)
-        assert "2 runs and 0 timers are alive" in deck.screen_text()
+        assert "2 runs are alive. Stop them and leave?" in deck.screen_text()
         assert dialog.focused.id == "cancel"
         await pilot.press("ctrl+c")
         await until(pilot, lambda: deck.app.screen is deck.app.main)
