@@ -149,18 +149,25 @@ class EngineClient:
         raise NotImplementedError
 
     def kill(self, timed_out: bool) -> None:
-        """Stop now: close everything and call `finish`; called once at most, in any state before DONE."""
+        """Stop now: close everything and call `finish`; in any state before DONE. timed_out: its time is over."""
         self.finish(self.killed(timed_out))
 
     def hold(self, flag: bool) -> None:
-        """Stop reading output (True) or go on (False)."""
+        """flag: stop reading output (True) or go on (False)."""
 
     def write(self, data: bytes, sname: str | None = None) -> None:
-        """Queue bytes for the command's input; before the start they are kept, after its end dropped."""
+        """Queue bytes (`data`) for the stream `sname`, None = all.
+
+        Before the start they are kept, after its end they are dropped. Raises EngineClientNotSupportedError where
+        there is no input.
+        """
         raise EngineClientNotSupportedError(f"{type(self).__name__}: cannot write {len(data)} bytes, no input stream")
 
     def set_write_eof(self, sname: str | None = None) -> None:
-        """Close the command's input when all is written; may precede the start."""
+        """Close the stream `sname`, None = all, when all is written; may precede the start.
+
+        Raises EngineClientNotSupportedError where there is no input.
+        """
         raise EngineClientNotSupportedError(f"{type(self).__name__}: cannot close its input, no input stream")
 
     # -- for subclasses
@@ -172,13 +179,13 @@ class EngineClient:
 
     @property
     def loop(self) -> ClientEngine:
-        """The loop; only of a scheduled client."""
+        """The loop. Raises EngineClientError for a client that is not scheduled."""
         if self.engine is None:
             raise EngineClientError(f"{type(self).__name__} of {self.key!r} is not scheduled")
         return self.engine
 
     def info(self, key: str) -> Any:
-        """An info value for this client: its worker's own, else the Task's, None if neither has it."""
+        """The info value `key` for this client: its worker's own, else the Task's, None if neither has it."""
         own = self.worker.infos
         return own[key] if key in own else self.loop.info(key)
 
@@ -189,7 +196,7 @@ class EngineClient:
             self.report_pickup()
 
     def finish(self, end: NodeEnd) -> None:
-        """The client is over: give the slot back, tell the worker. Later calls do nothing.
+        """The client is over: give the slot back, tell the worker how (`end`). Later calls do nothing.
 
         A return code implies a pickup, so a node that could not even be reached is picked up first.
         """
@@ -208,7 +215,7 @@ class EngineClient:
                 self.engine.finished(self)
 
     def killed(self, timed_out: bool) -> NodeEnd:
-        """The end of a client that was stopped."""
+        """The end of a client that was stopped; timed_out: as its time was over."""
         return NodeEnd(NodeState.TIMEOUT if timed_out else NodeState.ABORTED)
 
     # A client of several nodes reports for each of them.
@@ -227,7 +234,7 @@ class EngineClient:
         self.worker._on_end(self.key, end)
 
     def report_lines(self, sname: str, lines: list[bytes]) -> None:
-        """Tell the worker of a chunk of output."""
+        """Tell the worker of a chunk of output: whole lines of the stream `sname`."""
         self.worker._on_lines(self.key, sname, lines)
 
 

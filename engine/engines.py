@@ -8,18 +8,18 @@ __all__ = ["EngineEPoll", "EnginePoll", "EngineSelect"]
 
 
 class EngineSelect(Engine):
-    """select(): everywhere, but only for descriptor numbers below 1024."""
+    """select(): everywhere, but only for descriptor numbers below 1024. Arguments: see Engine."""
 
     identifier = "select"
 
 
 class EnginePoll(Engine):
-    """poll()."""
+    """poll(). Arguments: see Engine."""
 
     identifier = "poll"
 
 
 class EngineEPoll(Engine):
-    """epoll: Linux."""
+    """epoll: Linux. Arguments: see Engine."""
 
     identifier = "epoll"

@@ -84,7 +84,7 @@ class EngineTimeoutException(EngineException):
 
 
 class EngineNotSupportedError(EngineException):
-    """The host has no such way of waiting for descriptors."""
+    """The host has no such way of waiting for descriptors; engineid: its name."""
 
     def __init__(self, engineid: str) -> None:
         super().__init__(f"engine {engineid!r} is not supported on this host")

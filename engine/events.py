@@ -15,37 +15,53 @@ from typing import Any
 class EventHandler:
     """Base of the user's handlers; every method is optional. All are called in the Task's thread.
 
-    msg is bytes without line end; node is a node name, or the worker's key. Our own additions are looked up by
-    name and not defined here: `ev_lines(worker, node, sname, lines)` (a whole chunk, instead of `ev_read`),
-    `ev_connect(worker, node)`, `ev_end(worker, node, end)` and `ev_progress(worker, node, done, total)`.
+    Order for one worker: ev_start; per node ev_pickup, then ev_read and ev_written, then ev_hup (not if it timed out or
+    was aborted); ev_close after the last node. In ev_hup and ev_close the results are complete and readable. Handlers
+    may schedule, write, abort and change settings; what they raise leaves `Task.resume()`. The semantic is that of
+    ClusterShell's EventHandler; methods with its first signatures (only the worker) are called as they were, with a
+    DeprecationWarning.
+
+    worker is the Worker; node is a node name (str), or the key of a local worker; sname the stream, "stdout" or
+    "stderr". Our own additions are looked up by name and not defined here:
+
+    - `ev_lines(worker, node, sname, lines)`: a whole chunk, a list of lines, instead of `ev_read`;
+    - `ev_connect(worker, node)`: connecting begins, before `ev_pickup`;
+    - `ev_end(worker, node, end)`: once per node, whatever the end; end is a NodeEnd;
+    - `ev_progress(worker, node, done, total)`: bytes of a copy, at most ten times a second and node.
     """
 
     def ev_start(self, worker: Any) -> None:
-        """Called once, before the first `ev_pickup`: the worker starts."""
+        """Called once, before the first `ev_pickup`: worker starts. What is written to it now reaches every node."""
 
     def ev_pickup(self, worker: Any, node: Any) -> None:
-        """Called when the command of one node starts."""
+        """Called when the command of worker on one node starts."""
 
     def ev_read(self, worker: Any, node: Any, sname: str, msg: bytes) -> None:
-        """Called for each line of output, without its line end."""
+        """Called for each line of output of worker on node; sname: its stream; msg: bytes without line end."""
 
     def ev_written(self, worker: Any, node: Any, sname: str, size: int) -> None:
-        """Called after `size` bytes were written to a stream."""
+        """Called after `size` bytes were written to worker's stream `sname` on node."""
 
     def ev_hup(self, worker: Any, node: Any, rc: int | None) -> None:
-        """Called when the command of one node ended with a return code; not when it timed out or was aborted."""
+        """Called when the command of worker on one node ended; not when it timed out or was aborted.
+
+        rc: exit status, 128 + N after signal N, 255 if not started or no connection, None for streams.
+        """
 
     def ev_close(self, worker: Any, timedout: bool) -> None:
-        """Called once, when the whole worker is done; `timedout`: at least one node timed out."""
+        """Called once, when all of worker is done (not if it never started); timedout: at least one node timed out."""
 
     def ev_error(self, worker: Any) -> None:
-        """Called for each line on stderr (deprecated; only beside an `ev_read` of one argument, or without any)."""
+        """Called for each line on stderr of worker, which is in `worker.current_errmsg`.
+
+        Deprecated: only beside an `ev_read` of one argument, or without any.
+        """
 
     def ev_port_start(self, port: Any) -> None:
         """Called once, when the loop takes up a port."""
 
     def ev_msg(self, port: Any, msg: Any) -> None:
-        """Called for each message that arrives at a port."""
+        """Called for each message that arrives at a port, in order; msg: the object that was sent."""
 
     def ev_timer(self, timer: Any) -> None:
         """Called when a timer fires."""

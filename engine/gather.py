@@ -30,7 +30,8 @@ class MsgTree:
 
     mode: MODE_DEFER (keys are attached to messages at the first walk, which makes it MODE_SHIFT), MODE_SHIFT, or
     MODE_TRACE (keys stay at every line they went through). Keys are hashable; lines are bytes without line end. For
-    one thread, or for several under a lock of their own.
+    one thread, or for several under a lock of their own. Raises ValueError for another mode. The semantic is that of
+    ClusterShell's MsgTree, the order of keys and messages that in which they came.
     """
 
     def __init__(self, mode: int = MODE_DEFER) -> None:
@@ -54,7 +55,7 @@ class MsgTree:
     # -- adding
 
     def add(self, key: Hashable, line: bytes) -> None:
-        """Append one line to the key's message."""
+        """Append one line (bytes without line end) to the key's message."""
         # Called once per line, and the next line mostly is the same key's: such lines wait and go in together.
         last = self._last
         if key is last:
@@ -152,7 +153,7 @@ class MsgTree:
     # -- by message
 
     def messages(self, match: Match | None = None) -> Iterator[MsgTreeElem]:
-        """Iterate over the distinct messages."""
+        """Iterate over the distinct messages of the keys for which `match` is true, by default of all."""
         return (elem for elem, _ in self.walk(match))
 
     def walk(self, match: Match | None = None, mapper: Mapper | None = None) -> Iterator[tuple[MsgTreeElem, list[Any]]]:
@@ -179,7 +180,10 @@ class MsgTree:
     def walk_trace(
         self, match: Match | None = None, mapper: Mapper | None = None
     ) -> Iterator[tuple[bytes, list[Any], int, int]]:
-        """Iterate depth-first over (line, keys that went through it, depth from 1, number of children); MODE_TRACE."""
+        """Iterate depth-first over (line, keys that went through it, depth from 1, number of children).
+
+        match filters keys, mapper maps them. Raises AssertionError in another mode than MODE_TRACE.
+        """
         assert self.mode == MODE_TRACE, f"walk_trace() is for MODE_TRACE, this tree's mode is {self.mode}"
         return self._walk_trace(match, mapper)
 

@@ -128,7 +128,7 @@ class Engine:
         return self._launcher.postpone(client)
 
     def kill(self, client: EngineClient, timed_out: bool = False) -> None:
-        """Stop a client in whatever state; it reports its own end."""
+        """Stop a client in whatever state; it reports its own end. timed_out: as its time is over."""
         if client.state is not ClientState.DONE:
             client.kill(timed_out)
 
@@ -142,7 +142,7 @@ class Engine:
         client.worker._on_client_closed(client)
 
     def hold_output(self, flag: bool) -> None:
-        """Stop reading the output of all clients, or go on with it."""
+        """flag: stop reading the output of all clients (True), or go on with it."""
         if flag == self.holding:
             return
         self.holding = flag
@@ -182,11 +182,11 @@ class Engine:
         timer.invalidate()
 
     def arm(self, when: float, callback: Callable[[], None]) -> Deadline:
-        """For EngineTimer: call back at `when`."""
+        """For EngineTimer: call `callback` at `when`, seconds of the monotonic clock."""
         return self.reactor.call_at(when, callback)
 
     def timer_gone(self, timer: EngineTimer) -> None:
-        """For EngineTimer: it will not fire again."""
+        """For EngineTimer: this timer will not fire again."""
         if self._timers.pop(timer, self) is not self and not timer.autoclose:
             self._keepers -= 1
 
@@ -197,7 +197,7 @@ class Engine:
     # -- ports
 
     def make_port(self, handler: Any | None, autoclose: bool, qlimit: int) -> EnginePort:
-        """A port that is not taken up yet; from any thread."""
+        """A port that is not taken up yet; from any thread. handler, autoclose, qlimit: see EnginePort."""
         port = EnginePort(self, handler, autoclose, qlimit)
         self._ports[port] = False
         return port
@@ -212,7 +212,7 @@ class Engine:
         self._new_ports.append(port)
 
     def port_gone(self, port: EnginePort) -> None:
-        """For EnginePort: it was closed, in any thread."""
+        """For EnginePort: this port was closed, in any thread."""
         if self.in_own_thread() or not self.running:
             self._forget_port(port)
         else:
@@ -228,7 +228,7 @@ class Engine:
         """Run until no non-autoclose client, timer or port is left and `may_end()` agrees.
 
         timeout: seconds, None = no limit. Raises EngineTimeoutException, EngineAbortException, or what a handler
-        raised; all clients and timers are gone then, too.
+        raised; all clients and timers are gone then, too; EngineAlreadyRunningError in a handler.
         """
         if self.running:
             raise EngineAlreadyRunningError("the engine runs already")
@@ -268,7 +268,10 @@ class Engine:
             reactor.turn(0.0 if inbox or self._new_ports or launcher.can_start() else None)
 
     def clear(self, timed_out: bool, error: BaseException | None = None) -> None:
-        """Kill all clients and timers. What handlers raise meanwhile is noted on `error`, and otherwise dropped."""
+        """Kill all clients (timed_out: as their time is over) and timers.
+
+        What handlers raise meanwhile is noted on `error`, and otherwise dropped.
+        """
         self._kill_all(timed_out, error)
         for timer in list(self._timers):
             timer.invalidate()

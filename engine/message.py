@@ -10,7 +10,8 @@ class MsgTreeElem:
     """One message: the lines from the tree's root down to one place.
 
     Immutable as seen from outside: lines that a key gets later make another element. `bytes(elem)` is the lines
-    joined by LF, without a last one; comparing is by content, also with bytes; there is no str().
+    joined by LF, without a last one; comparing is by content, also with bytes; len() counts bytes; iterating, and [i],
+    give lines; there is no str() (TypeError), as it is in ClusterShell. msgline, parent: for MsgTree, which makes them.
     """
 
     __slots__ = ("_first", "_keys", "_line", "_others", "_parent", "_rest", "_shared")

@@ -30,8 +30,9 @@ class _Message:
 class EnginePort:
     """A mailbox of a Task: any thread sends, `handler.ev_msg(port, msg)` is called in the Task's thread, in order.
 
-    Made by `Task.port()`. qlimit: messages that may wait; then senders of other threads block. A port without
-    `autoclose` keeps its Task running until it is removed or the Task is aborted.
+    Made by `Task.port()`; host is the Task's loop. qlimit: messages that may wait; then senders of other threads
+    block. A port without `autoclose` keeps its Task running until it is removed or the Task is aborted. Raises
+    ValueError for a qlimit that is not positive. The semantic is that of ClusterShell's EnginePort.
     """
 
     def __init__(self, host: PortHost, handler: Any | None, autoclose: bool, qlimit: int) -> None:
@@ -52,7 +53,7 @@ class EnginePort:
         return self._closed
 
     def msg(self, send_msg: Any, send_once: bool = False) -> bool:
-        """Send any object; from any thread. True = it was taken; False = the port is closed.
+        """Send the object `send_msg`; from any thread. True = it was taken; False = the port is closed.
 
         Blocks until the Task takes the message (before `ev_msg` runs), and while the queue is full. send_once: do
         not wait for the taking. In the Task's own thread nothing is waited for, as that would be for ever.
@@ -74,7 +75,10 @@ class EnginePort:
             return message.taken
 
     def msg_send(self, send_msg: Any) -> bool:
-        """Send any object without waiting for its taking; from any thread. False = the port is closed."""
+        """Send the object `send_msg` without waiting for its taking; from any thread. False = the port is closed.
+
+        Blocks while the queue is full, but for the Task's own thread.
+        """
         return self.msg(send_msg, send_once=True)
 
     # -- for the loop, in the Task's thread

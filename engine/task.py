@@ -72,7 +72,7 @@ _numbers = itertools.count(1)
 
 
 class Task(TaskSettings, TaskResults, TaskSubmission):
-    """Runs workers, timers and ports in one thread.
+    """Runs workers, timers and ports in one thread. The semantic is that of ClusterShell's Task (1.0 to 1.10).
 
     `Task(thread=t)` is the Task of that thread, made if need be; `Task(thread_id=i)` the same by identifier.
     `Task()` is always a new one with a new thread of its own, which idles until `resume()` and lives until `abort()`.
@@ -141,7 +141,10 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
     # -- parts
 
     def schedule(self, worker: Worker) -> None:
-        """Schedule a worker of the caller's making. Raises WorkerError if it is scheduled already."""
+        """Schedule a worker of the caller's making; any thread. It starts with the next run, or at once in one.
+
+        Raises WorkerError if it is scheduled already, on this Task or another, and TaskError on a terminated Task.
+        """
         if self._state.dead:
             raise TaskError(f"{self!r} was terminated: nothing can be scheduled on it")
         worker._set_task(self)
@@ -157,9 +160,10 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
         return cast(_R, self._resources[name])
 
     def hold_output(self, flag: bool) -> None:
-        """Stop reading the output of commands (True), so that they are pushed back, or go on; the Task's thread only.
+        """Stop reading the output of commands, so that they are pushed back, or go on; the Task's thread only.
 
-        Everything else goes on meanwhile. It holds for commands that start later, too.
+        flag: True = stop. Everything else goes on meanwhile. It holds for commands that start later, too. This is ours:
+        ClusterShell has no such call.
         """
         self.engine.hold_output(flag)
 
@@ -169,7 +173,7 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
         """`run()`: as `resume()`. `run(5)`, `run(timeout=5)`: with a limit in seconds for the whole Task.
 
         `run("command", ...)`: as `shell` with these keywords (timeout is then per command) and `resume()`; returns
-        the worker.
+        the worker, and None without a command. Raises what `shell` and `resume` raise.
         """
         if command is None or not isinstance(command, str):
             self.resume(kwargs.get("timeout") if command is None else command)
@@ -183,7 +187,8 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
 
         In the Task's thread it blocks; from another it wakes the Task and returns at once. timeout: seconds, None =
         no limit; when it is over everything is killed and TimeoutError raised. What a handler raises comes out here,
-        with everything killed and results kept. Raises AlreadyRunningError in a handler of this Task.
+        with everything killed and results kept. Raises AlreadyRunningError in a handler of this Task, ValueError for
+        a timeout that is no number, and TaskError on a terminated Task. 0 is no limit, too.
         """
         limit = check_timeout(timeout) or None
         if self.in_own_thread():
@@ -211,11 +216,14 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
         return True
 
     def running(self) -> bool:
-        """Whether the Task is in its loop."""
+        """Whether the Task is in its loop; any thread. A suspended one is."""
         return self.engine.running
 
     def suspend(self) -> bool:
-        """Pause the loop until `resume()`; from another thread. False if it was not running."""
+        """Pause the loop until `resume()`; from another thread. True once it pauses, False if it was not running.
+
+        No event comes meanwhile; commands go on, and their time limits count.
+        """
         if self.in_own_thread():
             return False
         return self._state.ask_pause(lambda: self.engine.submit(self._state.pause))
@@ -239,7 +247,7 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
 
         In a handler of the running Task it does not return: the loop is left, and `resume()` returns. kill: also
         unbind the Task from its thread, for good. A Task with a thread of its own is always ended, with its thread;
-        from another thread it blocks until that is done.
+        from another thread it blocks until that is done. Any thread; a second abort does nothing.
         """
         if self._state.dead:
             if self._owns_thread and not self.in_own_thread():
@@ -329,7 +337,10 @@ class Task(TaskSettings, TaskResults, TaskSubmission):
     def default_excepthook(
         self, exc_type: type[BaseException], exc_value: BaseException, tb: TracebackType | None
     ) -> None:
-        """What `excepthook` is unless it is set: a heading and the traceback on stderr; hooks may call it, too."""
+        """What `excepthook` is unless it is set: a heading and the traceback on stderr; hooks may call it, too.
+
+        exc_type, exc_value, tb: as sys.excepthook gets them.
+        """
         lines = traceback.format_exception(exc_type, exc_value, tb)
         sys.stderr.write(f"Exception in {self.thread.name} (clusterdeck Task):\n{''.join(lines)}")
 
@@ -342,17 +353,20 @@ def _find_thread(identifier: int) -> threading.Thread:
 
 
 def task_self(defaults: Any = None) -> Task:
-    """The Task of the calling thread, made at the first call; `defaults` counts only then."""
+    """The Task of the calling thread, made at the first call; `defaults`, a Defaults object, counts only then.
+
+    Raises KeyError for an unknown engine name and ImportError for an unknown worker name in the defaults.
+    """
     return Task(thread=threading.current_thread(), defaults=defaults)
 
 
 def task_wait() -> None:
-    """Wait for the runs of all Tasks but the caller's."""
+    """Wait for the runs of all Tasks but the caller's; those that never ran are not waited for, suspended ones are."""
     Task.wait(threading.current_thread())
 
 
 def task_terminate() -> None:
-    """Abort the calling thread's Task and unbind it."""
+    """`Task.abort(kill=True)` of the calling thread's Task: the next `task_self()` is a new one."""
     task_self().abort(kill=True)
 
 

@@ -25,29 +25,35 @@ class TaskSettings:
         self._info = initial_info(defaults)
 
     def default(self, default_key: str, def_val: Any = None) -> Any:
-        """A default, `def_val` if it is not set."""
+        """The value of `default_key`, `def_val` if it is not set. Any thread."""
         return self._defaults.get(default_key, def_val)
 
     def set_default(self, default_key: str, value: Any) -> None:
-        """Set a default. A worker's name sets the class that goes with it (ImportError if there is none)."""
+        """Set `default_key` to `value`, at once and from any thread; it counts for what is scheduled afterwards.
+
+        A worker's name sets the class that goes with it. Raises ImportError if there is none.
+        """
         class_key = _WORKER_NAMES.get(default_key)
         if class_key is not None:
             self._defaults[class_key] = load_worker_class(value)
         self._defaults[default_key] = value
 
     def info(self, info_key: str, def_val: Any = None) -> Any:
-        """An info value, `def_val` if it is not set."""
+        """The value of `info_key`, `def_val` if it is not set. Any thread."""
         return self._info.get(info_key, def_val)
 
     def set_info(self, info_key: str, value: Any) -> None:
-        """Set an info value."""
+        """Set `info_key` to `value`; from another thread than the Task's it takes effect at the next turn of its run.
+
+        `fanout` is read live, the rest when a command starts. Times are seconds, sizes bytes.
+        """
         if self.engine.running and not self.engine.in_own_thread():
             self.engine.submit(lambda: self._info.__setitem__(info_key, value))
         else:
             self._info[info_key] = value
 
     def records(self, sname: str) -> bool:
-        """Whether messages of a stream are kept now."""
+        """Whether messages of the stream `sname` are kept now (default `<sname>_msgtree`)."""
         return bool(self._defaults.get(sname + "_msgtree", False))
 
     def buffer_limit(self) -> int | None:

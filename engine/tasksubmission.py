@@ -34,12 +34,16 @@ class TaskSubmission(TopologyUser):
         raise NotImplementedError
 
     def shell(self, command: str, **kwargs: Any) -> Any:
-        """Schedule a command; returns its worker.
+        """Schedule `command` (a line for the shell); returns its worker at once, from any thread.
 
-        nodes: run it there with the default distant worker (remote=False: locally, once per node); without nodes it
-        is one local shell command, whose results go by `key` (default: the worker). handler: see EventHandler.
-        timeout: seconds per command. stderr: keep the error output apart. stdin: False = empty input. autoclose:
+        nodes (text or NodeSet): run it there with the default distant worker (remote=False: locally, once per node);
+        without nodes it is one local shell command, whose results go by `key` (default: the worker). handler: see
+        EventHandler. timeout: seconds per command from its start, None or negative = none. stderr: keep the error
+        output apart (default: default `stderr`). stdin: False = empty input (default: default `stdin`). autoclose:
         does not keep the Task running. tree: see `load_topology`. Other keywords are ignored.
+
+        Raises ValueError for an empty local command or a timeout that is no number, NodeSetParseError for nodes that
+        cannot be read, AssertionError for nodes with a key, and TaskError on a terminated Task.
         """
         handler = kwargs.get("handler")
         timeout = kwargs.get("timeout")
@@ -62,10 +66,12 @@ class TaskSubmission(TopologyUser):
         return worker
 
     def copy(self, source: str, dest: str, nodes: Any, **kwargs: Any) -> Any:
-        """Schedule a copy of a local file or folder to nodes; returns its worker.
+        """Schedule a copy of the local file or folder `source` to `dest` on nodes; returns its worker, any thread.
 
-        handler, timeout (seconds per node), stderr: as `shell`. preserve: keep times and modes. reverse: from the
-        nodes to the existing local folder `dest`, as `<dest>/<name>.<node>`.
+        nodes: text or NodeSet. handler, timeout (seconds per node), stderr, tree: as `shell`. preserve: keep times and
+        modes. reverse: from the nodes to the existing local folder `dest`, as `<dest>/<name>.<node>`.
+
+        Raises AssertionError without nodes, ValueError where `dest` of a reverse copy is no folder, and as `shell`.
         """
         assert nodes is not None, "a copy needs nodes"
         worker = self._worker_class(kwargs.get("remote", True), kwargs.get("tree"))(
@@ -82,7 +88,7 @@ class TaskSubmission(TopologyUser):
         return worker
 
     def rcopy(self, source: str, dest: str, nodes: Any, **kwargs: Any) -> Any:
-        """Schedule a copy of a file or folder of the nodes to the local folder `dest`; see `copy`."""
+        """Schedule a copy of the file or folder `source` of the nodes to the local folder `dest`; see `copy`."""
         kwargs["reverse"] = True
         return self.copy(source, dest, nodes, **kwargs)
 
@@ -93,7 +99,9 @@ class TaskSubmission(TopologyUser):
     def timer(self, fire: float, handler: Any, interval: float = -1.0, autoclose: bool = False) -> EngineTimer:
         """Make a timer that calls `handler.ev_timer(timer)`: `fire` seconds from now, then every `interval` seconds.
 
-        fire: >= 0. interval: 0 or less = once. autoclose: does not keep the Task running.
+        fire: >= 0, 0 = at the first turn of the loop; it counts from now, also before the run. interval: 0 or less =
+        once. autoclose: does not keep the Task running. Any thread. Raises AssertionError for a negative `fire`,
+        ValueError for what is no number of seconds, and TaskError on a terminated Task.
         """
         assert fire >= 0.0, f"a timer's delay must be 0 or more seconds, not {fire!r}"
         timer = EngineTimer(fire, interval, autoclose, handler)
@@ -102,11 +110,15 @@ class TaskSubmission(TopologyUser):
         return timer
 
     def port(self, handler: Any | None = None, autoclose: bool = False) -> EnginePort:
-        """Open a port: other threads' messages arrive at `handler.ev_msg(port, msg)`."""
+        """Open a port: other threads' messages arrive at `handler.ev_msg(port, msg)`. Any thread.
+
+        autoclose: it does not keep the Task running; else the Task runs until `remove_port` or `abort`. Of messages
+        that are not taken yet, default `port_qlimit` may wait. Raises TaskError on a terminated Task.
+        """
         port = self.engine.make_port(handler, autoclose, self.default("port_qlimit"))
         self._call(lambda: self.engine.add_port(port))
         return port
 
     def remove_port(self, port: EnginePort) -> None:
-        """Close a port; who waits in its `msg` gets False."""
+        """Close a port; who waits in its `msg` gets False. Any thread; a closed one is left alone."""
         self._call(port.close)

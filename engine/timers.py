@@ -26,7 +26,8 @@ class EngineTimer:
     fire_delay: seconds, 0 = at the first turn of the loop. interval: seconds, 0 or less = only once.
     autoclose: does not keep the Task running. All methods belong to the Task's thread; `Task.timer()` is the way to
     make one from any thread. The next date of a repeater is the previous date plus the interval, so it does not
-    drift; after a stall it catches up, one call per turn of the loop.
+    drift; after a stall it catches up, one call per turn of the loop. Raises ValueError for what is no number of
+    seconds. The semantic is that of ClusterShell's EngineTimer, but for the catching up, which is a burst there.
     """
 
     # Scripts hang values of their own on their timers, so there is room for them, taken only where it is used.
@@ -72,9 +73,9 @@ class EngineTimer:
             host.timer_gone(self)
 
     def set_nextfire(self, fire_delay: float, interval: float = -1) -> None:
-        """Fire `fire_delay` seconds from now and replace the interval (by default: no repeat).
+        """Fire `fire_delay` seconds from now and replace the interval (seconds; by default: no repeat).
 
-        Raises EngineIllegalOperationError for an invalidated timer.
+        Raises EngineIllegalOperationError for an invalidated timer, and ValueError for what is no number of seconds.
         """
         if not self._valid:
             raise EngineIllegalOperationError(f"set_nextfire({fire_delay!r}) on a timer that is no longer valid")
@@ -92,7 +93,7 @@ class EngineTimer:
     # -- for the loop
 
     def attach(self, host: TimerHost, due: float) -> None:
-        """Taken up by a loop: fire at `due`, seconds of the monotonic clock. Nothing happens if invalidated before."""
+        """Taken up by a loop, `host`: fire at `due`, seconds of the monotonic clock; not if invalidated before."""
         if not self._valid:
             return
         self._host = host

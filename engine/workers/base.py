@@ -41,7 +41,8 @@ class WorkerTask(Protocol):
 
 
 class Worker:
-    """Base of all workers.
+    """Base of all workers. The semantic is that of ClusterShell's Worker; `infos`, `fanout`, `clients`, `set_ranks` and
+    `abort_nodes` are ours.
 
     handler: its methods are called with the worker (see events.EventHandler); None for none. Attributes: `eh` the
     handler, `task` the Task once scheduled, `started`, and `current_node current_msg current_errmsg current_rc
@@ -104,9 +105,10 @@ class Worker:
         return tuple(self._clients)
 
     def set_ranks(self, ranks: Mapping[str, int]) -> None:
-        """Node name -> what `%n` stands for there, in place of its place among this worker's nodes; before scheduling.
+        """ranks: node name -> what `%n` stands for there, in place of its rank among this worker's nodes.
 
-        Workers that know no `%n` have nothing to do, nor is anything done about nodes that are not theirs.
+        To be called before scheduling. Workers that know no `%n` have nothing to do, nor is anything done about nodes
+        that are not theirs.
         """
 
     # -- scheduling (called by the Task)
@@ -144,7 +146,11 @@ class Worker:
     # -- acting
 
     def abort(self) -> None:
-        """Stop what is not done yet; safe at any time and in any handler. Nothing happens to an unscheduled worker."""
+        """Stop what is not done yet; safe at any time, in any thread and handler, and a second time.
+
+        No ev_hup and no return code for what it stops, but ev_close(False); what was read stays. Nothing happens to an
+        unscheduled worker.
+        """
         if self.task is not None:
             self._in_task(self._abort)
 
@@ -303,9 +309,10 @@ class Worker:
         return node
 
     def read(self, node: Any | None = None, sname: str = "stdout") -> bytes | None:
-        """The message of a stream, None if there is none.
+        """The message of the stream `sname`, lines joined by LF, None if there is none.
 
-        Raises WorkerError for an unscheduled worker and TaskMsgTreeError for a stream that is not recorded.
+        node: whose; local workers have one key only and need none. Any thread. Raises WorkerError for an unscheduled
+        worker and TaskMsgTreeError for a stream that is not recorded.
         """
         results = self._scheduled().results
         elem = results.message(self, self._check_key(node), sname)

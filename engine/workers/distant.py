@@ -15,7 +15,12 @@ __all__ = ["DistantWorker"]
 
 
 class DistantWorker(Worker):
-    """Base of workers whose keys are node names."""
+    """Base of workers whose keys are node names; `nodes` is the NodeSet. handler and thread rule: see Worker.
+
+    Getters raise WorkerError for an unscheduled worker, and those of a stream TaskMsgTreeError where it is not
+    recorded. `match_keys`: a sequence of nodes or a NodeSet, only these; None = all; a text is a TypeError at the first
+    step, but for `iter_retcodes`, which reads it as a node set.
+    """
 
     nodes: NodeSet
 
@@ -44,17 +49,17 @@ class DistantWorker(Worker):
         return self.current_node, self.current_rc
 
     def node_buffer(self, node: str) -> bytes | None:
-        """A node's message, None if there is none."""
+        """A node's message on stdout, None if there is none. Raises as `read`."""
         return self.read(node, self.SNAME_STDOUT)
 
     def node_error(self, node: str) -> bytes | None:
-        """A node's message on stderr, None if there is none."""
+        """A node's message on stderr, None if there is none. Raises as `read`."""
         return self.read(node, self.SNAME_STDERR)
 
     node_error_buffer = node_error
 
     def node_retcode(self, node: str) -> int:
-        """A node's return code; KeyError if it has none (not ended, or unknown)."""
+        """A node's return code. Raises KeyError if it has none (not ended, timed out, aborted, unknown)."""
         return self._scheduled().results.retcode(self, node)
 
     node_rc = node_retcode
@@ -74,23 +79,26 @@ class DistantWorker(Worker):
             yield elem, NodeSet.fromlist(keys)
 
     def iter_buffers(self, match_keys: Any = None) -> Iterator[tuple[MsgTreeElem, NodeSet]]:
-        """Iterate over (message, its nodes), one per distinct message."""
+        """Iterate over (message, NodeSet of its nodes), one per distinct message; match_keys: see the class."""
         return self._groups(self.SNAME_STDOUT, match_keys)
 
     def iter_errors(self, match_keys: Any = None) -> Iterator[tuple[MsgTreeElem, NodeSet]]:
-        """Iterate over (message on stderr, its nodes), one per distinct message."""
+        """Iterate over (message on stderr, NodeSet of its nodes), one per distinct message; match_keys as there."""
         return self._groups(self.SNAME_STDERR, match_keys)
 
     def iter_node_buffers(self, match_keys: Any = None) -> Iterator[tuple[str, MsgTreeElem]]:
-        """Iterate over (node, message)."""
+        """Iterate over (node, message); match_keys: see the class."""
         return self._messages(self.SNAME_STDOUT, match_keys)
 
     def iter_node_errors(self, match_keys: Any = None) -> Iterator[tuple[str, MsgTreeElem]]:
-        """Iterate over (node, message on stderr)."""
+        """Iterate over (node, message on stderr); match_keys: see the class."""
         return self._messages(self.SNAME_STDERR, match_keys)
 
     def iter_retcodes(self, match_keys: Any = None) -> Iterator[tuple[int, NodeSet]]:
-        """Iterate over (return code, its nodes); match_keys: nodes, as a NodeSet, a sequence or a string."""
+        """Iterate over (return code, NodeSet of its nodes), only codes that have any.
+
+        match_keys: nodes, as a NodeSet, a sequence or a text; None or empty = all.
+        """
         if isinstance(match_keys, str):
             match_keys = NodeSet(match_keys)
         groups: dict[int, list[str]] = {}

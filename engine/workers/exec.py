@@ -178,7 +178,7 @@ class ExecWorker(PerNodeWorker):
         return any((m[2] or m[3]) == "hosts" for m in _WORD.finditer(self.command))
 
     def set_ranks(self, ranks: Mapping[str, int]) -> None:
-        """See Worker."""
+        """See Worker: ranks by node name."""
         for client in self._made:
             if isinstance(client, ExecClient) and client.rank is not None:
                 client.rank = ranks.get(client.key, client.rank)

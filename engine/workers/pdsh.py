@@ -167,11 +167,11 @@ class WorkerPdsh(ExecWorker):
             yield self._make_client(NodeSet(self.nodes), None)
 
     def write(self, buf: bytes, sname: str | None = None) -> None:
-        """Raises EngineClientNotSupportedError: pdsh gives nodes no input."""
+        """Raises EngineClientNotSupportedError, whatever `buf` and `sname`: pdsh gives nodes no input."""
         raise EngineClientNotSupportedError(_NO_INPUT)
 
     def set_write_eof(self, sname: str | None = None) -> None:
-        """Raises EngineClientNotSupportedError, as `write`."""
+        """Raises EngineClientNotSupportedError, as `write`, whatever `sname`."""
         raise EngineClientNotSupportedError(_NO_INPUT)
 
 

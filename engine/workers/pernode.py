@@ -18,6 +18,8 @@ __all__ = ["PerNodeWorker"]
 class PerNodeWorker(DistantWorker):
     """What exec, ssh, rsh, pdsh and paramiko workers have in common; subclasses give `_make_all`.
 
+    Thread rule: see Worker.
+
     nodes: str or NodeSet; none: nothing happens. handler: see EventHandler. timeout: seconds from the start of each
     command. Keywords: command, or source and dest; stderr (keep it apart), autoclose, preserve, reverse (copies).
     Raises ValueError if there is neither a command nor a source, for a copy without `dest`, for a reverse copy whose
@@ -58,12 +60,16 @@ class PerNodeWorker(DistantWorker):
         return made
 
     def write(self, buf: bytes, sname: str | None = None) -> None:
-        """Write bytes to the input of every command; kept until its start, dropped after its end."""
+        """Write bytes to the input of every command; any thread.
+
+        What `buf` holds is kept until the command's start and dropped after its end. sname: "stdin", or None, which is
+        the same. Raises EngineClientNotSupportedError for what has no input (pdsh, a copy over paramiko).
+        """
         data = bytes(buf)
         self._for_each_client(lambda client: client.write(data, sname))
 
     def set_write_eof(self, sname: str | None = None) -> None:
-        """Close the input of every command when all is written."""
+        """Close the input of every command when all is written; may precede the start. sname, errors: as `write`."""
         self._for_each_client(lambda client: client.set_write_eof(sname))
 
     def _for_each_client(self, call: Callable[[EngineClient], None]) -> None:

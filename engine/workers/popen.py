@@ -31,11 +31,11 @@ class PopenClient(ProcessClient):
 
 
 class WorkerPopen(WorkerSimple):
-    """Runs `command` through /bin/sh.
+    """Runs `command` through /bin/sh. Thread rule and getters: see Worker.
 
     key: under which events and results come, by default the worker itself. handler: see EventHandler. stderr: keep
-    the error output apart. timeout: seconds from the start, None or negative = none. Raises ValueError for an empty
-    command.
+    the error output apart. timeout: seconds from the start, None or negative = none. autoclose: does not keep the Task
+    running. Raises ValueError for an empty command and for a timeout that is no number.
     """
 
     _hups_without_rc = False
@@ -60,7 +60,11 @@ class WorkerPopen(WorkerSimple):
         return PopenClient(self, key, self.command, self.stderr, self.timeout, self.autoclose)
 
     def retcode(self) -> int | None:
-        """The return code; None while it runs, and if it timed out or was aborted."""
+        """The return code; None while it runs, and if it timed out or was aborted.
+
+        128 + N for one that signal N killed, 255 for one that could not be executed. Raises WorkerError for an
+        unscheduled worker.
+        """
         with contextlib.suppress(KeyError):
             return self._scheduled().results.retcode(self, self._client.key)
         return None

@@ -102,10 +102,12 @@ class StreamClient(FdClient):
 
 
 class StreamWorker(Worker):
-    """Reads and writes descriptors of the caller's.
+    """Reads and writes descriptors of the caller's. handler and thread rule: see Worker.
 
     key: under which events and results come, by default the worker itself. stderr: kept for the interface.
-    timeout: seconds from the start, None or negative = none. Ends when no retained stream is left.
+    timeout: seconds from the start, None or negative = none. autoclose: does not keep the Task running. Ends when no
+    retained stream is left; there is no return code: ev_hup gets None. Raises ValueError for a timeout that is no
+    number.
     """
 
     _warns_timeout = True
@@ -144,7 +146,7 @@ class StreamWorker(Worker):
         return self._client.key
 
     def set_key(self, key: Any) -> None:
-        """Change the key; WorkerError once started."""
+        """Change the key of events and results. Raises WorkerError once started."""
         if self.started:
             raise WorkerError(f"set_key({key!r}): the worker has started")
         self._client.key = key
@@ -166,7 +168,7 @@ class StreamWorker(Worker):
         self._client.streams[sname, reader] = _Stream(sname, file, retain, closefd, reader)
 
     def set_reader(self, sname: str, sfile: Any, retain: bool = True, closefd: bool = True) -> None:
-        """Read lines from a descriptor or file object.
+        """Read lines from `sfile`, a descriptor or a file object, as the stream named `sname`.
 
         retain: the worker does not end before this stream does. closefd: it is closed then. Raises WorkerError once
         running.
@@ -174,15 +176,18 @@ class StreamWorker(Worker):
         self._set_stream(sname, sfile, retain, closefd, True)
 
     def set_writer(self, sname: str, sfile: Any, retain: bool = True, closefd: bool = True) -> None:
-        """Write what `write` gets to a descriptor or file object; as `set_reader`."""
+        """Write what `write` gets to `sfile`; sname, retain, closefd and errors as `set_reader`."""
         self._set_stream(sname, sfile, retain, closefd, False)
 
     def write(self, buf: bytes, sname: str | None = None) -> None:
-        """Write bytes to a stream, or to all writers; kept until the start, dropped after the end."""
+        """Write bytes to the stream `sname`, or to all writers (None); any thread.
+
+        What `buf` holds is kept until the start, and dropped after the end of the stream or of its reader.
+        """
         self._in_task(lambda: self._client.write(buf, sname))
 
     def set_write_eof(self, sname: str | None = None) -> None:
-        """Close a stream, or all writers, when all is written."""
+        """Close the stream `sname`, or all writers (None), when all is written; may precede the start. Any thread."""
         self._in_task(lambda: self._client.set_write_eof(sname))
 
     # -- events
@@ -198,7 +203,8 @@ class WorkerSimple(StreamWorker):
     """StreamWorker over up to three file objects (deprecated: use StreamWorker).
 
     file_reader is the stream "stdout", file_writer "stdin", file_error "stderr"; each may be None. The objects are
-    kept alive.
+    kept alive, and closed at the end where closefd is true. key, handler, stderr, timeout (seconds), autoclose: as
+    StreamWorker.
     """
 
     def __init__(
