@@ -132,6 +132,7 @@ class LocalBackend:
         while len(found) < limit and (outcome := self._service.manager.try_outcome(Claim())) is not None:
             if outcome.task_id not in known:
                 found.append(_of_outcome(outcome, self._service.known_command(outcome.task_id)))
+            self._service.forget(outcome.task_id)
         return found
 
 

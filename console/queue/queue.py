@@ -200,6 +200,10 @@ class QueueService:
         """What a task runs, or its parameters, clean; empty where they are too long."""
         return self.known_command(info.id) or sanitize_text(info.text)
 
+    def forget(self, task: str) -> None:
+        """Its result was fetched: nobody will ask for its command again."""
+        self._mine.pop(task, None)
+
     def way_of(self, task: str) -> tuple[Step, ...]:
         """What became of a task on this console's slots, oldest first: where it ran and how that ended."""
         return self._ways.of(task)
@@ -338,7 +342,7 @@ class QueueService:
             "queue job", task=event.task_id, node=event.node, command=redact(event.command), state=event.state.value,
             rc=end.rc, seconds=round(event.runtime, 3),
         )  # fmt: skip
-        if event.task_id in self._mine and event.state is JobState.DONE:
+        if event.task_id in self._mine and event.state in (JobState.DONE, JobState.CANCELLED):
             # Its output is here now; what failed stays in the queue, to be retried.
             self._mine.pop(event.task_id, None)
             self.manager.try_outcome(Claim(task_id=event.task_id))

@@ -266,6 +266,10 @@ class TaskManager(OriginalNames):
         raw = self._store.peek(task_id)
         return None if raw is None else self._outcome(raw)
 
+    def ended_of(self, requester: str) -> list[str]:
+        """The tasks of one requester whose outcome waits to be fetched, oldest first."""
+        return self._store.ended_of(requester)
+
     def _collect_or_end(self, claim: Claim) -> RawOutcome | None:
         mode = self._store.termination()
         ended = mode is Termination.NOW or (mode is Termination.DRAIN and not self._more_to_come())
@@ -293,8 +297,7 @@ class TaskManager(OriginalNames):
 
     def number_of_tasks(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         """Three dictionaries tag -> count: waiting, running, finished with a result that nobody fetched."""
-        counts = self._store.counts()
-        return counts.waiting, counts.running, counts.finished
+        return self._store.counts()
 
     def tasks(self, states: Collection[TaskState] = EVERY_STATE, limit: int = 1000) -> list[TaskInfo]:
         """At most `limit` tasks in these states, for a view."""
@@ -322,8 +325,7 @@ class TaskManager(OriginalNames):
 
     def retry_all(self, states: Collection[TaskState] = (TaskState.FAILED, TaskState.LOST)) -> int:
         """`retry` for all tasks in these states, oldest foremost; how many."""
-        again = [task.id for task in self._store.tasks(states, 1_000_000)]
-        return sum(self._store.retry(task_id) for task_id in reversed(again))
+        return sum(self._store.retry(task.id) for task in reversed(self._store.tasks(states, 1_000_000)))
 
     def store_data(self, **items: Any) -> None:
         """Keep data items that all processes may read, by label."""

@@ -199,18 +199,19 @@ class MapRun:
     def _sweep(self) -> None:
         """Look for outcomes of ours that nobody told of."""
         self._sweeping = False
-        for info in self._manager.tasks([state for state in TaskState if state.finished]):
-            if info.requester == self.id:
-                self._look(info.id)
+        for task_id in self._manager.ended_of(self.id):
+            self._look(task_id)
 
     def _look(self, task_id: str) -> None:
         """An outcome of a job that no slot of ours has: it was cancelled, refused, or done by another console.
 
-        It is only looked at: what failed there stays in the queue to be retried, as what failed here.
+        What failed there stays in the queue to be retried, as what failed here.
         """
         if self._states.get(task_id) is not JobState.RETURNED:
             return
         outcome = self._manager.peek(task_id)
+        if outcome is not None and outcome.state not in (TaskState.FAILED, TaskState.LOST):
+            outcome = self._manager.try_outcome(Claim(task_id=task_id))  # only one of us gets it
         if outcome is not None:
             state, end, node, runtime = _of(outcome)
         elif not self._manager.knows(task_id):

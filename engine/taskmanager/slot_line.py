@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..states import NodeState
@@ -267,7 +267,7 @@ class SlotLine:
                 idle.append(slot)
                 continue
             try:
-                filled = self._fill(slot, strict=True)
+                filled = self._fill(slot)
             except BaseException:
                 self._free.extendleft((slot, *reversed(idle)))
                 raise
@@ -285,20 +285,32 @@ class SlotLine:
 
     def _dispatch_avoided(self) -> None:
         """Tasks that avoid every node that is up may run on any of them after all."""
-        self._avoiding = self.manager.has_task(None)
-        for _ in range(len(self._free) if self._avoiding else 0):
+        # Tasks that none of these slots takes are no reason to ask for all of them at every end of a job.
+        self._avoiding = self.manager.has_task(None if self._tagged else self._tags)
+        if not self._avoiding:
+            return
+        up = [node.name for node in self._nodes.values() if node.health is NodeHealth.UP]
+        refused: set[Node] = set()
+        for _ in range(len(self._free)):
             slot = self._free.popleft()
-            self._free.append(slot)
-            if slot.node.takes and self._fill(slot, strict=False):
-                self._free.remove(slot)
+            try:
+                filled = slot.node.takes and slot.node not in refused and self._fill(slot, up)
+            except BaseException:
+                self._free.appendleft(slot)
+                raise
+            if not filled:
+                self._free.append(slot)
+                refused.add(slot.node)
 
-    def _fill(self, slot: Slot, *, strict: bool) -> bool:
-        """Take a task and start it; False when there is none for this slot."""
+    def _fill(self, slot: Slot, up: Sequence[str] | None = None) -> bool:
+        """Take a task and start it; False when there is none for this slot.
+
+        up: all nodes that may be used; then a task that avoids all of them is taken, too.
+        """
         node = slot.node
-        nodes = None if strict else [each.name for each in self._nodes.values() if each.health is NodeHealth.UP]
         while True:
             try:
-                taken = self.manager.try_task(node.tags, slot.process_id, node.name, nodes)
+                taken = self.manager.try_task(node.tags, slot.process_id, node.name, up)
             except UnknownProcess:  # another manager of a shared store gave it up
                 slot.process_id = self._register(slot)
                 continue

@@ -171,6 +171,27 @@ def test_unreachable_node_gives_its_tasks_to_others_first(world: World) -> None:
     assert [call.command for call in world.on("n1")] == ["run 2"]
 
 
+def test_tasks_for_others_do_not_make_every_end_of_a_job_ask_for_every_slot(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.pool.add_nodes({f"n{number}": 2 for number in range(60)})
+    world.manager.add_task_request("square", 2)
+    world.add(3)
+    world.end(world.calls[0], UNREACHABLE)
+    asked: list[str] = []
+    take = world.manager.try_task
+
+    def counted(*words: Any) -> Any:
+        asked.append(words[2])
+        return take(*words)
+
+    monkeypatch.setattr(world.manager, "try_task", counted)
+    while world.calls:
+        world.end(world.calls[0])
+    assert len(asked) < 20, len(asked)
+    assert world.states() == {"waiting": 1, "done": 3}
+
+
 def test_a_task_that_avoids_every_node_runs_after_all(world: World) -> None:
     world.pool.add_node("n1")
     world.add(1)

@@ -145,6 +145,9 @@ LINES: list[tuple[list[str], str, bool]] = [
     (["-w", "n[1-2]-ib0,r[1-2]n[1-2]", "-b", "echo %h"], "exact", True),
     (["-w", "", "true"], "exact", False),
     (["-x", "n1", "true"], "exact", False),
+    (["-w", "n[1-3]^n[2-5]", "-b", "echo x"], "exact", True),
+    (["-w", "@*", "-b", "echo x"], "exact", True),
+    (["-w", "[1-3]n,1,2", "-b", "echo x"], "exact", True),
     # What is printed.
     (["-w", "n[1-3]", "--quiet", "-b", "echo x; exit 2"], "exact", True),
     (["-w", "n[1-2]", "-q", "-v", "-b", "echo x"], "lines", True),
@@ -163,6 +166,9 @@ LINES: list[tuple[list[str], str, bool]] = [
     (["-w", "n[1-3]", "-bB", "echo x; echo y >&2"], "exact", True),
     (["-w", "n[1-2]", "--outdir", "o1", "-v", "echo x"], "lines", True),
     (["-w", "n[1-2]", "--errdir", "e1", "echo x; echo y >&2"], "lines", True),
+    (["-w", "n[1-100]", "-bL", "echo $((%n%%3))"], "exact", True),
+    (["-w", "n[1-2]", "--outdir", "o2", "-q", "-S", "echo x; exit 3"], "lines", True),
+    (["-w", "n[1-2]", "-R", "exec", "-w", "n1,,n2", "true"], "exact", False),
     # Return codes.
     (["-w", "n[1-2]", "--maxrc", "exit 254"], "lines", True),
     (["-w", "n[1-2]", "-S", "exit 256"], "lines", True),

@@ -150,6 +150,9 @@ class Store(Protocol):
     def peek(self, task_id: str) -> RawOutcome | None:
         """The outcome of a task, which stays where it is; None when there is none (yet, or any more)."""
 
+    def ended_of(self, requester: str) -> list[str]:
+        """The tasks of a requester that have an outcome, oldest first."""
+
     def known(self, task_id: str) -> bool:
         """Whether the task exists (its outcome was not fetched)."""
 

@@ -133,15 +133,7 @@ class MemoryStore:
     # -- tasks
 
     def add(self, tag: str, payload: Any, requester: str | None, options: TaskOptions = DEFAULT_OPTIONS) -> str:
-        with self._lock:
-            if self._limit is not None and len(self._waiting) >= self._limit:
-                raise QueueFull(f"{self._limit} tasks are waiting already")
-            task = Task(next(self._numbers), tag, payload, requester, options)
-            if self._journal is not None:
-                self._journal.added((task,))
-            self._admit(task)
-        self._tell()
-        return task.id
+        return self.add_many(tag, (payload,), requester, options)[0]
 
     def add_many(
         self, tag: str, payloads: Iterable[Any], requester: str | None, options: TaskOptions = DEFAULT_OPTIONS
@@ -334,6 +326,10 @@ class MemoryStore:
         if claim.requester is not None:
             return next(iter(self._requested.get(claim.requester, {}).values()), None)
         return self._finished.first(None if claim.tag is None else (claim.tag,))
+
+    def ended_of(self, requester: str) -> list[str]:
+        with self._lock:
+            return list(self._requested.get(requester, ()))
 
     def known(self, task_id: str) -> bool:
         return task_id in self._tasks

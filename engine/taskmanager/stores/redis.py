@@ -243,6 +243,9 @@ class RedisStore:
             return None
         return RawOutcome(task_id, task_id.rpartition("_")[0], TaskState(int(state)), value.decode())
 
+    def ended_of(self, requester: str) -> list[str]:
+        return [task.decode() for task in self._link.command("ZRANGE", f"{self._prefix}q:{requester}", 0, -1)]
+
     def known(self, task_id: str) -> bool:
         return bool(self._link.command("EXISTS", f"{self._prefix}t:{task_id}"))
 
