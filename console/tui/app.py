@@ -32,6 +32,7 @@ from ..language.registry import Registry
 from ..language.spec import CommandSpec, Danger
 from ..runs.events import RunFinished, SessionEvent
 from ..settings import paths
+from .alt_keys import tell_alt_apart
 from .deck import Deck
 from .errands import Errand, known_groups, look_at_queue
 from .frontend import TuiFrontEnd
@@ -123,6 +124,7 @@ class ClusterdeckApp(App[int]):
 
     def on_mount(self) -> None:
         screen = self.session.settings.screen
+        tell_alt_apart()
         use_ascii(screen.ascii)
         self._signs = (PlainSigns(),) if screen.ascii else ()
         use_node_colours(screen.node_colors)

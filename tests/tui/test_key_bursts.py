@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 from textual.screen import Screen
 
 from clusterdeck.console.tui import key_order
+from clusterdeck.console.tui.alt_keys import tell_alt_apart
 from clusterdeck.console.tui.keymap import normal
 from clusterdeck.console.tui.screens.dialogs import ConfirmDialog
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, mixed, states
 from clusterdeck.tests.support.tui import Deck, settled, until
 from clusterdeck.widgets.line_entry import FilterBar, SearchBar
+from clusterdeck.widgets.prompt_keys import translate_key
 
 
 def burst(deck: Deck, *keys: str) -> None:
@@ -146,3 +149,19 @@ async def test_a_key_that_is_never_done_holds_the_others_up_for_a_moment_only(
         monkeypatch.setattr(main.focused, "call_later", lost)
         burst(deck, "35")
         await until(pilot, lambda: main.view == "runs")
+
+
+@pytest.mark.parametrize(
+    ("sent", "keys"),
+    [
+        ("\x1b\r", ["alt+enter"]),
+        ("\x1b.", ["alt+full_stop"]),
+        ("x\r", ["x", "enter"]),
+        ("\x1b[A", ["up"]),
+    ],
+)
+def test_alt_is_told_apart(sent: str, keys: list[str]) -> None:
+    tell_alt_apart()
+    told = [message for message in XTermParser().feed(sent) if isinstance(message, events.Key)]
+    assert [event.key for event in told] == keys
+    assert translate_key(told[0].key, told[0].character) is not None
