@@ -6,6 +6,7 @@ want one key are reported and the later one keeps its key of before.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys
 
 from ...widgets.actions import ACTIONS
+from ..settings.trust import TrustError, read_trusted
 
 #: Terminals send these as other keys, or keep them for themselves.
 _IMPOSSIBLE = {
@@ -89,7 +91,7 @@ def load_keymap(preset: str, path: Path | None = None) -> Keymap:
         problems.append(f"there is no keymap {preset!a}; using default (known: {', '.join(PRESETS)})")
         preset = "default"
     wanted = dict(PRESETS[preset])
-    if path is not None and path.exists():
+    if path is not None and os.path.lexists(path):
         own, wrong = _read(path)
         problems += wrong
         wanted |= own
@@ -100,8 +102,8 @@ def load_keymap(preset: str, path: Path | None = None) -> Keymap:
 def _read(path: Path) -> tuple[dict[str, str], list[str]]:
     """The `[keys]` of a file: action id = "key" or ["key", "key"]."""
     try:
-        table = tomllib.loads(path.read_text("utf-8")).get("keys", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = tomllib.loads(read_trusted(path)).get("keys", {})
+    except (OSError, TrustError, tomllib.TOMLDecodeError) as error:
         return {}, [f"{path}: {error}; using the preset alone"]
     if not isinstance(table, dict):
         return {}, [f"{path}: keys must be a table; using the preset alone"]

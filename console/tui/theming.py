@@ -17,6 +17,7 @@ from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from ...widgets.look import ROLES
+from ..settings.trust import TrustError, read_trusted
 
 #: Used when nothing else can be.
 FALLBACK = "dark"
@@ -72,8 +73,8 @@ def load_themes(folder: Path | None = None) -> LoadedThemes:
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise ThemeError(f"longer than {MAX_BYTES // 1024} kB")
-            themes[path.stem] = read_theme(path.stem, path.read_text("utf-8"))
-        except (ThemeError, OSError, UnicodeDecodeError) as error:
+            themes[path.stem] = read_theme(path.stem, read_trusted(path))
+        except (ThemeError, TrustError, OSError) as error:
             kept = "the packaged theme of that name" if path.stem in themes else "the other themes"
             problems.append(f"{path}: {error}; using {kept}")
     return LoadedThemes(themes, tuple(problems))

@@ -6,6 +6,7 @@ Each makes the file `pwned` in the current folder if a shell or a program obeys 
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 _BEFORE = ("", "n1", "@n1", "a b", "'", '"', "'n1'", "\\", "%h", "%%h", "${HOME}", "-", "--", "\u00e9", "n1.example")
 _RUN = (
@@ -70,3 +71,13 @@ _OPTIONS = (
 
 def attacks() -> list[str]:
     return [*(before + run for before, run in itertools.product(_BEFORE, _RUN)), *_OPTIONS]
+
+
+class Ends:
+    """How nodes ended."""
+
+    def __init__(self) -> None:
+        self.ends: dict[str, Any] = {}
+
+    def ev_end(self, worker: Any, node: str, end: Any) -> None:
+        self.ends[node] = end

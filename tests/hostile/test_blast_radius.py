@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +19,9 @@ from clusterdeck.console.records.audit import AuditLog, verify_chain
 from clusterdeck.console.runs.run_store import RunStore
 from clusterdeck.console.session.node_expressions import DeckResolver, NodeExpressionError, parse_nodes
 from clusterdeck.console.settings.settings import Settings
+from clusterdeck.tests.support.program import PROGRAM
 from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.terminal import PtyRecorder
-
-PROGRAM = [sys.executable, "-m", "clusterdeck"]
 
 
 def logins(sshd: Sshd) -> int:

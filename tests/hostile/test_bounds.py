@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from clusterdeck.tests.support.program import PROGRAM
 from clusterdeck.tests.support.terminal import PtyRecorder
 
-PROGRAM = [sys.executable, "-m", "clusterdeck"]
 LINE = "abcdefghijklmnopqrstuvwxyz0123456789"
 #: Starts a program and writes down the most memory that it had. In between, because the kernel counts the memory of
 #: whoever starts a program as that program's own, and the process of the tests may be large.

@@ -7,7 +7,6 @@ that stands or instead of the next one; then they are well again. Nothing is res
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,11 @@ from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 
 from clusterdeck.tests.hostile.judge import foreign_in_terminal
 from clusterdeck.tests.support.hostile_ssh import FAULTS, HostileServer
+from clusterdeck.tests.support.program import PROGRAM
 from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.terminal import PtyRecorder
 from clusterdeck.tests.support.tmux import Tmux
 
-PROGRAM = [sys.executable, "-m", "clusterdeck"]
 #: Words of the line that tells each fault; before and in the login all are "unreachable".
 TOLD: dict[str, str] = {
     "silent": "no answer within .* the server's version",

@@ -9,9 +9,9 @@ import pytest
 
 from clusterdeck.tests.hostile.corpus import Attack, corpus, lines, texts
 from clusterdeck.tests.hostile.judge import foreign, foreign_in_terminal
+from clusterdeck.tests.support.program import PROGRAM
 from clusterdeck.tests.support.terminal import PtyRecorder
 
-PROGRAM = [sys.executable, "-m", "clusterdeck"]
 EXEC = ["run", "-R", "exec", "-w", "n[1-2]"]
 
 

@@ -27,7 +27,9 @@ from clusterdeck.engine.names import NameRefusedError, check_node, check_user, f
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.task import Task, task_self
 from clusterdeck.engine.taskmanager.template import Template, TemplateError, Values
-from clusterdeck.tests.hostile.injections import attacks
+from clusterdeck.tests.hostile.injections import Ends, attacks
+
+pytestmark = pytest.mark.usefixtures("scratch")
 
 
 def node_sets() -> list[NodeSet]:
@@ -49,15 +51,6 @@ def _refused(node: str) -> bool:
     except NameRefusedError:
         return True
     return False
-
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, in which nothing may appear."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture
@@ -83,14 +76,6 @@ def task(stand_in: tuple[str, Path]) -> Any:
     made.set_info("connect_timeout", 5)
     yield made
     made.abort(kill=True)
-
-
-class Ends:
-    def __init__(self) -> None:
-        self.ends: dict[str, Any] = {}
-
-    def ev_end(self, worker: Any, node: str, end: Any) -> None:
-        self.ends[node] = end
 
 
 def test_enough_attacks_of_every_kind() -> None:

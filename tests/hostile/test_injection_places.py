@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,17 +16,10 @@ from clusterdeck.engine.ssh.config_file import ConfigError
 from clusterdeck.engine.ssh.config_values import expand_command
 from clusterdeck.engine.task import Task, task_self
 from clusterdeck.engine.taskmanager.joblog import JobLine, JobLog, read_job_log
-from clusterdeck.tests.hostile.injections import attacks
+from clusterdeck.tests.hostile.injections import Ends, attacks
 from clusterdeck.tests.support.sshd import Sshd
 
-
-@pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, in which nothing may appear."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("scratch")
 
 
 @pytest.fixture
@@ -35,16 +27,6 @@ def task() -> Iterator[Task]:
     made = task_self()
     yield made
     made.abort(kill=True)
-
-
-class Ends:
-    """How nodes ended."""
-
-    def __init__(self) -> None:
-        self.ends: dict[str, Any] = {}
-
-    def ev_end(self, worker: Any, node: str, end: Any) -> None:
-        self.ends[node] = end
 
 
 @pytest.mark.parametrize("trap", ["a link to a file", "a dangling link", "a pipe"])

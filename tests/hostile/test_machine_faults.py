@@ -23,9 +23,8 @@ from clusterdeck.console.session.session import Session
 from clusterdeck.console.settings.settings import Settings
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.leaks import no_leaks
+from clusterdeck.tests.support.program import PROGRAM
 from clusterdeck.tests.support.sshd import Sshd
-
-PROGRAM = [sys.executable, "-m", "clusterdeck"]
 
 
 def run(

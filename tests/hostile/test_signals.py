@@ -18,10 +18,10 @@ import pytest
 
 from clusterdeck.console.records.audit import verify_chain
 from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.program import PROGRAM
 from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.terminal import PtyRecorder
 
-PROGRAM = [sys.executable, "-m", "clusterdeck"]
 EXEC = ["-O", "run.worker=exec", "-w", "n[1-3]"]
 #: Modes of a terminal that a program must leave as it found them: (how it is turned on, how off).
 MODES = {

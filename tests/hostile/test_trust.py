@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import stat
 import subprocess
-import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from _pytest.mark import ParameterSet
 from ClusterShell.NodeSet import ILLEGAL_GROUP_CHARS
 from ClusterShell.NodeUtils import GroupSourceQueryFailed, UpcallGroupSource
 
 from clusterdeck.console.runs.run_store import RunStore
 from clusterdeck.console.session import group_files
 from clusterdeck.console.session.node_expressions import DeckResolver, NodeExpressionError, parse_nodes
+from clusterdeck.console.settings.clush_conf import read_clush_conf
+from clusterdeck.console.settings.settings import SettingsError
+from clusterdeck.console.tui.keymap import load_keymap
+from clusterdeck.console.tui.theming import load_themes
+from clusterdeck.engine.ssh.keys import make_plan
+from clusterdeck.engine.taskmanager.errors import StoreUnavailable
+from clusterdeck.engine.taskmanager.manager import TaskManager
+from clusterdeck.engine.taskmanager.sockets import SocketServer
 from clusterdeck.tests.support.leaks import no_leaks
+from clusterdeck.tests.support.program import PROGRAM
 
-PROGRAM = [sys.executable, "-m", "clusterdeck"]
 SETTINGS = "[run]\nfanout = 7\n"
 MACRO = ":local echo played\n"
 
@@ -64,9 +74,17 @@ SPOILED: dict[str, Spoil] = {
     "too large": lambda file: file.write_bytes(b"#" * (5 * 1024 * 1024)),
     "not text": lambda file: file.write_bytes(b"\xff\xfe\x00\x9b"),
 }
-if os.geteuid() == 0:
-    SPOILED["of another user"] = lambda file: os.chown(file, 12345, 12345)
-    SPOILED["in another user's folder"] = lambda file: os.chown(file.parent, 12345, 12345)
+ANOTHERS: dict[str, Spoil] = {
+    "of another user": lambda file: os.chown(file, 12345, 12345),
+    "in another user's folder": lambda file: os.chown(file.parent, 12345, 12345),
+}
+SPOILED |= ANOTHERS
+_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+def ways(*left_out: str) -> list[ParameterSet]:
+    """The names of all ways to spoil a file, but some."""
+    return [pytest.param(how, marks=[_as_root] if how in ANOTHERS else []) for how in SPOILED if how not in left_out]
 
 
 def run(words: list[str], folders: dict[str, str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
@@ -82,7 +100,7 @@ def run(words: list[str], folders: dict[str, str], tmp_path: Path) -> subprocess
     )
 
 
-@pytest.mark.parametrize("how", [how for how in SPOILED if how != "a folder"])
+@pytest.mark.parametrize("how", ways("a folder"))
 def test_settings(how: str, folders: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "site" / "config" / "config.toml"
     file.parent.mkdir(parents=True, mode=0o755)
@@ -99,7 +117,7 @@ def test_settings(how: str, folders: dict[str, str], tmp_path: Path) -> None:
     assert "config.toml" in refused.stderr or "shared/real" in refused.stderr or "trusted" in refused.stderr
 
 
-@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("how", ways())
 def test_macros(how: str, folders: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "config" / "macros" / "m.deck"
     file.parent.mkdir(parents=True, mode=0o755)
@@ -112,6 +130,129 @@ def test_macros(how: str, folders: dict[str, str], tmp_path: Path) -> None:
     assert "played" not in refused.stdout
     assert "Traceback" not in refused.stderr
     assert refused.stderr.strip()
+
+
+@pytest.mark.parametrize("how", ways())
+def test_what_dresses_the_screen(how: str, tmp_path: Path) -> None:
+    """Keys and themes: the screen does without them, and says why."""
+    for name, text in (("keys.toml", '[keys]\n"row.down" = "f14"\n'), ("themes/own.toml", THEME)):
+        file = tmp_path / Path(name).stem / "config" / name
+        file.parent.mkdir(parents=True, mode=0o755)
+        file.write_text(text)
+        assert _dressed(file) == ""
+        SPOILED[how](file)
+        told = _dressed(file)
+        assert name.removeprefix("themes/") in told or "shared" in told
+        assert told.count("\n") == 0
+
+
+THEME = '[colours]\nprimary = "#123456"\n'
+
+
+def _dressed(file: Path) -> str:
+    """The problem with this file of keys or theme; empty: it is used."""
+    if file.name == "keys.toml":
+        keymap = load_keymap("default", file)
+        told, used = keymap.problems, keymap.keys.get("row.down") == "f14"
+    else:
+        loaded = load_themes(file.parent)
+        told, used = loaded.problems, "own" in loaded.themes
+    assert used is not bool(told)
+    return "\n".join(told)
+
+
+@pytest.mark.parametrize("how", ways())
+@pytest.mark.parametrize("name", ["clush.conf", "clush.conf.d/site.conf"])
+def test_the_settings_of_clush(name: str, how: str, tmp_path: Path) -> None:
+    """Its programs are run, and its lines are in front of every command."""
+    place = tmp_path / "site" / "clustershell"
+    (place / "clush.conf.d").mkdir(parents=True, mode=0o755)
+    (place / "clush.conf").write_text("[Main]\nconfdir: $CFGDIR/clush.conf.d\n")
+    (place / "clush.conf.d" / "site.conf").write_text("[Main]\n")
+    file = place / name
+    file.write_text(file.read_text() + "fanout: 7\n")
+    assert read_clush_conf([place / "clush.conf"]).main["fanout"][0] == "7"
+    SPOILED[how](file)
+    with pytest.raises(SettingsError, match=r"not trusted|not read|not a regular|leads back|cannot be read") as refused:
+        read_clush_conf([place / "clush.conf"])
+    assert str(refused.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    "how", ["a file", "a pipe", "a folder", "a link to a file", "a link to itself", "of another user"]
+)
+def test_what_is_in_the_place_of_a_socket(how: str, tmp_path: Path) -> None:
+    """The queue's: nothing of others is taken for a dead socket of ours, or taken away. The agent's: it is no agent."""
+    path, precious = tmp_path / "socket", tmp_path / "precious"
+    precious.write_text("x")
+    if how == "of another user":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give files away")
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+        os.chown(path, 12345, 12345)
+    elif how.startswith("a link"):
+        path.symlink_to(path if "itself" in how else precious)
+    else:
+        {"a file": path.touch, "a pipe": lambda: os.mkfifo(path), "a folder": path.mkdir}[how]()
+    before = path.lstat()
+    with pytest.raises(StoreUnavailable, match="something else is there"):
+        SocketServer(TaskManager(), str(path))
+    plan = make_plan((), (), str(path), False)
+    assert plan.identities == []
+    assert "does not answer" in plan.notes[0]
+    assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+    assert precious.read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\0\0\0\0",
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\1\x05",
+        b"\0\0\0\x05\x0c\xff\xff\xff\xff",
+        b"\0\0\0\x0a\x0c\0\0\0\1\0\0\0\xffx",
+    ],
+    ids=repr,
+)
+def test_an_agent_that_lies(answer: bytes, tmp_path: Path) -> None:
+    path = str(tmp_path / "agent")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def lie() -> None:
+            with listener.accept()[0] as asked:
+                asked.recv(1000)
+                asked.sendall(answer)
+
+        thread = threading.Thread(target=lie)
+        thread.start()
+        plan = make_plan((), (), path, False)
+        thread.join()
+    assert plan.identities == []
+    assert plan.notes
+
+
+@pytest.mark.parametrize("how", ["of another user", "a file", "a link to itself"])
+def test_a_state_folder_that_is_none(how: str, folders: dict[str, str], tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    if how == "a file":
+        state.touch()
+    elif how == "a link to itself":
+        state.symlink_to(state)
+    elif os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    else:
+        state.mkdir()
+        os.chown(state, 12345, 12345)
+    done = run(["run", "-R", "exec", "-w", "n1", "echo hello"], folders, tmp_path)
+    assert "Traceback" not in done.stderr
+    assert "mistake" not in done.stderr
+    assert str(state) in done.stderr
+    assert list(state.iterdir()) == [] if state.is_dir() else True
 
 
 def test_the_state_folder_is_tightened(folders: dict[str, str], tmp_path: Path) -> None:
@@ -148,7 +289,7 @@ def _groups(place: Path, expression: str) -> str:
     return str(parse_nodes(expression, DeckResolver(RunStore(), lambda _: None, lambda _: None, groups)))
 
 
-@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("how", ways())
 @pytest.mark.parametrize("name", ["groups.conf", "groups.d/y.yaml", "groups.conf.d/c.conf"])
 def test_group_files(name: str, how: str, folders: dict[str, str], tmp_path: Path) -> None:
     """Their lines are commands: whoever may write one may run what they like as the operator."""
@@ -257,12 +398,11 @@ PLANTED: dict[str, Spoil] = {
     "a pipe": _planted_pipe,
     "a folder": _planted_folder,
     "nonsense": _planted_nonsense,
+    "a file of another user": _planted_by_another,
 }
-if os.geteuid() == 0:
-    PLANTED["a file of another user"] = _planted_by_another
 
 
-@pytest.mark.parametrize("how", PLANTED)
+@pytest.mark.parametrize("how", [pytest.param(how, marks=[_as_root] if "another" in how else []) for how in PLANTED])
 def test_what_others_left_in_the_state_folder(how: str, folders: dict[str, str], tmp_path: Path) -> None:
     """The folder may have been open to others once: what is not ours is neither believed nor written to."""
     state = tmp_path / "state"
