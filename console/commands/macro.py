@@ -285,7 +285,7 @@ SPECS = (
                 subwords=("edit",)),
     CommandSpec(
         "macro.edit", "macros edit", "macro: Edit", "edit a macro in $EDITOR", edit,
-        arguments=(Argument("name", Kind.NAME, "its name; an example is copied first"),),
+        arguments=(Argument("name", Kind.MACRO_NAME, "its name; an example is copied first"),),
         examples=((":macros edit rolling-restart", "a copy of the example, in your own folder"),),
         danger=Danger.CHANGES,
     ),

@@ -244,7 +244,7 @@ def results(context: Context, command: Command) -> Outcome:
     return context.show(Document("results", bounded(lines), data=True))
 
 
-_TASK = Argument("task", Kind.TASK, "ids, or all", required=False, repeat=True)
+_TASK = Argument("task", Kind.TASK, "ids, or all", required=False, repeat=True, choices=("all",))
 _EXPRESSION = Argument("expression", Kind.NODES, "node[1-4], @group ...")
 _KEEP = Option("keep", ("--keep",), Kind.FLAG, "keep them in the list")
 _MAP = Option("map", ("--map",), Kind.NUMBER, "a whole map", "N")
@@ -351,7 +351,9 @@ SPECS = (
             "In a macro, right behind a map and without words, the jobs of that map; the macro waits for them, and the "
             "next line may judge how they end."
         ),
-        arguments=(Argument("task", Kind.TASK, "ids, failed, lost or all", required=False, repeat=True),),
+        arguments=(
+            Argument("task", Kind.TASK, "ids, failed, lost or all", required=False, repeat=True, choices=tuple(_WORDS)),
+        ),
         options=(_MAP,),
         examples=((":queue retry", ""), (":queue retry lost", ""), (":queue retry --map 1", "")), danger=Danger.TOUCHES,
     ),

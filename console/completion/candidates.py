@@ -264,10 +264,13 @@ def _settings(token: Token, sources: Sources) -> Iterator[Candidate]:
     yield from _plain(((name.partition(".")[2], text) for name, text in rows if token.text), token)
 
 
+def _macro_names(token: Token, _sources: Sources) -> Iterator[Candidate]:
+    yield from _plain(((name, str(file.parent)) for name, file in macro_store.known().items()), token)
+
+
 def _macros(token: Token, sources: Sources) -> Iterator[Candidate]:
     if "/" not in token.text:
-        rows = ((name, str(file.parent)) for name, file in macro_store.known().items())
-        yield from _plain(rows, token)
+        yield from _macro_names(token, sources)
     for candidate in _local_paths(token, sources):
         if candidate.text.endswith(("/", "/'", SUFFIX, f"{SUFFIX}'")):
             yield candidate
@@ -314,6 +317,7 @@ _SOURCES: dict[Kind, Callable[[Token, Sources], Iterator[Candidate]]] = {
     Kind.LOCAL_COMMAND: _programs,
     Kind.SETTING: _settings,
     Kind.MACRO: _macros,
+    Kind.MACRO_NAME: _macro_names,
     Kind.SAVED: _saved,
     Kind.WORD: _words,
     Kind.CONDITION: _conditions,

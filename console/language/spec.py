@@ -55,6 +55,7 @@ class Kind(enum.StrEnum):
     NAME = "name"
     SAVED = "saved node set"
     MACRO = "macro"
+    MACRO_NAME = "name of a macro"
     PARAMETER = "parameter"
     ASSIGNMENT = "NAME=VALUE"
     VARIABLE = "variable"
@@ -80,6 +81,7 @@ _CHECKS: Mapping[Kind, Callable[[str], object]] = {
     Kind.RUN: values.read_number,
     Kind.TIMER: values.read_number,
     Kind.NAME: values.read_name,
+    Kind.MACRO_NAME: values.read_name,
     Kind.SAVED: values.read_name,
     Kind.PARAMETER: values.read_parameter_name,
     Kind.ASSIGNMENT: values.read_assignment,

@@ -170,6 +170,8 @@ class Model(RuleBasedStateMachine):
         peeked = self.manager.peek(wanted)
         ended = self.tasks[wanted] if wanted in self.finished else None
         assert (peeked and (peeked.task_id, peeked.state)) == (ended and (ended.id, ended.state))
+        mine = [task_id for task_id in self.finished if self.tasks[task_id].requester == requester]
+        assert self.manager.ended_of(requester) == mine
         outcome = self.manager.try_outcome(claim)
         fitting = [task_id for task_id in self.finished if fits(self.tasks[task_id])]
         if not fitting:

@@ -15,6 +15,7 @@ from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.completion.completion import LIMIT, Candidate, complete
 from clusterdeck.console.completion.names import NameCache, Names
 from clusterdeck.console.completion.remote_files import RemoteFiles
+from clusterdeck.console.language.spec import CommandSpec
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
@@ -254,3 +255,25 @@ def test_nobody_is_asked_for_files_who_did_not_answer_or_in_read_only_mode() -> 
     session.settings.set("safety.read_only", "on")
     complete("cat /etc/h", 10, session, REGISTRY, NAMES)
     assert listing.asked == []
+
+
+@pytest.mark.parametrize("spec", [spec for spec in REGISTRY if not spec.hidden], ids=lambda spec: spec.id)
+def test_every_option_and_every_word_that_is_allowed_is_offered(spec: CommandSpec) -> None:
+    session = _session()
+
+    def offered(line: str) -> set[str]:
+        return {candidate.text.strip() for candidate in complete(line, len(line), session, REGISTRY, NAMES)}
+
+    assert {flag for option in spec.options for flag in option.flags if flag.startswith("--")} <= offered(
+        f":{spec.word} -"
+    )
+    for option in spec.options:
+        assert set(option.choices) <= offered(f":{spec.word} {option.flags[-1]} ")
+    first = next(iter(spec.arguments), None)
+    assert first is None or set(first.choices) <= offered(f":{spec.word} ")
+
+
+def test_macros_edit_offers_the_macros() -> None:
+    line = ":macros edit rolling"
+    found = complete(line, len(line), _session(), REGISTRY, NAMES)
+    assert [candidate.text.strip() for candidate in found] == ["rolling-restart"]
