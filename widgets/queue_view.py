@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -14,19 +15,23 @@ from .line_view import LineView
 from .look import Look
 from .messages import CommandRequested
 
-_ROLES = {"waiting": "pending", "running": "running", "finished": "ok", "failed": "failed", "cancelled": "aborted"}
+_ROLES = {"waiting": "pending", "running": "running", "finished": "ok", "failed": "failed", "lost": "lost",
+          "cancelled": "aborted"}  # fmt: skip
 #: What stands first: what an operator has to look at.
-_ORDER = {"failed": 0, "running": 1, "waiting": 2, "cancelled": 3, "finished": 4}
+_ORDER = {"failed": 0, "lost": 1, "running": 2, "waiting": 3, "cancelled": 4, "finished": 5}
+#: More tasks of these states are folded: the nodes and processes stand below them.
+_UNFOLDED = 20
+_FOLDING = ("waiting", "cancelled", "finished")
 #: Seconds of silence after which a process is marked.
 LATE = 30.0
 #: Cells of a column at most, and of a tag beside its counts.
 _COLUMN, _TAG = 16, 12
-_SYMBOLS = {"waiting": ".", "running": ">", "finished": "+", "failed": "x", "cancelled": "-"}
+_SYMBOLS = {"waiting": ".", "running": ">", "finished": "+", "failed": "x", "lost": "?", "cancelled": "-"}
 
 
 @dataclass(frozen=True, slots=True)
 class QueueTask:
-    """One task. state: waiting, running, finished, failed or cancelled; age: seconds in that state."""
+    """One task. state: waiting, running, finished, failed, lost or cancelled; age: seconds in that state."""
 
     id: str
     tag: str
@@ -40,12 +45,13 @@ class QueueTask:
 
 @dataclass(frozen=True, slots=True)
 class QueueProcess:
-    """A worker process. ping: seconds since it was last heard of."""
+    """A worker process. ping: seconds since it was last heard of. late: it has promised to be heard of sooner."""
 
     id: str
     where: str
     ping: float
     slots: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +109,24 @@ class Counts:
     counts: Mapping[str, int]
 
 
-Item = Heading | Summary | Step | Counts | QueueTask | QueueProcess | QueueWorker
+@dataclass(frozen=True, slots=True)
+class More:
+    """Tasks of one state that are folded."""
+
+    state: str
+    count: int
+
+
+Item = Heading | Summary | Step | Counts | More | QueueTask | QueueProcess | QueueWorker
 
 
 def _width(texts: Iterable[str]) -> int:
     """Cells for a column of these texts."""
     return min(_COLUMN, max(map(width_of, texts), default=0))
+
+
+def _rank(task: QueueTask) -> int:
+    return _ORDER.get(task.state, len(_ORDER))
 
 
 def _told(task: QueueTask) -> str:
@@ -129,6 +147,8 @@ class QueueView(LineView):
         #: Cells of the columns: a task's id, tag and place, a node's name, a process's place.
         self._widths = (0, 0, 0, 0, 0)
         self._opened: set[str] = set()
+        #: States of which all tasks are listed.
+        self._unfolded: set[str] = set()
         self._matches: Callable[[str], bool] | None = None
 
     def set_snapshot(self, snapshot: QueueSnapshot) -> None:
@@ -149,10 +169,8 @@ class QueueView(LineView):
         tasks = [task for task in snapshot.tasks if self._matches is None or self._matches(_told(task))]
         if tasks:
             items.append(Heading(f"tasks {len(tasks)}"))
-        for task in sorted(tasks, key=lambda task: _ORDER.get(task.state, len(_ORDER))):
-            items.append(task)
-            if task.id in self._opened:
-                items.extend(Step(step) for step in task.way)
+        for state, group in groupby(sorted(tasks, key=_rank), key=lambda task: task.state):
+            items += self._listed(state, list(group))
         if snapshot.workers:
             items += [Heading(f"nodes {len(snapshot.workers)}"), *snapshot.workers]
         if snapshot.processes:
@@ -160,12 +178,22 @@ class QueueView(LineView):
         self._items = items
         self._widths = (
             _width(task.id for task in tasks),
-            _width(task.tag for task in tasks),
+            _width(task.tag for task in tasks if not task.id.startswith(f"{task.tag}_")),
             _width(task.where for task in tasks),
             _width(worker.name for worker in snapshot.workers),
             max(_width(process.where for process in snapshot.processes), 4),
         )
         self.update_rows()
+
+    def _listed(self, state: str, tasks: Sequence[QueueTask]) -> Iterator[Item]:
+        """The rows of the tasks of one state, the first ones only where many wait or are over."""
+        fold = state in _FOLDING and len(tasks) > _UNFOLDED and state not in self._unfolded
+        for task in tasks[: _UNFOLDED // 2] if fold else tasks:
+            yield task
+            if task.id in self._opened:
+                yield from (Step(step) for step in task.way)
+        if fold:
+            yield More(state, len(tasks) - _UNFOLDED // 2)
 
     def row_count(self) -> int:
         return len(self._items)
@@ -185,6 +213,8 @@ class QueueView(LineView):
                 line.add(f" {self.shifted(text)}", look["title"])
             case Step(text=text):
                 line.add(f"      {self.shifted(text)}", look.quiet)
+            case More(state=state, count=count):
+                line.add(f"   \N{HORIZONTAL ELLIPSIS} {count} more {state}, Enter lists them", look.quiet)
             case Counts() as counts:
                 self._paint_counts(counts, line, look)
             case QueueTask() as task:
@@ -192,7 +222,7 @@ class QueueView(LineView):
             case QueueWorker() as worker:
                 self._paint_worker(worker, line, look)
             case QueueProcess() as process:
-                late = process.ping > LATE
+                late = process.late
                 line.add(" ! " if late else "   ", look["warn"]).column(process.id, 6, look["accent"], right=True)
                 line.add("  ").column(process.where, self._widths[4], look.text)
                 line.add(f"  heard of {clock(process.ping):>6} ago", look["warn" if late else "quiet"])
@@ -229,6 +259,8 @@ class QueueView(LineView):
         match self._items[row]:
             case Heading(text=text) | Summary(text=text) | Step(text=text):
                 return safe(text)
+            case More(state=state, count=count):
+                return f"{count} more {state}"
             case Counts() as counts:
                 return f"{counts.tag or 'no tag'}: " + ", ".join(f"{word} {n}" for word, n in counts.counts.items())
             case QueueProcess() as process:
@@ -243,8 +275,12 @@ class QueueView(LineView):
         return item if isinstance(item, QueueTask) else None
 
     def activate(self, row: int) -> None:
-        if (task := self._current()) is not None:
-            self._opened ^= {task.id}
+        item = self._items[row]
+        if isinstance(item, More):
+            self._unfolded.add(item.state)
+            self._arrange()
+        elif isinstance(item, QueueTask):
+            self._opened ^= {item.id}
             self._arrange()
 
     def action_cancel(self) -> None:

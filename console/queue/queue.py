@@ -34,15 +34,13 @@ from ..session.checks import check_worker
 from ..session.service import Service
 from .jobs import JobResult, MapJob, QueueError, TaskRow, counts
 from .node_workers import NodeWorkers
-from .ways import Step, Ways
+from .ways import Ended, Step, Ways
 
 __all__ = ["DEFAULT_TAG", "JobResult", "MapJob", "QueueError", "QueueService", "TaskRow", "TemplateError", "counts"]
 
 #: Results that are kept to be looked at, and bytes of their output.
 _KEPT_RESULTS = 10_000
 _KEPT_BYTES = 64 * 1024 * 1024
-#: Bytes of a result that a view shows something of.
-_GLIMPSE = 2000
 #: Maps whose slots are kept so that they can be retried.
 _KEPT_MAPS = 20
 
@@ -208,14 +206,13 @@ class QueueService:
         """What became of a task on this console's slots, oldest first: where it ran and how that ended."""
         return self._ways.of(task)
 
-    def result_lines(self, task: str, most: int = 5) -> list[str]:
-        """The last lines of what a task put out, clean, as long as its result is kept and was not taken."""
-        with self._lock:
-            kept = next((result for result in reversed(self._results) if result.task == task), None)
-        if kept is None:
-            return []
-        text = (kept.output + kept.error)[-_GLIMPSE:].decode("utf-8", "replace")
-        return sanitize_text(text).splitlines()[-most:]
+    def ended(self) -> list[Ended]:
+        """What ended on this console's slots, the newest first, also what the queue has forgotten since."""
+        return self._ways.ended()
+
+    def result_lines(self, task: str) -> tuple[str, ...]:
+        """The last lines of what a task put out on this console's slots, clean."""
+        return self._ways.lines_of(task)
 
     def status(self) -> QueueStatus:
         """How many wait, run and are finished, per tag, and who works; may wait for a store on another machine."""

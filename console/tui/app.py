@@ -34,7 +34,7 @@ from ..runs.events import RunFinished, SessionEvent
 from ..settings import paths
 from .alt_keys import tell_alt_apart
 from .deck import Deck
-from .errands import Errand, known_groups, look_at_queue
+from .errands import GLANCE, Errand, known_groups, look_at_queue
 from .frontend import TuiFrontEnd
 from .housekeeping import Collector
 from .key_order import KeyOrder
@@ -208,8 +208,11 @@ class ClusterdeckApp(App[int]):
             self._news.read(events)
         if self.deck.follow_newest():
             self._shelf.run_began()
-        if self.queue is not None and (self.queue.used and self.main.view == "queue"):
-            self._queue_errand.maybe(now)
+        if self.queue is not None and self.queue.used:
+            if self.main.view == "queue":
+                self._queue_errand.maybe(now)
+            elif self.queue.version != self.main.painter.queue.version:  # its tab tells how much is to be done
+                self._queue_errand.maybe(now, GLANCE)
         self._collector.tick(now, bool(events) or self.main.painter.stale)
         with suppress(NoMatches):  # the first ticks come before all widgets are there, the last after they are gone
             self.main.painter.tick(now)

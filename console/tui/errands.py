@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...engine.text import sanitize_text
-from ...widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
+from ...widgets.queue_view import LATE, QueueProcess, QueueSnapshot, QueueTask, QueueWorker
 
-#: Seconds between two looks at the queue while it is on show or used.
+#: Seconds between two looks at the queue while it is on show, and while it only changes.
 LOOK = 1.0
-_STATES = {"done": "finished", "lost": "failed"}
+GLANCE = 3.0
+#: Tasks that are looked at.
+TASKS = 2_000
+_STATES = {"done": "finished"}
 
 
 def look_at_queue(service: Any) -> QueueSnapshot:
@@ -21,11 +25,17 @@ def look_at_queue(service: Any) -> QueueSnapshot:
     status = service.status()
     now = time.time()
     places = {job.task_id: job.node for job in service.running()}
-    tasks = [_task(row, places.get(row.info.id, ""), now, service) for row in service.tasks(limit=2_000)]
+    rows = service.tasks(limit=TASKS)
+    tasks = [_task(row, places.get(row.info.id, ""), now, service) for row in rows]
+    listed = {task.id for task in tasks}
+    # What ended well is no longer in the queue when its result was taken, as maps do at once.
+    ended = [_ended(one, now, service) for one in service.ended() if one.task not in listed]
     counts: dict[str, dict[str, int]] = {}
     for word, table in (("waiting", status.waiting), ("running", status.running), ("finished", status.finished)):
         for tag, count in table.items():
             counts.setdefault(tag, {})[word] = count
+    if len(rows) < TASKS:
+        _tell_ends(counts, tasks, ended)
     pools = {
         "queue": service.nodes(),
         "Python": service.worker_nodes(),
@@ -37,11 +47,40 @@ def look_at_queue(service: Any) -> QueueSnapshot:
         for pool, nodes in pools.items()
         for node in nodes
     ]  # fmt: skip
+    slots: Counter[str] = Counter()
+    for nodes in pools.values():
+        slots.update({node.name: node.slots for node in nodes})
     processes = [
-        QueueProcess(str(one.id), _place(one.info), one.silent, f"{one.running} tasks") for one in status.processes
-    ]
+        QueueProcess(str(one.id), _place(one.info), one.silent, f"{one.running} task{'' if one.running == 1 else 's'}",
+                     late=one.period is not None and one.silent > LATE)
+        for one in _alive(status.processes, slots)
+    ]  # fmt: skip
     maps = [_map(job) for job in service.maps()]
-    return QueueSnapshot(version, tasks, processes, counts, workers, maps)
+    return QueueSnapshot(version, [*tasks, *ended[:TASKS]], processes, counts, workers, maps)
+
+
+def _tell_ends(counts: dict[str, dict[str, int]], tasks: Sequence[QueueTask], ended: Sequence[QueueTask]) -> None:
+    """Tell among the finished ones of each tag those that did not end well, and add those that the queue forgot."""
+    for task in tasks:
+        if task.state in ("failed", "lost", "cancelled"):
+            states = counts.setdefault(task.tag, {})
+            states["finished"] = max(0, states.get("finished", 0) - 1)
+            states[task.state] = states.get(task.state, 0) + 1
+    for task in ended:
+        states = counts.setdefault(task.tag, {})
+        states[task.state] = states.get(task.state, 0) + 1
+
+
+def _alive(processes: Sequence[Any], slots: Counter[str]) -> list[Any]:
+    """All but the idle slots of maps that ended: they are kept for a retry, and nobody waits to hear of them."""
+    left = slots.copy()
+    alive = []
+    for one in sorted(processes, key=lambda one: (one.running == 0, -one.id)):
+        node = str(one.info["node"]) if isinstance(one.info, dict) and "node" in one.info else ""
+        if not node or one.running or left[node] > 0:
+            alive.append(one)
+            left[node] -= 1
+    return sorted(alive, key=lambda one: one.id)
 
 
 def _task(row: Any, node: str, now: float, service: Any) -> QueueTask:
@@ -54,13 +93,24 @@ def _task(row: Any, node: str, now: float, service: Any) -> QueueTask:
         way.append(f"handed out {_ago(now, info.started)}, attempt {info.attempt}{to}")
     way += [f"{step.text}, {_ago(now, step.at)}" for step in service.way_of(info.id)]
     if info.losses:
-        way.append(f"given back {info.losses} times because what held it went away")
+        way.append(f"given back {info.losses} {'time' if info.losses == 1 else 'times'}: what held it went away")
     if info.ended:
         way.append(f"{info.state.word} {_ago(now, info.ended)}")
     way += [f"  {line}" for line in service.result_lines(info.id)]
     where = node or (f"process {info.owner}" if info.owner is not None else "")
     age = max(0.0, now - since)
     return QueueTask(info.id, info.tag, word, where, age, max(1, info.attempt), sanitize_text(row.command), tuple(way))
+
+
+def _ended(one: Any, now: float, service: Any) -> QueueTask:
+    """A task that the queue has forgotten, as it was known here."""
+    steps = service.way_of(one.task)
+    way = [*(f"{step.text}, {_ago(now, step.at)}" for step in steps), *(f"  {line}" for line in one.lines)]
+    tag = one.task.rpartition("_")[0]
+    word = _STATES.get(one.state.value, one.state.value)
+    word = "failed" if word == "timeout" else word
+    began = sum(1 for step in steps if step.text.startswith("began"))
+    return QueueTask(one.task, tag, word, one.node, max(0.0, now - one.at), max(1, began), one.command, tuple(way))
 
 
 def _place(info: Any) -> str:
@@ -79,7 +129,7 @@ def _trouble(node: Any) -> str:
 def _map(job: Any) -> str:
     from ..queue.queue import counts  # the queue's engine; only who queues needs it
 
-    return sanitize_text(f"map {job.number}: {job.template}  {counts(job.run.progress())}")
+    return sanitize_text(f"map {job.number}: {counts(job.run.progress())}  {job.template}")
 
 
 def _ago(now: float, at: float) -> str:

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from clusterdeck.console.queue.ways import Ended
 from clusterdeck.console.tui import clipboard
 from clusterdeck.console.tui.errands import Errand, known_groups, look_at_queue
 from clusterdeck.console.tui.housekeeping import Collector
 from clusterdeck.console.tui.pump import Pump
 from clusterdeck.console.tui.resolver import ExpressionResolver
+from clusterdeck.engine.taskmanager.jobs import JobState
 from clusterdeck.engine.taskmanager.tasks import TaskInfo, TaskState
 from clusterdeck.tests.support.fake_run import FakeSession, mixed
 from clusterdeck.tests.support.tui import Deck, settled, until
@@ -88,27 +90,44 @@ def test_a_look_at_the_queue() -> None:
     node = SimpleNamespace(
         name="node1", state="down", slots=4, running=1, done=3, failed=1, lost=1, retry_in=5.0, reason="refused \x1b[2J"
     )
-    process = SimpleNamespace(id=7, info={"node": "node1", "slot": 0}, silent=1.5, running=1)
+    process = SimpleNamespace(id=7, info={"node": "node1", "slot": 0}, silent=1.5, running=1, period=None)
+    # An idle slot of a map that ended, a worker that breaks its word, and one that gave none.
+    others = [
+        SimpleNamespace(id=3, info={"node": "node2", "slot": 0}, silent=90.0, running=0, period=None),
+        SimpleNamespace(id=8, info="w1", silent=90.0, running=0, period=5.0),
+        SimpleNamespace(id=9, info="w2", silent=90.0, running=0, period=None),
+    ]
+    lost = TaskInfo("job_2", "job", TaskState.LOST, 1, 1, None, None, now - 10, now - 4, now - 2)
+    done = Ended("job_0", JobState.DONE, "node2", "make", now - 3, ("built",))
     service: Any = SimpleNamespace(
         version=9,
-        status=lambda: SimpleNamespace(waiting={"job": 2}, running={"job": 1}, finished={}, processes=[process]),
-        tasks=lambda limit: [SimpleNamespace(info=info, command="make \x9b -j4")],
+        status=lambda: SimpleNamespace(
+            waiting={"job": 2}, running={"job": 1}, finished={"job": 1}, processes=[process, *others]
+        ),
+        tasks=lambda limit: [
+            SimpleNamespace(info=info, command="make \x9b -j4"),
+            SimpleNamespace(info=lost, command="make"),
+        ],
+        ended=lambda: [done],
         running=lambda: [SimpleNamespace(task_id="job_1", node="node1")],
         nodes=lambda: [node],
         map_nodes=dict,
         maps=list,
         worker_nodes=list,
         way_of=lambda task: [SimpleNamespace(at=now - 4, text=f"{task} began on node1 slot 1")],
-        result_lines=lambda _task: ["the last line"],
+        result_lines=lambda _task: ("the last line",),
     )
     seen = look_at_queue(service)
-    (task,) = seen.tasks
+    task, gone, kept = seen.tasks
     assert (task.id, task.state, task.where, task.attempts) == ("job_1", "running", "node1", 2)
     assert "\x9b" not in task.text
-    assert any("given back 1 times" in step for step in task.way)
+    assert any("given back 1 time:" in step for step in task.way)
     assert any(step.startswith("job_1 began on node1 slot 1, 4 s ago") for step in task.way)
     assert task.way[-1] == "  the last line"
-    assert seen.counts == {"job": {"waiting": 2, "running": 1}}
+    assert (gone.id, gone.state) == ("job_2", "lost")
+    assert (kept.id, kept.tag, kept.state, kept.where, kept.way[-1]) == ("job_0", "job", "finished", "node2", "  built")
+    assert seen.counts == {"job": {"waiting": 2, "running": 1, "lost": 1, "finished": 1}}
+    assert [(one.id, one.late) for one in seen.processes] == [("7", False), ("8", True), ("9", False)]
     (worker,) = seen.workers
     assert worker.failed == 2
     assert worker.trouble.endswith("next try in 5 s")

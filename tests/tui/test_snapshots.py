@@ -32,7 +32,7 @@ QUEUE = QueueSnapshot(
         QueueTask("7f3a-1", "render", "finished", "cn3", 330.2, 1, "blender -b scene.blend -f 1"),
         QueueTask("7f3a-2", "render", "cancelled", "", 3.2, 1, "blender -b scene.blend -f 2"),
     ],
-    [QueueProcess("1", "cn17 slot 1", 0.4, "1 tasks"), QueueProcess("4", "cn18 slot 2", 44, "1 tasks")],
+    [QueueProcess("1", "cn17 slot 1", 0.4, "1 tasks"), QueueProcess("4", "cn18 slot 2", 44, "1 tasks", late=True)],
     {"render": {"waiting": 120, "running": 1, "finished": 33, "failed": 1}, "": {"waiting": 1}},
     [
         QueueWorker("cn17", "up", 2, 1, 20, 0, "", "queue"),

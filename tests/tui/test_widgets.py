@@ -18,6 +18,7 @@ from clusterdeck.widgets.failures import FailuresView
 from clusterdeck.widgets.gather_view import GatherView
 from clusterdeck.widgets.look import make_look
 from clusterdeck.widgets.node_colours import READABLE, contrast, style_of
+from clusterdeck.widgets.queue_view import QueueSnapshot, QueueTask, QueueView, QueueWorker
 
 
 @asynccontextmanager
@@ -229,3 +230,26 @@ def test_themes_of_the_terminal_get_its_own_colours_and_colourless_ones_none() -
     assert plain.color.is_default
     assert plain.bold
     assert plain.underline
+
+
+# -- the queue
+
+
+async def test_many_waiting_tasks_are_folded_so_that_the_nodes_are_in_sight() -> None:
+    async with opened(FakeSession(), "queue", (120, 40)) as (deck, pilot):
+        tasks = [QueueTask(f"a.map1_{number}", "a.map1", "waiting", text="gzip") for number in range(500)]
+        tasks += [QueueTask("a.map1_900", "a.map1", "lost", "node1", text="gzip", way=("began on node1 slot 1",))]
+        nodes = [QueueWorker("node1", "up", 2, 1, 5, 0)]
+        deck.app.main.painter.queue = QueueSnapshot(1, tasks, (), {"a.map1": {"waiting": 500, "lost": 1}}, nodes)
+        await settled(deck, pilot)
+        view = deck.app.main.query_one("#queue", QueueView)
+        rows = [view.row_text(row) for row in range(view.row_count())]
+        assert rows[2].startswith("a.map1_900 lost ")
+        assert rows[13:] == ["490 more waiting", "nodes 1", "node1 up 1/2 "]
+        assert "? lost      a.map1_900" in deck.screen_text()
+        assert "a.map1_900    0ms    node1 gzip" in deck.screen_text()  # the tag stands in the id already
+        await pilot.press("down", "down", "r")
+        await deck.wait_line(pilot, ":queue retry a.map1_900")
+        view.move_cursor(13)
+        await pilot.press("enter")
+        assert view.row_count() == 2 + 501 + 2

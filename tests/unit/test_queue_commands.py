@@ -200,7 +200,7 @@ def test_the_view_knows_a_tasks_way_and_result(deck: Deck) -> None:
     assert steps[0] == "began on web1 slot 1"
     assert steps[1].startswith("failed on web1 slot 1 after 0.")
     assert steps[1].endswith("exit status 1")
-    assert deck.queue.result_lines("shell_0") == ["no good"]
+    assert deck.queue.result_lines("shell_0") == ("no good",)
     commands = {row.info.id: row.command for row in deck.queue.tasks()}
     assert commands["shell_0"] == "fail it"
     assert commands["square_1"].startswith('[3, "')
