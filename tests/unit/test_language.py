@@ -228,6 +228,7 @@ def _value(part: Argument | Option) -> st.SearchStrategy[str]:
         Kind.SHARE: ["3", "2%"],
         Kind.BATCHES: ["1,10%,rest", "5"],
         Kind.NAME: ["x", "a-b"],
+        Kind.MACRO_NAME: ["x", "a-b"],
         Kind.SAVED: ["x", "undo"],
         Kind.PARAMETER: ["x", "a_b"],
         Kind.ASSIGNMENT: ["a=", "a=b c", "a='\"\\"],
