@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 Job = tuple[Callable[[], Any], Callable[[Any], None]]
 
 
 class Background:
-    """A thread that lives while there are jobs. `submit` and `close` belong to the thread of the event loop."""
+    """A thread that lives while there are jobs, and does not keep the program from ending.
+
+    `submit` and `close` belong to the thread of the event loop. A job answers for its own errors.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -34,6 +39,17 @@ class Background:
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._main, args=(loop,), name=f"clusterdeck-{self._name}", daemon=True).start()
 
+    async def result(self, work: Callable[[], T]) -> T:
+        """The answer of `work`; for coroutines, which may be cancelled meanwhile."""
+        answered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.submit(work, lambda answer: None if answered.done() else answered.set_result(answer))
+        return await answered
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are jobs that are not over."""
+        return self._running
+
     def _main(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             with self._lock:
@@ -41,7 +57,12 @@ class Background:
                     self._running = False
                     return
                 work, done = self._jobs.popleft()
-            answer = work()
+            try:
+                answer = work()
+            except Exception:
+                # A bug in one job must neither end the others nor pass unseen.
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+                continue
             with suppress(RuntimeError):  # the loop has just ended
                 loop.call_soon_threadsafe(done, answer)
 

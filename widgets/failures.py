@@ -166,7 +166,18 @@ class FailuresView(LineView):
         return reason, run.states[node] in (NodeState.UNREACHABLE, NodeState.LOST)
 
     def row_text(self, row: int) -> str:
-        return "".join(self._texts_of([self._rows_list[row]])())
+        reason, node = self._rows_list[row]
+        run = self.run
+        if run is None or node < 0:
+            return self._heading_text(reason, node)
+        return f"{run.names[node]}: {safe(self._last_words(run, node)[0])}"
+
+    def _heading_text(self, reason: Reason, node: int) -> str:
+        """Of a row that is no node's."""
+        if node == MORE or self.run is None:
+            return f"{len(reason.nodes) - _FOLDED} more nodes"
+        words = " ".join(filter(None, (reason.state.word, reason.text)))
+        return f"{words} ({len(reason.nodes)}): {self._fold(reason, self.run)}"
 
     def texts(self, start: int, stop: int) -> Texts:
         return self._texts_of(self._rows_list[start:stop])
@@ -182,11 +193,8 @@ class FailuresView(LineView):
         if run is None:
             return texts
         for reason, node in rows:
-            if node == HEADING:
-                words = " ".join(filter(None, (reason.state.word, reason.text)))
-                texts.add([f"{words} ({len(reason.nodes)}): {self._fold(reason, run)}"])
-            elif node == MORE:
-                texts.add([f"{len(reason.nodes) - _FOLDED} more nodes"])
+            if node < 0:
+                texts.add([self._heading_text(reason, node)])
             else:
                 count = run.line_count(node)
                 excerpt = run.excerpt(node, max(0, count - 5), count)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
+from textual.timer import Timer
 
 from .background import Background
 from .finder import Finder
@@ -20,6 +21,9 @@ from .texts import Texts
 
 #: More than this is not put on a clipboard: terminals drop or choke on longer OSC 52 sequences.
 CLIPBOARD_LINES = 20_000
+#: Seconds after which it is told that a disk is waited for, and the beginning of what is told.
+TOLD_AFTER = 1.0
+SLOW_DISK = "Reading, the disk takes its time:"
 #: Rows whose texts are asked for at once.
 _CHUNK = 500
 
@@ -139,6 +143,11 @@ class TextRows(ScrollView):
         """Whose lines are copied, for the word about it."""
         return ""
 
+    @property
+    def copying(self) -> bool:
+        """Whether a copy waits for a disk."""
+        return self._copies.busy
+
     def _copy(self, pieces: list[Texts], what: str, joined: Callable[[list[str]], str] = "\n".join) -> None:
         """Put texts on the clipboard: at once, or when the disk has given them."""
 
@@ -146,14 +155,17 @@ class TextRows(ScrollView):
             return [text for texts in pieces for text in texts()][:CLIPBOARD_LINES]
 
         def done(lines: list[str]) -> None:
+            if late is not None:
+                late.stop()
             if lines:
                 whose = f" of {source}" if (source := self.copied_from) and not what else ""
                 self.post_message(TextCopied(joined(lines), what or f"{len(lines)} lines{whose}"))
 
+        late: Timer | None = None
         if all(texts.at_hand for texts in pieces):
             done(read())
         else:
-            self.post_message(Told("Reading it from the disk; it is copied when it is there."))
+            late = self.set_timer(TOLD_AFTER, lambda: self.post_message(Told(f"{SLOW_DISK} it is copied then.")))
             self._copies.submit(read, done)
 
     def action_pager(self) -> None:

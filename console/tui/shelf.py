@@ -8,13 +8,16 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ...engine.text import sanitize_text
+from ...widgets.background import Background
 from ...widgets.diff_view import DiffView
 from ...widgets.node_list import NodeList
 from ...widgets.plot_view import PlotView
+from ...widgets.text_rows import SLOW_DISK, TOLD_AFTER
 from ...widgets.texts import Texts
 from ..frontend import Document
 from .clipboard import copy_native
@@ -38,6 +41,7 @@ class Shelf:
     def __init__(self, app: ClusterdeckApp) -> None:
         self._app = app
         self._folded_run = 0
+        self._reading = Background("program")
 
     # -- documents and views
 
@@ -148,10 +152,15 @@ class Shelf:
 
     async def _run_program(self, command: list[str], read: Callable[[], Iterable[Texts]]) -> None:
         with tempfile.NamedTemporaryFile("w", prefix="clusterdeck-", suffix=".txt", encoding="utf-8") as file:
-            # Models may be looked at in this thread only, disks in another one only: a piece at a time.
-            for texts in read():
-                await asyncio.to_thread(_write, file, texts)
-            await asyncio.to_thread(file.flush)
+            late = asyncio.get_running_loop().call_later(TOLD_AFTER, self._app.tell, f"{SLOW_DISK} it is shown then.")
+            try:
+                # Models may be looked at in this thread only, disks in another one only: a piece at a time.
+                for texts in read():
+                    if problem := await self._reading.result(partial(_write, file, texts)):
+                        self._app.tell(f"nothing to show: {sanitize_text(problem)}", "error")
+                        return
+            finally:
+                late.cancel()
             await self._run_on(command, file.name)
 
     async def _run_on(self, command: list[str], name: str) -> bool:
@@ -169,8 +178,14 @@ class Shelf:
         return not problem
 
 
-def _write(file: IO[str], texts: Texts) -> None:
-    file.writelines(f"{text}\n" for text in texts())
+def _write(file: IO[str], texts: Texts) -> str:
+    """Write some lines; what went wrong, or ""."""
+    try:
+        file.writelines(f"{text}\n" for text in texts())
+        file.flush()
+    except (OSError, ValueError) as error:  # a full disk; or the next program was asked for, and this file is closed
+        return getattr(error, "strerror", None) or str(error)
+    return ""
 
 
 def _run(command: list[str]) -> str:

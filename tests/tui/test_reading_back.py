@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.geometry import Offset
 from textual.pilot import Pilot
+from textual.selection import Selection
 
 from clusterdeck.console.records.archive import ArchiveFile, restore, write_run
 from clusterdeck.console.runs.runs import Run
@@ -37,7 +39,9 @@ class Disk:
     def slow(self, read: Callable[..., Any]) -> Callable[..., Any]:
         def slowly(*arguments: Any) -> Any:
             if self.shut:
-                assert threading.current_thread() is not threading.main_thread()
+                reader = threading.current_thread()
+                assert reader is not threading.main_thread()
+                assert reader.daemon, "the program could not end"
                 self.reads += 1
                 assert self.turns.acquire(timeout=LIMIT)
             return read(*arguments)
@@ -261,3 +265,16 @@ async def test_runs_of_earlier_sessions_on_a_disk_that_hangs(disk: Disk, tmp_pat
         gathered.move_cursor(0)
         await views(deck, pilot, whole)
     session.close()
+
+
+async def test_what_was_marked_and_is_still_read_is_copied_and_stops_no_run(disk: Disk) -> None:
+    async with long_pane() as (deck, pilot, pane, _run):
+        await pilot.press("home")
+        deck.app.main.selections = {pane: Selection(Offset(0, 4), Offset(11, 5))}
+        await pilot.press("ctrl+c")
+        assert (deck.session.aborted, deck.app.main.selections) == ([], {})
+        disk.open()
+        await until(pilot, lambda: bool(deck.app.clipboard))
+        assert deck.app.clipboard == f"{text(4)}\n{text(5)[:11]}"
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: bool(deck.session.aborted))

@@ -350,8 +350,11 @@ class MainScreen(Screen[None]):
 
     async def action_copy_or_interrupt(self) -> None:
         """What is marked with the mouse is copied; otherwise the run is stopped."""
-        if self.get_selected_text():
-            self.action_copy_text()
+        marked = list(self.selections)
+        if text := self.get_selected_text():
+            self.app.copy_to_clipboard(text)
+        elif any(isinstance(widget, LineView) and widget.copying for widget in marked):
+            self.clear_selection()  # it is copied when the disk has given it; the next one stops the run
         else:
             await self.app.run_action("interrupt")
 
