@@ -141,6 +141,7 @@ class Peer:
         """Start, or start again after what held it back is settled."""
         self._stop()
         self.earlier_failure = None
+        self._plan = None
         self._started = 0.0
         if self.via is not None:
             self.state = PeerState.WAITING
@@ -239,6 +240,8 @@ class Peer:
             self._jump_lost = True
             self.begin()
             return
+        if failure.kind is FailureKind.AUTHENTICATION:
+            self.pool.login_failed()
         if not self._again(failure, started):
             self.refuse(failure)
 

@@ -21,9 +21,10 @@ from .connection import Connection
 from .directory import Directory
 from .holds import Holds
 from .hostkeys import KnownHosts
-from .keys import Plan, agent_path, make_plan
+from .keys import Plan
 from .lease import Lease
 from .peer import Peer, PeerState
+from .plans import Plans
 from .questions import UnknownKey
 from .settings import SshSettings
 from .sudo import SudoDesk
@@ -60,7 +61,7 @@ class Pool:
         self._directories: dict[tuple[object, ...], Directory] = {}
         self._peers: dict[tuple[HostConfig, Peer | None], Peer] = {}
         self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], KnownHosts] = {}
-        self._plans: dict[tuple[object, ...], Plan | list[Callable[[Plan], None]]] = {}
+        self._plans = Plans(self._loader)
         self._lucky: dict[tuple[str, ...], dict[str, bytes]] = {}
         #: Connections until the server's version is there; handshakes and logins.
         self.opening = Window(reactor, self._most_opening)
@@ -129,7 +130,7 @@ class Pool:
     def forget_config(self) -> None:
         """Read configuration and keys again for new connections."""
         self._directories.clear()
-        self._plans.clear()
+        self._plans.forget()
 
     def close(self) -> None:
         """Close everything, answer nobody any more."""
@@ -158,29 +159,16 @@ class Pool:
         return known
 
     def plan(self, config: HostConfig, done: Callable[[Plan], None]) -> None:
-        """What to log in with; read in the background once for all nodes with the same settings."""
-        agent = agent_path(config.identity_agent)
-        key = (config.identity_files, config.certificate_files, agent, config.identities_only)
-        found = self._plans.get(key)
-        if isinstance(found, Plan):
-            done(found)
-            return
-        if found is not None:
-            found.append(done)
-            return
-        waiting = self._plans[key] = [done]
-
-        def loaded(plan: Plan | None, error: Exception | None) -> None:
-            result = plan or Plan(notes=[f"keys could not be read: {type(error).__name__}"])
-            self._plans[key] = result
-            for callback in waiting:
-                callback(result)
-
-        self._loader.run(lambda: make_plan(*key), loaded)
+        """What to log in with; `done` may be called before this returns."""
+        self._plans.get(config, done, first=self.opening.idle and self.handshakes.idle)
 
     def plans(self) -> list[Plan]:
         """All plans that were read."""
-        return [plan for plan in self._plans.values() if isinstance(plan, Plan)]
+        return self._plans.all()
+
+    def login_failed(self) -> None:
+        """A login failed: the next one is to see what keys there are then."""
+        self._plans.login_failed()
 
     def load(self, function: Callable[[], object], done: Callable[[object, Exception | None], None]) -> None:
         """Run a slow call that concerns keys in the background."""

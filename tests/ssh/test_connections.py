@@ -344,6 +344,51 @@ def test_keys_of_the_agent(
     assert recorder.kind("b1") is FailureKind.AUTHENTICATION
 
 
+def test_a_key_that_is_added_later_is_found(
+    ssh_task: Task, sshd: Sshd, tmp_path: Path, agent: Path, recorder: Recorder
+) -> None:
+    """Who was told "no key to offer" adds one and tries again, in the same session."""
+    key = _key(tmp_path, "late")
+    _admit(sshd, key)
+    path = tmp_path / "config"
+    path.write_text(
+        f"IdentityAgent {agent}\nIdentityFile none\nHostName 127.0.0.1\nPort {sshd.port}\n"
+        f"UserKnownHostsFile {sshd.known_hosts}\n"
+    )
+    ssh_task.set_info("ssh_config", str(path))
+    ssh_task.run("true", nodes="a[1-3]", handler=recorder)
+    assert {recorder.kind(node) for node in recorder.ends} == {FailureKind.AUTHENTICATION}
+    _run(["ssh-add", "-q", str(key)], env=os.environ | {"SSH_AUTH_SOCK": str(agent)})
+    ssh_task.run("true", nodes="a[1-3]", handler=(after := Recorder()))
+    assert after.states() == {NodeState.OK}, after.ends
+
+
+def test_an_open_key_stays_open_when_keys_are_read_anew(
+    ssh_task: Task, sshd: Sshd, tmp_path: Path, recorder: Recorder
+) -> None:
+    key = _key(tmp_path, "locked", passphrase="open sesame")
+    _admit(sshd, key)
+    path = tmp_path / "config"
+    path.write_text(
+        f"Host bad*\n User no-such-account\nHost *\n IdentityAgent none\n IdentityFile {key}\n HostName 127.0.0.1\n"
+        f" Port {sshd.port}\n UserKnownHostsFile {sshd.known_hosts}\n PreferredAuthentications publickey\n"
+    )
+    asked: list[str] = []
+
+    def ask(question: HostKeyQuestion | SecretQuestion) -> None:
+        assert isinstance(question, SecretQuestion)
+        asked.append(question.kind)
+        question.answer("open sesame")
+
+    ssh_task.set_info("ssh_config", str(path))
+    ssh_task.set_info("ssh_ask", ask)
+    for nodes, expected in (("a1", NodeState.OK), ("bad1", NodeState.UNREACHABLE), ("b[1-2]", NodeState.OK)):
+        recorder.ends.clear()
+        ssh_task.run("true", nodes=nodes, handler=recorder)
+        assert recorder.states() == {expected}, recorder.ends
+    assert asked == ["passphrase"]
+
+
 @pytest.mark.parametrize("forward", ["yes", "no"])
 def test_the_agent_is_forwarded_only_where_asked(
     ssh_task: Task, sshd: Sshd, tmp_path: Path, agent: Path, recorder: Recorder, forward: str
