@@ -183,11 +183,14 @@ class RemoteBackend:
 
     def results(self, limit: int) -> list[tuple[str, str, str, str]]:
         found: list[tuple[str, str, str, str]] = []
+        words = [state.word for state in TaskState if state.finished]
+        listed = self._said(lambda: self._queue.tasks(words, LOOK))
+        about = {str(fields["id"]): sanitize_text(str(fields.get("parameters") or "")) for fields in listed}
         while len(found) < limit:
             outcome = self._said(self._queue.outcome)
             if outcome is None:
                 break
-            found.append(_of_outcome(outcome, ""))
+            found.append(_of_outcome(outcome, about.get(outcome.task_id, "")))
         return found
 
     @staticmethod
@@ -217,11 +220,12 @@ def _of_job(result: JobResult) -> tuple[str, str, str, str]:
 def _of_outcome(outcome: Outcome, command: str) -> tuple[str, str, str, str]:
     value = outcome.value
     if outcome.failure is not None:
-        return outcome.task_id, outcome.state.word, f"{command} ({outcome.failure.message})", outcome.failure.traceback
+        what = f"{command} ({outcome.failure.message})".lstrip()
+        return outcome.task_id, outcome.state.word, what, outcome.failure.traceback
     if isinstance(value, dict) and "stdout" in value:
         node = f"{value.get('node')}: " if value.get("node") else ""
         text = str(value.get("stdout") or "") + str(value.get("stderr") or "")
-        return outcome.task_id, outcome.state.word, f"{node}{command}", text
+        return outcome.task_id, outcome.state.word, f"{node}{command}".strip(": "), text
     return outcome.task_id, outcome.state.word, command, "" if value is None else _shown(value)
 
 
