@@ -55,6 +55,14 @@ class MapJob:
         """Whether nothing more will happen by itself."""
         return self.run.wait(0)
 
+    def close(self, *, forget: bool = False) -> None:
+        """End it and its slots; may wait for nodes. forget: what failed of it cannot be retried any more."""
+        if forget and self.own:  # nobody else takes its tasks
+            self.run.forget()
+        self.run.close()
+        if self.own:
+            self.driver.close()
+
 
 def counts(progress: MapProgress) -> str:
     """How far a map is, in words."""

@@ -260,10 +260,12 @@ class QueueService:
         job = MapJob(number, template, len(items), where, run, driver, own)
         with self._lock:
             self._maps[number] = job
-            self._drop_old_maps()
+            old = self._old_maps()
         run.start()
         if slots is not None:
             driver.add_nodes(slots)
+        for each in old:  # not under the lock: that waits for the map's thread, which may be telling us something
+            each.close(forget=True)
         self._changed()
         return job
 
@@ -306,16 +308,10 @@ class QueueService:
             job.told = told
         return count
 
-    def _drop_old_maps(self) -> None:
+    def _old_maps(self) -> list[MapJob]:
+        """Take out what is over and older than the maps that are kept. The caller holds the lock."""
         over = [job for job in self._maps.values() if job.finished]
-        for job in over[: max(0, len(self._maps) - _KEPT_MAPS)]:
-            self._end_map(self._maps.pop(job.number))
-
-    @staticmethod
-    def _end_map(job: MapJob) -> None:
-        job.run.close()
-        if job.own:
-            job.driver.close()
+        return [self._maps.pop(job.number) for job in over[: max(0, len(self._maps) - _KEPT_MAPS)]]
 
     # -- results
 
@@ -385,7 +381,7 @@ class QueueService:
         if workers is not None:
             workers.close()
         for job in maps.values():
-            self._end_map(job)
+            job.close()
         if pool is not None:
             pool.close()
         if manager is not None:

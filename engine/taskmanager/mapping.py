@@ -130,6 +130,11 @@ class MapRun:
         """Run the jobs that ended so once more, wherever they ran; how many. Those whose outcome was fetched cannot."""
         return self._driver.ask(lambda: self._retry(states))
 
+    def forget(self) -> None:
+        """Fetch the outcomes that were kept for `retry`."""
+        for task_id in self._manager.ended_of(self.id):
+            self._manager.try_outcome(Claim(task_id=task_id))
+
     def close(self) -> None:
         """Listen no more, close the job log. Jobs that are not over stay in the queue. Idempotent."""
         for end in self._endings:

@@ -10,6 +10,7 @@ import pytest
 from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.exits import ExitCode
 from clusterdeck.console.interpreter.interpreter import Interpreter
+from clusterdeck.console.queue import queue as queue_module
 from clusterdeck.console.queue.queue import QueueService
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
@@ -334,3 +335,12 @@ def test_only_the_ends_that_are_named_are_retried(deck: Deck) -> None:
     assert "0 tasks once more" in deck(":queue retry lost")
     deck(":queue results")
     assert "0 jobs once more; the results of 2 were taken" in deck(":queue retry --map 1")
+
+
+def test_of_old_maps_nothing_is_kept_that_could_not_be_retried(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "_KEPT_MAPS", 2)
+    for _ in range(4):
+        deck(":queue map -w web1 -- fail ::: a", ExitCode.EXPECTATION_FAILED)
+    assert [job.number for job in deck.queue.maps()] == [3, 4]
+    assert sorted(info.tag for info in deck.queue.manager.tasks()) == ["shell.map3", "shell.map4"]
+    assert "2 tasks once more" in deck(":queue retry", ExitCode.EXPECTATION_FAILED)
