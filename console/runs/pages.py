@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 #: Bytes of pages that are kept, and what a line costs beside its bytes.
 LIMIT = 16 * 1024 * 1024
 _LINE_COST = 50
+#: What stands for a line that the disk lost, or whose file was removed.
+LOST = b"[lost: it cannot be read back from the disk]"
 #: Pages that may be waited for; a screen shows fewer.
 _WANTED = 256
 
@@ -44,8 +46,8 @@ class Place(NamedTuple):
         """`data` as lines."""
         lines = data.split(b"\n")
         lines.pop()
-        if len(lines) < self.lines:  # the disk lost something: keep the numbering true
-            lines.extend([b""] * (self.lines - len(lines)))
+        if len(lines) < self.lines:  # keep the numbering true
+            lines.extend([LOST] * (self.lines - len(lines)))
         return lines
 
 

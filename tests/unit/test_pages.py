@@ -15,7 +15,7 @@ from clusterdeck.console.language.conditions import judge
 from clusterdeck.console.records.archive import write_run
 from clusterdeck.console.runs import run_files
 from clusterdeck.console.runs.disk_writer import DiskWriter
-from clusterdeck.console.runs.pages import Pages, Place
+from clusterdeck.console.runs.pages import LOST, Pages, Place
 from clusterdeck.console.runs.runs import Run
 from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.tests.support.fake_run import FakeSession, finish, out
@@ -180,7 +180,7 @@ def test_what_the_disk_does_not_give_is_lost_and_nothing_else(tmp_path: Path, mo
     spool = Spool(lambda: tmp_path, 10**6, SpoolBudget(10**6))
     assert spool.append(b"a\nb\n") == 0
     monkeypatch.setattr(os, "pread", partial(_fail, OSError(5, "Input/output error")))
-    assert Place(spool, 0, 4, 2).read() == [b"", b""]
+    assert Place(spool, 0, 4, 2).read() == [LOST, LOST]
     spool.close()
 
 

@@ -20,6 +20,7 @@ from clusterdeck.console.records.system_log import message
 from clusterdeck.console.runs.events import Chunk, NodeChange, NodesChanged, OutputArrived, RunFinished
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.output import OutputLimits
+from clusterdeck.console.runs.pages import LOST
 from clusterdeck.console.runs.runs import Run
 from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.console.session.node_expressions import NodeExpressionError
@@ -145,7 +146,7 @@ def test_runs_come_back_from_disk(tmp_path: Path) -> None:
     (place,) = folder.iterdir()
     assert all(file.stat().st_mode & 0o777 == 0o600 for file in place.iterdir())
     (place / "output").unlink()
-    assert [line.text for line in archived_runs(folder)[0].lines(0, 0, 9)] == [""]
+    assert [line.text for line in archived_runs(folder)[0].lines(0, 0, 9)] == [LOST.decode()]
 
 
 def test_runs_of_earlier_sessions_are_there_and_numbers_go_on(tmp_path: Path) -> None:
