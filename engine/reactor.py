@@ -7,6 +7,7 @@ may call. What the descriptors mean, and how many commands may run, is decided a
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import itertools
 import os
@@ -85,11 +86,18 @@ class Reactor:
         """Descriptor numbers from here on cannot be watched; None: all can be."""
         return _SELECT_BOUND if self.identifier == "select" else None
 
+    def check_number(self, fd: int) -> None:
+        """Raise OSError (EMFILE) for a descriptor that cannot be watched: it is as if none were left."""
+        bound = self.descriptor_bound
+        if bound is not None and fd >= bound:
+            raise OSError(errno.EMFILE, f"no descriptor below {bound} is left for select(): use poll or epoll")
+
     def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
         """Call `callback(mask)` whenever `fd` is ready for one of `events` (READ, WRITE or both).
 
-        Raises KeyError if it is watched already, ValueError for a bad descriptor.
+        Raises KeyError if it is watched already, ValueError for a bad descriptor, and as `check_number`.
         """
+        self.check_number(fd)
         try:
             self._selector.register(fd, events, callback)
         except PermissionError:

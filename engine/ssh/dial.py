@@ -84,7 +84,7 @@ class TcpDial:
         if not found:
             problem = error if isinstance(error, OSError) else OSError(errno.EINVAL, "not a host name")
             kind = connect_failure(problem, self._config.node, self._config.hostname)
-            if not isinstance(error, socket.gaierror):
+            if not isinstance(error, OSError):
                 kind = Failure(FailureKind.DNS, f"{self._config.node}: {self._config.hostname!a} is not a host name")
             self._fail(kind)
             return
@@ -107,6 +107,7 @@ class TcpDial:
         self._step(f"connecting to {where}")
         try:
             sock = self._socket = socket.socket(family, kind, protocol)
+            self._reactor.check_number(sock.fileno())
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

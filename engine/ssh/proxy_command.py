@@ -58,6 +58,12 @@ class CommandDial:
             return
         with theirs:
             try:
+                self._reactor.check_number(ours.fileno())
+            except OSError:
+                ours.close()
+                self._failed(descriptors(node))
+                return
+            try:
                 program = subprocess.Popen(
                     ["/bin/sh", "-c", f"exec {self._config.proxy_command}"],
                     stdin=theirs.fileno(),

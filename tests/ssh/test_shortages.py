@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,68 @@ def test_descriptors(sshd: Sshd, tmp_path: Path) -> None:
     assert [end[0] for end in again].count("OK") >= 10
     assert len(notices) == 1
     assert "limit of 90 open files" in notices[0]
+
+
+_HIGH = """
+import json, os, resource, sys
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048 if hard < 0 else min(hard, 2048), hard))
+from clusterdeck.engine import DEFAULTS, task_self, task_terminate
+DEFAULTS.engine = "select"
+task = task_self()
+task.run("true")
+held = [os.open("/dev/null", os.O_RDONLY) for _ in range(1024)]
+task.set_default("distant_workername", "paramiko")
+task.set_info("ssh_config", sys.argv[1])
+
+class Handler:
+    ends = {}
+    def ev_end(self, worker, node, end):
+        self.ends[node] = end.failure and end.failure.kind.value
+
+task.run("true", nodes="node1,by", handler=Handler())
+print(json.dumps(Handler.ends))
+for fd in held:
+    os.close(fd)
+task.run("true", nodes="node1", handler=Handler())
+print(json.dumps(Handler.ends))
+task_terminate()
+"""
+
+
+def test_descriptors_that_select_does_not_take(sshd: Sshd, tmp_path: Path) -> None:
+    """They are as good as none: the node fails with that reason, not the Task with an error of select()."""
+    config = tmp_path / "config"
+    config.write_text(f"Host by\n ProxyCommand sleep 60\n{sshd.config.read_text()}")
+    command = [sys.executable, "-c", _HIGH, str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert first == {"node1": "out of descriptors", "by": "out of descriptors"}
+    assert second["node1"] is None
+
+
+def test_no_thread_is_left(ssh_task: Task, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs one fails on its node, the Task goes on, and so does the node once there are threads again."""
+    config = tmp_path / "config"
+    config.write_text(f"Host far\n HostName localhost\n{sshd.config.read_text()}")
+    ssh_task.set_info("ssh_config", str(config))
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("ssh-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        ssh_task.run("true", nodes="node1,far", handler=(first := Recorder()))
+    assert first.states() == {NodeState.UNREACHABLE}
+    failure = first.ends["far"].failure
+    assert failure is not None
+    assert "no thread is left here" in failure.reason
+    ssh_task.run("true", nodes="node1", handler=(second := Recorder()))
+    assert second.states() == {NodeState.OK}, second.ends
 
 
 def _copy(task: Task, recorder: Recorder, source: Path, dest: Path, **keywords: Any) -> None:
