@@ -15,12 +15,16 @@ from .comparison import Comparison, Part
 from .diff import DiffLine
 from .line_view import LineView
 from .look import Look
-from .messages import NodesSelected, Told
+from .messages import NodeChosen, NodesSelected, Told
 from .since import Since
 from .views import GroupView, RunView
 
 #: Answers beyond this many are not compared; their number is told.
 COMPARED_ANSWERS = 50
+#: With names and numbers ignored most answers are alike, and those share a row.
+COMPARED_ALIKE = 1_000
+#: Comparisons between two layouts of what is known so far.
+LAID_OUT_AT = 8
 REFRESH_INTERVAL = 0.5
 LIVE_INTERVAL = 3.0
 _DIFFERENT = Style(bold=True, underline=True)
@@ -29,9 +33,13 @@ _DIFFERENT = Style(bold=True, underline=True)
 class DiffView(LineView):
     """Blocks: the base, then every other answer with what differs. b takes another base, c another run."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("diff.base", "diff.run", "diff.normalise", "gather.select")
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "row.open", "diff.base", "diff.run", "diff.normalise", "gather.select"
+    )
     TITLE_WORD = "diff"
-    HELP_TEXT = "Answers against that of most nodes. b: against the one under the cursor; c: against another run."
+    HELP_TEXT = (
+        "Answers against that of most nodes. b: against the one under the cursor; c: another run; Enter: the node."
+    )
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
@@ -49,6 +57,8 @@ class DiffView(LineView):
         self._background = Background("diff")
         self._round = 0
         self._equal = 0
+        #: Nodes whose answers differ from the base in names and numbers only.
+        self._alike: list[int] = []
         self._since: Since | None = None
 
     # -- the model
@@ -101,6 +111,7 @@ class DiffView(LineView):
         self._blocks = []
         self._waiting = []
         self._equal = 0
+        self._alike = []
         if run is not None:
             self._seen = (run.output_version,)
             if self.other is not None:
@@ -117,10 +128,10 @@ class DiffView(LineView):
         base = next((group for group in groups if self._base is not None and self._base in group.members), groups[0])
         self._blocks.append(Part(f"base: {base.folded}", tuple(base.members), (), self._ignored()))
         others = [group for group in groups if group is not base]
-        for group in others[:COMPARED_ANSWERS]:
+        for group in others[: self._most]:
             self._wait_for(Comparison(run, base, run, group, tuple(group.members), group.folded))
-        if len(others) > COMPARED_ANSWERS:
-            self._blocks.append(f"... {len(others) - COMPARED_ANSWERS} more answers: narrow them with /")
+        if len(others) > self._most:
+            self._blocks.append(f"... {len(others) - self._most} more answers: narrow them with /")
         if not others:
             self._blocks.append("all answers are equal")
 
@@ -132,8 +143,14 @@ class DiffView(LineView):
             for node in group.members:
                 old = theirs.get(run.names[node])
                 pairs.setdefault((id(group), id(old)), (group, old, []))[2].append(node)
-        for group, old, nodes in list(pairs.values())[:COMPARED_ANSWERS]:
+        for group, old, nodes in list(pairs.values())[: self._most]:
             self._wait_for(Comparison(other, old, run, group, tuple(nodes), run.fold(nodes), hide_equal=True))
+        if len(pairs) > self._most:
+            self._blocks.append(f"... {len(pairs) - self._most} more answers: narrow them with /")
+
+    @property
+    def _most(self) -> int:
+        return COMPARED_ALIKE if self.normalising else COMPARED_ANSWERS
 
     def _ignored(self) -> str:
         return "names and numbers ignored" if self.normalising else ""
@@ -154,19 +171,26 @@ class DiffView(LineView):
         if number != self._round:
             return
         self._waiting.pop(0)
-        equal = (DiffLine("=", "no difference" + (" but names and numbers" if self.normalising else "")),)
-        if lines or not comparison.hide_equal:
-            self._blocks[comparison.place] = Part(comparison.title, comparison.nodes, tuple(lines) or equal)
+        if lines:
+            self._blocks[comparison.place] = Part(comparison.title, comparison.nodes, tuple(lines))
         else:
             self._blocks[comparison.place] = ""
-            self._equal += len(comparison.nodes)
-        if len(self._waiting) % 8 == 0:
+            if comparison.hide_equal:
+                self._equal += len(comparison.nodes)
+            else:
+                self._alike += comparison.nodes
+        if len(self._waiting) % LAID_OUT_AT == 0:
             self._lay_out()
         self._next()
 
     def _lay_out(self) -> None:
         rows: list[tuple[Part | None, DiffLine]] = []
-        for block in self._blocks:
+        blocks = list(self._blocks)
+        if self._alike and self.run is not None:
+            told = DiffLine("=", "no difference" + (" but names and numbers" if self.normalising else ""))
+            nodes = tuple(sorted(self._alike))
+            blocks.insert(1, Part(self.run.fold(nodes), nodes, (told,)))
+        for block in blocks:
             if isinstance(block, Part):
                 rows.append((block, DiffLine("#", block.title)))
                 rows.extend((block, line) for line in block.lines)
@@ -231,6 +255,11 @@ class DiffView(LineView):
         return f"{safe(diff.text)} ({len(part.nodes)})" if part is not None and part.nodes else safe(diff.text)
 
     # -- keys
+
+    def activate(self, row: int) -> None:
+        part = self._rows_list[row][0]
+        if part is not None and part.nodes:
+            self.post_message(NodeChosen(part.nodes[0]))
 
     def _current_nodes(self) -> tuple[int, ...]:
         part = self._rows_list[self.cursor_row][0] if self._rows_list else None

@@ -41,6 +41,8 @@ class PlotView(LineView):
         super().__init__(id=id)
         self.run: RunView | None = None
         self.picture = PICTURES[0]
+        #: Numbers of the round before, while a new one goes on.
+        self._earlier: dict[int, float] = {}
         self._rounds: Sequence[RunView] = ()
         self._pattern: BoundedPattern | None = None
         self._wanted: Sequence[int] | None = None
@@ -62,6 +64,9 @@ class PlotView(LineView):
     def set_run(self, run: RunView | None) -> None:
         """Show another run."""
         if run is not self.run:
+            # A round begins without numbers: those of the round before stand until the nodes have answered.
+            same = run is not None and self.run is not None and any(one is self.run for one in self._rounds)
+            self._earlier = dict(self._values) if same and run and self.run and run.names == self.run.names else {}
             self.run = run
             self._begin()
 
@@ -77,6 +82,7 @@ class PlotView(LineView):
         except ValueError as error:
             return str(error)
         self._series = Series(self._pattern)
+        self._earlier = {}
         self._begin()
         return ""
 
@@ -93,6 +99,9 @@ class PlotView(LineView):
             return
         until = time.perf_counter() + SLICE
         looking = numbers.pending
+        if self._earlier and not looking and self.run is not None and self.run.ended is not None:
+            self._earlier = {}
+            self._stale = True
         if looking:
             numbers.step(until)
         elif self.picture == "sparklines" and self._series.step(until):
@@ -115,7 +124,8 @@ class PlotView(LineView):
     def _measure(self) -> None:
         found = self._numbers.values if self._numbers is not None else {}
         wanted = self._wanted
-        self._values = dict(found) if wanted is None else {node: found[node] for node in wanted if node in found}
+        found = {**self._earlier, **found}
+        self._values = found if wanted is None else {node: found[node] for node in wanted if node in found}
         self._width = self.row_width
         self._draw()
         self.update_rows()

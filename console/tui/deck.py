@@ -11,6 +11,10 @@ from ..runs.events import NodesRestarted, RunFinished, SessionEvent
 from ..runs.run_store import RunStore
 from ..runs.runs import Run
 from ..session.selection import Selection
+from ..session.timers import TimerInfo
+
+#: Seconds from the making of a timer within which its first round is waited for.
+SOON = 10.0
 
 
 class DeckSession(Protocol):
@@ -21,6 +25,8 @@ class DeckSession(Protocol):
 
     @property
     def selection(self) -> Selection: ...
+
+    def timers(self) -> Sequence[TimerInfo]: ...
 
 
 class RunShower(Protocol):
@@ -58,16 +64,28 @@ class Deck:
             self._refresh_board()
 
     def follow_newest(self) -> bool:
-        """Show a run that began since the last call; True if so. A timer's round takes only that timer's place."""
+        """Show a run that began since the last call; True if so.
+
+        A timer's round takes the place of that timer's rounds only, but for the first one of a new timer.
+        """
         newest = self._session.runs.last
         if newest is None or newest.id <= self._newest:
             return False
         self._newest = newest.id
         shown = self.run
-        if newest.timer is not None and shown is not None and newest.timer != shown.timer:
+        if shown is not None and newest.timer not in (None, shown.timer) and not self._just_made(newest):
             return False
         self.show_run(newest)
         return True
+
+    def _just_made(self, run: Run) -> bool:
+        """Whether this is the first round of a timer that was just typed: whoever typed it waits to see it."""
+        timer = next((timer for timer in self._session.timers() if timer.id == run.timer), None)
+        return (
+            timer is not None
+            and timer.delay <= SOON
+            and not any(earlier.timer == run.timer for earlier in self._session.runs if earlier.id < run.id)
+        )
 
     # -- keeping up
 

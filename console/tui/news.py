@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: A run longer than this (seconds) that is not on show says when it ended.
 LONG_RUN = 10.0
+#: Seconds between two toasts about changes that one timer saw; all of them are in the log.
+QUIET = 30.0
 
 
 class Newsreader:
@@ -33,6 +36,8 @@ class Newsreader:
         self._app = app
         self._waiting: list[QuestionAsked] = []
         self._open: tuple[int, QuestionDialog] | None = None
+        #: Until when a timer's changes are only logged.
+        self._quiet: dict[int, float] = {}
 
     def read(self, events: Sequence[SessionEvent]) -> None:
         """Take note of events; output and states of nodes are the models' business."""
@@ -42,8 +47,11 @@ class Newsreader:
                     self._started(number)
                 case RunFinished(run=number):
                     self._finished(number)
-                case Notice(level=level, text=text):
-                    self._app.tell(text, "information" if level == "info" else level)
+                case Notice(level=level, text=text, run=number):
+                    if level == "info" and self._is_round(number):
+                        self._app.book.write(text)
+                    else:
+                        self._app.tell(text, "information" if level == "info" else level)
                 case TimerEnded(timer=number, reason=reason):
                     self._app.tell(f"timer {number} ended: {reason}")
                 case TimerFired(timer=number, round=rounds, run=None, missed=missed):
@@ -55,6 +63,18 @@ class Newsreader:
                     self._settled(number)
                 case _:
                     pass
+
+    def _is_round(self, number: int | None) -> bool:
+        """Whether a notice is about a timer's round that shows by itself what it did, or that came right after one."""
+        run = self._app.session.runs.get(number) if number is not None else None
+        if run is None or run.timer is None:
+            return False
+        shown = self._app.deck.run
+        now = time.monotonic()
+        if (shown is not None and shown.timer == run.timer) or now < self._quiet.get(run.timer, 0.0):
+            return True
+        self._quiet[run.timer] = now + QUIET
+        return False
 
     def _started(self, number: int) -> None:
         run = self._app.session.runs.get(number)

@@ -102,8 +102,10 @@ class Shelf:
 
     def run_began(self) -> None:
         """A new run is on show: live output first, unless the operator looks at something else on purpose."""
-        main = self._app.main
-        if main.view in ("gathered", "failures") and self._folded_run and main.focused is main.prompt:
+        main, run = self._app.main, self._app.deck.run
+        folded = main.view in ("gathered", "failures") and self._folded_run
+        read = main.view == "document" and run is not None and run.timer is None  # a text was read, a command typed
+        if (folded or read) and main.focused is main.prompt:
             main.open_view("panes")
         self._folded_run = 0
 

@@ -334,7 +334,7 @@ for _view in ("nodes", "failures"):
     CHECKS[_view, "row.open"] = _opens_the_node
 
 
-@key_of("row.open", "plot")
+@key_of("row.open", "plot", "diff")
 async def _open_plot(s: Stage, key: str) -> None:
     s.go(s.rows - 1)
     await s.press(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -247,7 +248,7 @@ async def test_many_waiting_tasks_are_folded_so_that_the_nodes_are_in_sight() ->
         assert rows[2].startswith("a.map1_900 lost ")
         assert rows[13:] == ["490 more waiting", "nodes 1", "node1 up 1/2 "]
         assert "? lost      a.map1_900" in deck.screen_text()
-        assert "a.map1_900    0ms    node1 gzip" in deck.screen_text()  # the tag stands in the id already
+        assert re.search(r"a\.map1_900 +0\w+ +node1 gzip", deck.screen_text())  # the tag stands in the id already
         await pilot.press("down", "down", "r")
         await deck.wait_line(pilot, ":queue retry a.map1_900")
         view.move_cursor(13)
