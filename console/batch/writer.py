@@ -112,6 +112,7 @@ class Writer:
         if text == self._progress:
             return
         self._progress = ""
+        self._out.flush()
         self._err.write(b"\r\x1b[K" + sanitize_text(text).encode())
         self._err.flush()
         self._progress = text
@@ -123,7 +124,9 @@ class Writer:
 
     def _put(self, stream: BinaryIO, data: bytes) -> None:
         if self._progress:
+            # At once: both streams may be one terminal, and what is still buffered would come after the line below.
             self._err.write(b"\r\x1b[K")
+            self._err.flush()
             self._progress = ""
         if stream is self._err:
             # Keeps the order of the two streams where both go to one place.

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyte
 import pytest
 
+from clusterdeck.console.batch.writer import Writer
 from clusterdeck.engine.sgr import styled_line
 from clusterdeck.engine.text import TextGate, clean_line, sanitize, sanitize_text
 from clusterdeck.tests.hostile.judge import foreign
@@ -159,6 +160,19 @@ def test_labels_cannot_be_forged(folders: dict[str, str], tmp_path: Path) -> Non
             labels.append(blue)
     assert labels == ["n1: "] * lines
     assert "\ufffd[34m" not in data.decode(errors="replace")
+
+
+def test_nothing_stands_in_front_of_a_label(tmp_path: Path) -> None:
+    """The progress line has gone from the terminal before a node's line comes, however the streams are buffered."""
+    shared = tmp_path / "terminal"
+    with shared.open("ab") as out, shared.open("ab") as err:
+        writer = Writer(out, err)
+        writer.progress("0/1")
+        writer.lines("n1", b"first\n")
+        writer.progress("1/1")
+        writer.narrate("told")
+        writer.flush()
+    assert shared.read_bytes() == b"\r\x1b[K0/1\r\x1b[Kn1: first\n\r\x1b[K1/1\r\x1b[Kclusterdeck: told\n"
 
 
 @pytest.mark.parametrize("between", ["", "\x1b[31m", "\x1b[K", "\x1b[K\x1b[1m", "\x1b]0;x\x07", "\u0301\x1b[32m"])
