@@ -179,6 +179,8 @@ def in_use(servers: dict[str, HostileServer], operator: Operator, faults: list[s
 def session(
     argv: list[str], folders: dict[str, str], tmp_path: Path, servers: dict[str, HostileServer], faults: list[str]
 ) -> None:
+    # Otherwise nobody but root may look at its descriptors.
+    folders["CLUSTERDECK_DEBUG"] = "1"
     argv = ["repl" if word == "WHAT" else word for word in argv]
     with PtyRecorder(argv, columns=200, rows=50, environment=folders, cwd=tmp_path) as terminal:
         in_use(servers, Operator(terminal), faults, patient=len(faults) == 1)
