@@ -89,6 +89,7 @@ class PromptHost(Widget, can_focus=True):
         self._output = SizedOutput(80, MAX_ROWS)
         self._thread: PromptThread | None = None
         self._own_style: BaseStyle | None = None
+        self._menu_rows = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ui_context = copy_context()
         self._snapshot = EMPTY
@@ -174,12 +175,16 @@ class PromptHost(Widget, can_focus=True):
         if self._thread is None:
             self._output.size = size._replace(columns=columns, rows=rows)
             session = self._factory(self._keys, self._output)
+            self._menu_rows = session.reserve_space_for_menu
+            session.reserve_space_for_menu = min(self._menu_rows, rows - 1)
             self._own_style = session.style
             session.style = themed(self._own_style, make_look(self.app.theme_variables))
             self._thread = PromptThread(session, self._keys, self)
             self._thread.start()
         elif (size.columns, size.rows) != (columns, rows):
             self._output.size = size._replace(columns=columns, rows=rows)
+            # With more for the menu than there are rows, prompt_toolkit draws nothing but that it has no room.
+            self._thread.session.reserve_space_for_menu = min(self._menu_rows, rows - 1)
             self._thread.redraw(clear=True)
 
     async def _on_key(self, event: events.Key) -> None:

@@ -91,7 +91,7 @@ class ProgressLine(PaintedLine):
     def paint(self, line: Row, look: Look, row: int) -> None:
         run = self.run
         if run is None:
-            line.add(" Ready. Type a command; F1 tells the keys, :help the commands.", look.quiet)
+            line.add(" Ready. Type a command. F1 tells keys, :help commands.", look.quiet)
             return
         total = max(1, len(run.names))
         done = sum(run.count(state) for state in NodeState if state.finished)

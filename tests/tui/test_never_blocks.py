@@ -84,7 +84,7 @@ async def test_slow_groups_filters_and_queue(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("clusterdeck.console.tui.app.look_at_queue", look)
     session.resolve = resolve  # type: ignore[method-assign, assignment]
     deck = Deck(session)
-    deck.app.queue = SimpleNamespace(used=True)
+    deck.app.queue = SimpleNamespace(used=True, version=0)
     deck.app._groups_errand = errands.Errand(groups, deck.app._groups_seen, deck.app.call_soon)
     async with deck.app.run_test(size=(120, 30)) as pilot:
         await settled(deck, pilot)

@@ -33,6 +33,7 @@ def _clean(text: str) -> str:
 class Dialog(ModalScreen[T], Generic[T]):
     """The frame of all dialogs. Subclasses give `rows` and the buttons; the safe answer has the focus."""
 
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (18, "-tall")]  # noqa: RUF012 - as Textual has them
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "Cancel", priority=True),
         Binding("ctrl+c", "give_up", "Cancel", priority=True),
