@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -41,6 +42,51 @@ class _Stream:
         return quietly(self.file.close)
 
 
+class _Descriptor:
+    """A descriptor of the caller's and its streams: a socket may be given for both directions.
+
+    The loop wants a number for each, so the second stream gets a copy. The caller's own is given back with the last.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._streams: list[_Stream] = []
+        self._used = 0
+        self._give_back: Callable[[], None] = lambda: None
+
+    def add(self, stream: _Stream) -> None:
+        """One more stream is on it."""
+        self._streams.append(stream)
+
+    def take(self, stream: _Stream) -> tuple[int, Callable[[], None]]:
+        """A number for a stream, and how to give it back. Raises OSError."""
+        if self._used == 0:
+            self._give_back = self.closer()  # made first: it knows the state that is to be restored
+        fd = self._fd if self._used == 0 else os.dup(self._fd)
+        self._used += 1
+
+        def close() -> None:
+            if len(self._streams) > 1 and not stream.reader:
+                # The other side is to see the end, though the socket stays open for reading.
+                _end_of_writing(fd)
+            if fd != self._fd:
+                os.close(fd)
+            self._used -= 1
+            if self._used == 0:
+                self._give_back()
+
+        return fd, close
+
+    def closer(self) -> Callable[[], None]:
+        """How to give the caller's own back."""
+        return next((one for one in self._streams if one.closefd), self._streams[0]).closer()
+
+
+def _end_of_writing(fd: int) -> None:
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as same:
+        same.shutdown(socket.SHUT_WR)
+
+
 class StreamClient(FdClient):
     """The streams of one StreamWorker."""
 
@@ -49,17 +95,18 @@ class StreamClient(FdClient):
     def __init__(self, worker: StreamWorker, key: Any, timeout: float | None, autoclose: bool) -> None:
         super().__init__(worker, key, timeout, autoclose)
         self.streams: dict[tuple[str, bool], _Stream] = {}
-        self._copies: list[int] = []
+
+    def _descriptors(self) -> dict[int, _Descriptor]:
+        found: dict[int, _Descriptor] = {}
+        for stream in self.streams.values():
+            found.setdefault(stream.fd, _Descriptor(stream.fd)).add(stream)
+        return found
 
     def start(self) -> None:
         """See EngineClient."""
-        used: set[int] = set()
+        descriptors = self._descriptors()
         for stream in self.streams.values():
-            fd, close = stream.fd, stream.closer()
-            if fd in used:
-                # A socket given for both directions: the loop wants a number for each.
-                fd, close = self._copy(fd, close)
-            used.add(fd)
+            fd, close = descriptors[stream.fd].take(stream)
             with contextlib.suppress(OSError):
                 os.set_blocking(fd, False)
             if stream.reader:
@@ -70,16 +117,6 @@ class StreamClient(FdClient):
         if self.running:
             self.write_early()
             self._check_drained()
-
-    @staticmethod
-    def _copy(fd: int, close: Callable[[], None]) -> tuple[int, Callable[[], None]]:
-        copy = os.dup(fd)
-
-        def close_both() -> None:
-            os.close(copy)
-            close()
-
-        return copy, close_both
 
     def drained(self) -> None:
         """See FdClient."""
@@ -92,8 +129,8 @@ class StreamClient(FdClient):
         if self.state is ClientState.RUNNING:
             self.close_streams()
         else:
-            for stream in self.streams.values():
-                stream.closer()()
+            for descriptor in self._descriptors().values():
+                descriptor.closer()()
         if timed_out:
             for sname, rest in rests:
                 if rest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,45 @@ def test_no_stream_at_all(task: Task) -> None:
     task.schedule(StreamWorker(handler, key="k"))
     task.resume(20)
     assert handler.events == ["start", "pickup k", "hup k None", "close False"]
+
+
+@pytest.mark.parametrize("order", ["reader first", "writer first"])
+@pytest.mark.parametrize("closefd", [True, False])
+def test_the_end_of_writing_leaves_a_socket_open_for_reading(task: Task, order: str, closefd: bool) -> None:
+    """The other side sees the end and answers; the number is given back once, when nobody needs it any more."""
+    ours, theirs = socket.socketpair()
+    number = ours.detach()
+    theirs.settimeout(20)
+    strangers: list[int] = []
+
+    def answer() -> None:
+        said = b"".join(iter(lambda: theirs.recv(100), b""))
+        theirs.sendall(b"you said " + said)
+        theirs.close()
+
+    def open_another(_worker: Any) -> None:
+        # Takes the number where it was given back too early, and loses it where it is given back twice.
+        strangers.append(os.open(os.devnull, os.O_RDONLY))
+
+    worker = StreamWorker(Recorder(read=open_another, written=open_another), key="k")
+    for word in (order.split()[0], "writer" if order.startswith("reader") else "reader"):
+        getattr(worker, f"set_{word}")("stdin" if word == "writer" else "stdout", number, closefd=closefd)
+    worker.write(b"hello")
+    worker.set_write_eof()
+    task.schedule(worker)
+    thread = threading.Thread(target=answer)
+    thread.start()
+    task.resume(20)
+    thread.join(20)
+    assert worker.read() == b"you said hello"
+    for stranger in strangers:
+        os.close(stranger)
+    if closefd:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.close(number)
+    else:
+        assert os.get_blocking(number)
+        os.close(number)
 
 
 def test_a_socket_both_ways(task: Task) -> None:
