@@ -88,6 +88,7 @@ class FailuresView(LineView):
         """Show another run."""
         if run is not self.run:
             self.run = run
+            self._rows_list = []
             self.cursor_row = 0
             self._opened.clear()
             self._name_width = min(_NAME_LIMIT, name_width(run.names)) if run is not None else 0
@@ -105,11 +106,22 @@ class FailuresView(LineView):
             self._collect()
 
     def _collect(self) -> None:
+        at = self._place()
         self._reasons = reasons_of(self.run, self._wanted) if self.run is not None else []
         self._seen = self.run.version if self.run is not None else -1
         self._folded.clear()
         self._rows_list = [(reason, node) for reason in self._reasons for node in self._rows_of(reason)]
         self.update_rows()
+        if at is not None and at != self._place():  # x and k are about what the cursor was on
+            places = ((reason.key, node) for reason, node in self._rows_list)
+            self.move_cursor(next((row for row, place in enumerate(places) if place == at), self.cursor_row))
+
+    def _place(self) -> tuple[tuple[NodeState, str], int] | None:
+        """What the cursor is on: a reason, and a node of it."""
+        if self.cursor_row >= len(self._rows_list):
+            return None
+        reason, node = self._rows_list[self.cursor_row]
+        return reason.key, node
 
     def _rows_of(self, reason: Reason) -> Sequence[int]:
         if len(reason.nodes) <= UNFOLDED or reason.key in self._opened:

@@ -163,7 +163,7 @@ class QueueView(LineView):
         self._arrange()
 
     def _arrange(self) -> None:
-        snapshot = self.snapshot
+        snapshot, at = self.snapshot, self._current()
         items: list[Item] = [Summary(text) for text in snapshot.maps]
         items += [Counts(tag, counts) for tag, counts in sorted(snapshot.counts.items())]
         tasks = [task for task in snapshot.tasks if self._matches is None or self._matches(_told(task))]
@@ -184,6 +184,10 @@ class QueueView(LineView):
             max(_width(process.where for process in snapshot.processes), 4),
         )
         self.update_rows()
+        # x and r are about the task that the cursor was on, however the others moved.
+        rows = (row for row, item in enumerate(items) if at and isinstance(item, QueueTask) and item.id == at.id)
+        if (row := next(rows, self.cursor_row)) != self.cursor_row:
+            self.move_cursor(row)
 
     def _listed(self, state: str, tasks: Sequence[QueueTask]) -> Iterator[Item]:
         """The rows of the tasks of one state, the first ones only where many wait or are over."""
@@ -271,7 +275,7 @@ class QueueView(LineView):
                 return safe(f"{task.id} {task.state} {task.tag} {task.where} {task.text}")
 
     def _current(self) -> QueueTask | None:
-        item = self._items[self.cursor_row] if self._items else None
+        item = self._items[self.cursor_row] if self.cursor_row < len(self._items) else None
         return item if isinstance(item, QueueTask) else None
 
     def activate(self, row: int) -> None:

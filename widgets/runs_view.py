@@ -75,11 +75,14 @@ class RunsView(LineView):
         self._arrange()
 
     def _arrange(self) -> None:
+        at = self._current()
         newest_first = reversed(self._runs)
         self._listed = [run for run in newest_first if self._matches is None or self._matches(run.line)]
         self._id_width = 1 + len(str(max((run.id for run in self._runs), default=0)))
         self._nodes_width = 1 + max((len(str(len(run.names))) for run in self._runs), default=0)
         self.update_rows()
+        if at is not None and self._current() is not at and at in self._listed:
+            self.move_cursor(self._listed.index(at))  # r must not run what came into its place
 
     def row_count(self) -> int:
         return len(self._listed)
@@ -115,7 +118,7 @@ class RunsView(LineView):
     # -- keys
 
     def _current(self) -> RunView | None:
-        return self._listed[self.cursor_row] if self._listed else None
+        return self._listed[self.cursor_row] if self.cursor_row < len(self._listed) else None
 
     def activate(self, row: int) -> None:
         self.post_message(RunChosen(self._listed[row].id, "gathered"))

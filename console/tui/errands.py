@@ -24,12 +24,13 @@ def look_at_queue(service: Any) -> QueueSnapshot:
     version = service.version
     status = service.status()
     now = time.time()
-    places = {job.task_id: job.node for job in service.running()}
+    over = service.ended()
+    places = {one.task: one.node for one in over} | {job.task_id: job.node for job in service.running()}
     rows = service.tasks(limit=TASKS)
     tasks = [_task(row, places.get(row.info.id, ""), now, service) for row in rows]
     listed = {task.id for task in tasks}
     # What ended well is no longer in the queue when its result was taken, as maps do at once.
-    ended = [_ended(one, now, service) for one in service.ended() if one.task not in listed]
+    ended = [_ended(one, now, service) for one in over if one.task not in listed]
     counts: dict[str, dict[str, int]] = {}
     for word, table in (("waiting", status.waiting), ("running", status.running), ("finished", status.finished)):
         for tag, count in table.items():

@@ -254,3 +254,35 @@ async def test_many_waiting_tasks_are_folded_so_that_the_nodes_are_in_sight() ->
         view.move_cursor(13)
         await pilot.press("enter")
         assert view.row_count() == 2 + 501 + 2
+
+
+async def test_the_cursor_stays_on_what_it_was_on_when_rows_move() -> None:
+    session = FakeSession("node[1-6]")
+    run = session.make_run("first")
+    session.push(states(run, range(6), NodeState.RUNNING), states(run, [4, 5], NodeState.TIMEOUT, reason="60 s"))
+    async with opened(session, "failures", (120, 40)) as (deck, pilot):
+        failures = deck.app.main.query_one("#failures", FailuresView)
+        await pilot.press("down", "down")
+        assert failures.row_text(failures.cursor_row).startswith("node6")
+        session.push(states(run, [0, 1], NodeState.FAILED, 1))
+        await settled(deck, pilot)
+        assert failures.row_text(0).startswith("failed")
+        await pilot.press("x")
+        await deck.wait_line(pilot, ":nodes remove node6")
+        await pilot.press("5")
+        await settled(deck, pilot)
+        session.push(finish(session.make_run("second")), finish(run))
+        await settled(deck, pilot)
+        await pilot.press("r")
+        await until(pilot, lambda: deck.lines[-1].endswith(" 1") or deck.lines[-1].endswith(" 2"))
+        assert deck.lines[-1].endswith(" 1")
+        await pilot.press("4")
+        tasks = [QueueTask(f"a_{number}", "a", "running", "node1") for number in range(9)]
+        deck.app.main.painter.queue = QueueSnapshot(1, tasks)
+        await settled(deck, pilot)
+        await pilot.press("down", "down", "down")
+        tasks[7:] = [QueueTask(f"a_{number}", "a", "failed", "node1") for number in (7, 8)]
+        deck.app.main.painter.queue = QueueSnapshot(2, tasks)
+        await settled(deck, pilot)
+        await pilot.press("x")
+        await deck.wait_line(pilot, ":queue cancel a_2")
