@@ -90,6 +90,7 @@ soak: $(VENV)/.stamp-dev
 docs: $(VENV)/.stamp-docs
 	$(BIN)/python docs/make_settings.py
 	$(BIN)/python docs/make_commands.py
+	$(BIN)/python docs/make_keys.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
 picture: $(VENV)/.stamp-run

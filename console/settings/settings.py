@@ -117,7 +117,7 @@ class ScreenSettings:
     """The full-screen console."""
 
     theme: str = _setting("", "colour theme; empty = the default one")
-    keymap: str = _setting("default", "preset of keys: default, vi or emacs")
+    keymap: str = _setting("default", "preset of keys: default, vi, emacs or tmux-safe")
     editing: str = _setting("emacs", "keys of the prompt", choices=("emacs", "vi"))
     animation: str = _setting("auto", "animations; auto = none over SSH", choices=("auto", "none", "full"))
     color: str = _setting("auto", "colours", choices=("auto", "always", "never"))

@@ -13,9 +13,10 @@ import pytest
 
 from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.language.language import parse, render
-from clusterdeck.docs import make_settings
+from clusterdeck.docs import make_keys, make_settings
 from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.tree import ROOT
+from clusterdeck.widgets.actions import ACTIONS
 
 _PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -23,6 +24,12 @@ _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 def test_the_settings_page_is_the_settings() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == make_settings.page(), "run: python docs/make_settings.py"
+
+
+def test_the_page_of_keys_is_the_keymap() -> None:
+    text = (ROOT / "docs" / "keys.md").read_text()
+    assert text == make_keys.page(), "run: python docs/make_keys.py"
+    assert [action for action in ACTIONS if f"| `{action}` |" not in text] == []
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(ROOT)))
