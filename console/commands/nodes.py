@@ -61,7 +61,8 @@ def _change(context: Context, command: Command, sign: str, change: Callable[[Nod
     if script is not None and (script.unknown or only_known_later(context, expression)):
         script.unknown = f"{script.unknown or context.selection.label} {sign} {expression}"
         return context.tell(sanitize_text(f"would select {script.unknown} (known when it plays)"))
-    change(resolve(context, expression, "expression"))
+    if not change(resolve(context, expression, "expression")):
+        context.tell(sanitize_text(f"{sign}{expression} changes nothing"), level="warning")
     return _told(context)
 
 

@@ -551,6 +551,13 @@ def test_abort(console: Console) -> None:
     assert "nothing runs" in console(":abort all")
 
 
+def test_a_change_of_the_selection_that_changes_nothing_is_told(console: Console) -> None:
+    console("@web")
+    assert "-zz9 changes nothing" in console("-zz9")
+    assert "+web1 changes nothing" in console("+web1")
+    assert "changes nothing" not in console("-web1")
+
+
 def test_the_selection_by_hand(console: Console) -> None:
     console("@Web", ExitCode.REFUSED)
     console(":nodes Node5,Node[7-8]")
