@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from . import wire
 from .download import Download, DownloadOptions
 from .safe_folder import SafeFolder
 from .sftp import REMOVE, SftpClient
-from .steps import Steps
+from .steps import CopyRefusedError, Steps
 from .transfer import Progress, reason
 from .tree import SharedReader, Tree, list_tree
 from .upload import Upload, UploadOptions
@@ -185,12 +186,18 @@ class CopyBack(_Copy):
         self._download: Download | None = None
 
     def _ready(self) -> None:
+        options = self._options
         try:
+            if options.folder:
+                os.makedirs(self._dest, exist_ok=True)
             folder = SafeFolder.open(self._dest)
-        except OSError as error:
+            if options.folder:
+                # Others may write to the destination, and may have put a link in the place of a node's folder.
+                folder = folder.replaced_by(options.folder, options.limits)
+        except (OSError, CopyRefusedError) as error:
             self._finish(reason(self.peer.label, error))
             return
-        download = self._download = Download(self._client, folder, self._options, self.progress)
+        download = self._download = Download(self._client, folder, options, self.progress)
         self._steps = Steps(self._client, download.work(), self._stepped)
         self._steps.start()
 

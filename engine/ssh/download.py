@@ -40,10 +40,14 @@ _LISTED = 20
 
 @dataclass(slots=True)
 class DownloadOptions:
-    """name: what the copy is called in the folder. preserve: keep times. overwrite: plain files give way."""
+    """name: what the copy is called in the folder. preserve: keep times. overwrite: plain files give way.
+
+    folder: made below the destination first, for the copy to be in; empty for none.
+    """
 
     source: str
     name: bytes
+    folder: bytes = b""
     preserve: bool = False
     overwrite: bool = True
     limits: Limits = field(default_factory=Limits)

@@ -85,6 +85,13 @@ class SafeFolder:
             # ENOTDIR: a file; ELOOP: a link, wherever it leads.
             raise CopyRefusedError(f"{_shown(name)} is here already, and no folder ({error.strerror})") from None
 
+    def replaced_by(self, name: bytes, limits: Limits) -> SafeFolder:
+        """The folder `name` in here, made if need be, with this one closed. Raises CopyRefusedError, OSError."""
+        try:
+            return self.enter(name, limits)
+        finally:
+            self.close()
+
     def check_free(self, name: bytes, *, overwrite: bool) -> None:
         """Raise CopyRefusedError unless a file of that name may appear here."""
         try:

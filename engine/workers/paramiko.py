@@ -89,17 +89,14 @@ class WorkerParamiko(PerNodeWorker):
             self._source = Source(self.pool(), self.source)
         return self._source
 
-    def place_of(self, node: str) -> tuple[str, bytes]:
-        """Folder and name of what comes back from a node. Raises OSError."""
+    def place_of(self, node: str) -> tuple[bytes, bytes]:
+        """What comes back from a node: its folder below `dest` (empty: none of its own), and the name in there."""
         assert self.source is not None
-        assert self.dest is not None
         base = os.path.basename(self.source.rstrip("/")) or "root"
         base = "home" if base in (".", "..", "~") else base
         if not self.per_node:
-            return self.dest, os.fsencode(f"{base}.{file_name(node)}")
-        folder = os.path.join(self.dest, file_name(node))
-        os.makedirs(folder, exist_ok=True)
-        return folder, os.fsencode(base)
+            return b"", os.fsencode(f"{base}.{file_name(node)}")
+        return os.fsencode(file_name(node)), os.fsencode(base)
 
     def _on_close(self) -> None:
         if self._source is not None:

@@ -222,13 +222,9 @@ class CopyClient(NodeClient):
         assert worker.source is not None
         assert worker.dest is not None
         if worker.reverse:
-            try:
-                dest, name = worker.place_of(self.key)
-            except OSError as error:
-                self._over(Failure(FailureKind.COPY, f"{self.key}: here: {worker.dest!a}: {error.strerror}"))
-                return
-            back = DownloadOptions(worker.source, name, worker.preserve, worker.overwrite)
-            self._copy = CopyBack(peer, dest, back, self._tell, self._over)
+            folder, name = worker.place_of(self.key)
+            back = DownloadOptions(worker.source, name, folder, worker.preserve, worker.overwrite)
+            self._copy = CopyBack(peer, worker.dest, back, self._tell, self._over)
         else:
             out = UploadOptions(worker.dest, worker.preserve)
             self._copy = CopyOut(peer, worker.shared_source(), out, self._tell, self._over)

@@ -152,6 +152,29 @@ def test_two_nodes_whose_files_have_one_name(per_node: bool, task: Task, sshd: S
     assert len([path for path in back.rglob("*") if path.is_file()]) == 6
 
 
+@pytest.mark.parametrize("trap", ["a link to a folder", "a dangling link", "a file"])
+def test_what_lies_in_the_place_of_a_node_s_folder(trap: str, task: Task, sshd: Sshd, tmp_path: Path) -> None:
+    """Somebody who may write to the destination, too, does not choose where a node's files go."""
+    back, elsewhere, recorder = tmp_path / "back", tmp_path / "elsewhere", Recorder()
+    back.mkdir()
+    if trap == "a file":
+        (back / "node1").write_text("mine")
+    else:
+        (back / "node1").symlink_to(elsewhere)
+    if trap == "a link to a folder":
+        elsewhere.mkdir()
+    (tmp_path / "source").write_text("x")
+    task.set_info("ssh_config", str(sshd.config))
+    source = str(tmp_path / "source")
+    task.schedule(WorkerParamiko("node[1-2]", recorder, 30, source=source, dest=str(back), reverse=True, per_node=True))
+    task.resume()
+    failure = recorder.ends["node1"].failure
+    assert failure is not None
+    assert "'node1' is here already, and no folder" in failure.reason
+    assert (back / "node2" / "source").read_text() == "x"
+    assert not elsewhere.exists() or list(elsewhere.iterdir()) == []
+
+
 def test_the_watcher_sees(tmp_path: Path) -> None:
     with FolderWatch([tmp_path]) as watch:
         (tmp_path / "new").write_text("x")
