@@ -20,7 +20,7 @@ class Phase(enum.Enum):
     BANNER = "waiting for the server's version"
     KEX = "key exchange"
     AUTHENTICATION = "authentication"
-    READY = "in use"
+    READY = "use"
     CLOSED = "closed"
 
 
