@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from .cells import Row, clock, safe, width_of
 from .line_view import LineView
 from .look import Look
 from .messages import CommandRequested
+from .queue_snapshot import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
 
 _ROLES = {"waiting": "pending", "running": "running", "finished": "ok", "failed": "failed", "lost": "lost",
           "cancelled": "aborted"}  # fmt: skip
@@ -22,62 +23,9 @@ _ORDER = {"failed": 0, "lost": 1, "running": 2, "waiting": 3, "cancelled": 4, "f
 #: More tasks of these states are folded: the nodes and processes stand below them.
 _UNFOLDED = 20
 _FOLDING = ("waiting", "cancelled", "finished")
-#: Seconds of silence after which a process is marked.
-LATE = 30.0
 #: Cells of a column at most, and of a tag beside its counts.
 _COLUMN, _TAG = 16, 12
 _SYMBOLS = {"waiting": ".", "running": ">", "finished": "+", "failed": "x", "lost": "?", "cancelled": "-"}
-
-
-@dataclass(frozen=True, slots=True)
-class QueueTask:
-    """One task. state: waiting, running, finished, failed, lost or cancelled; age: seconds in that state."""
-
-    id: str
-    tag: str
-    state: str
-    where: str = ""
-    age: float = 0.0
-    attempts: int = 1
-    text: str = ""
-    way: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class QueueProcess:
-    """A worker process. ping: seconds since it was last heard of. late: it has promised to be heard of sooner."""
-
-    id: str
-    where: str
-    ping: float
-    slots: str = ""
-    late: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class QueueWorker:
-    """A node whose slots take tasks. state: up, resting, down, draining, gone; trouble: why it is not up."""
-
-    name: str
-    state: str
-    slots: int
-    running: int
-    done: int
-    failed: int
-    trouble: str = ""
-    pool: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSnapshot:
-    """The queue at one moment. version grows with every change."""
-
-    version: int = 0
-    tasks: Sequence[QueueTask] = ()
-    processes: Sequence[QueueProcess] = ()
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    workers: Sequence[QueueWorker] = ()
-    maps: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from ...widgets.log_view import LogBook
 from ...widgets.messages import GroupsWanted, PagerRequested, TextCopied, Told
 from ...widgets.node_colours import use_node_colours
 from ...widgets.prompt import PromptHost
-from ...widgets.queue_view import QueueSnapshot
+from ...widgets.queue_snapshot import QueueSnapshot
 from ...widgets.terminal_filters import PlainSigns
 from ..frontend import Answer, Confirmation, Document, Question
 from ..language.registry import Registry

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...engine.text import sanitize_text
-from ...widgets.queue_view import LATE, QueueProcess, QueueSnapshot, QueueTask, QueueWorker
+from ...widgets.queue_snapshot import LATE, QueueProcess, QueueSnapshot, QueueTask, QueueWorker
 
 #: Seconds between two looks at the queue while it is on show, and while it only changes.
 LOOK = 1.0

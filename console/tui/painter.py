@@ -16,7 +16,8 @@ from ...widgets.hint_line import HintLine
 from ...widgets.line_entry import FilterBar
 from ...widgets.line_view import LineView
 from ...widgets.plot_view import PlotView
-from ...widgets.queue_view import QueueSnapshot, QueueView
+from ...widgets.queue_snapshot import QueueSnapshot
+from ...widgets.queue_view import QueueView
 from ...widgets.runs_view import RunsView
 from ...widgets.status_bar import ProgressLine, StatusBar
 from ...widgets.tab_line import Tab, TabLine

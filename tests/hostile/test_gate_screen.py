@@ -44,7 +44,7 @@ from clusterdeck.widgets.hint_line import HintLine
 from clusterdeck.widgets.line_view import LineView
 from clusterdeck.widgets.plot_view import PlotView
 from clusterdeck.widgets.prompt import PromptHost
-from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
+from clusterdeck.widgets.queue_snapshot import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
 from clusterdeck.widgets.status_bar import ProgressLine, StatusBar
 from clusterdeck.widgets.tab_line import Tab, TabLine
 from clusterdeck.widgets.title_line import PaintedLine, TitleLine

@@ -22,7 +22,7 @@ from clusterdeck.widgets.line_view import LineView
 from clusterdeck.widgets.look import Look
 from clusterdeck.widgets.node_colours import node_colours
 from clusterdeck.widgets.plot_view import PICTURES
-from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask
+from clusterdeck.widgets.queue_snapshot import QueueProcess, QueueSnapshot, QueueTask
 from clusterdeck.widgets.texts import Texts
 
 VIEWS = ("nodes", "panes", "gathered", "failures", "queue", "runs", "log", "diff", "plot", "document")

@@ -11,7 +11,7 @@ from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, out, states
 from clusterdeck.tests.support.tui import Deck, settled, until, whole
 from clusterdeck.widgets.line_entry import SearchBar
-from clusterdeck.widgets.queue_view import QueueSnapshot, QueueTask
+from clusterdeck.widgets.queue_snapshot import QueueSnapshot, QueueTask
 
 #: Longer than any view here is wide, with a word in reach of a few presses of Right.
 LONG = "a needle first, then " + "much that is in between " * 5 + "and the end"

@@ -19,7 +19,7 @@ from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, 
 from clusterdeck.tests.support.screens import compare, styles
 from clusterdeck.tests.support.tui import Deck, settled, until
 from clusterdeck.widgets.cells import use_ascii
-from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
+from clusterdeck.widgets.queue_snapshot import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
 
 FOLDER = Path(__file__).with_name("screens")
 THEMES = ("dark", "light", "high-contrast", "sixteen", "monochrome")

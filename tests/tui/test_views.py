@@ -21,7 +21,8 @@ from clusterdeck.widgets.failures import FailuresView
 from clusterdeck.widgets.gather_view import GatherView
 from clusterdeck.widgets.log_view import LogView
 from clusterdeck.widgets.plot_view import PlotView
-from clusterdeck.widgets.queue_view import QueueProcess, QueueSnapshot, QueueTask, QueueView, QueueWorker
+from clusterdeck.widgets.queue_snapshot import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
+from clusterdeck.widgets.queue_view import QueueView
 from clusterdeck.widgets.runs_view import RunsView
 from clusterdeck.widgets.title_line import TitleLine
 

@@ -19,7 +19,8 @@ from clusterdeck.widgets.failures import FailuresView
 from clusterdeck.widgets.gather_view import GatherView
 from clusterdeck.widgets.look import make_look
 from clusterdeck.widgets.node_colours import READABLE, contrast, style_of
-from clusterdeck.widgets.queue_view import QueueSnapshot, QueueTask, QueueView, QueueWorker
+from clusterdeck.widgets.queue_snapshot import QueueSnapshot, QueueTask, QueueWorker
+from clusterdeck.widgets.queue_view import QueueView
 
 
 @asynccontextmanager
