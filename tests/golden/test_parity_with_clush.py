@@ -244,7 +244,7 @@ def narrated(text: str) -> list[str]:
     """stderr without the order and without who says it."""
     lines = (line.replace("clusterdeck: ", "clush: ", 1) for line in re.split(r"[\r\n]+", text))
     # Where nodes take their time, clush writes a counter now and then, terminal or not.
-    return sorted(line for line in lines if line.strip() and not re.fullmatch(r"clush: \d+/\d+\s*", line))
+    return sorted(line for line in lines if line.strip() and not re.fullmatch(r"clush: +\d+/\d+\s*", line))
 
 
 @pytest.mark.parametrize(("words", "how", "errors"), LINES, ids=[" ".join(words) for words, _, _ in LINES])

@@ -36,7 +36,8 @@ def repl(folders: dict[str, str]) -> Iterator[Tmux]:
 
 
 def prompt_line(screen: str) -> str:
-    return [row for row in screen.splitlines() if row.startswith("deck ")][-1]
+    """The prompt, "" while none is drawn."""
+    return next((row for row in reversed(screen.splitlines()) if row.startswith("deck ")), "")
 
 
 def ends_with(text: str, screen: str) -> bool:
