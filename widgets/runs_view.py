@@ -103,7 +103,7 @@ class RunsView(LineView):
         counts = [(state, f" {state.symbol}{run.count(state)}") for state in COUNTED if run.count(state)]
         done, total = run.transferred()
         copied = f" {quantity(done)}" if total else ""
-        kind = "" if run.kind == "shell" else f"{run.kind}: "
+        kind = "" if run.kind == "shell" or run.line.startswith(":") else f"{run.kind}: "
         room = line.left - len(copied) - sum(len(text) for _, text in counts)
         line.column(self.shifted(kind + run.line), max(min(_LEAST, line.left), room), look.text)
         line.add(copied, look.quiet)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from ...engine.states import NodeState
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..interpreter.context import CommandError, Context, Outcome
@@ -27,11 +30,20 @@ def abort(context: Context, command: Command) -> Outcome:
         number = running[-1].id if running else None
         if number is None:
             return context.tell("nothing runs")
+    if nodes is not None and not any(name in nodes for name in _alive(context, number)):
+        return context.tell("nothing runs on these nodes")
     touched = context.session.abort(number, nodes)
     if not touched:
         return context.tell("nothing runs on these nodes" if nodes is not None else "nothing runs")
     where = f" on {sanitize_text(str(nodes))}" if nodes is not None else ""
     return context.tell(f"aborted{where}: {', '.join(f'#{run}' for run in touched)}; what was gathered stays")
+
+
+def _alive(context: Context, number: int | None) -> Iterator[str]:
+    """Nodes on which a run (None: any) has not ended."""
+    for run in context.session.runs.running:
+        if number in (None, run.id):
+            yield from (name for node, name in enumerate(run.names) if not NodeState(run.states[node]).finished)
 
 
 SPECS = (

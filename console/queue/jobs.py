@@ -78,6 +78,6 @@ def counts(progress: MapProgress) -> str:
     text = f"{', '.join(parts) or 'nothing to do'} of {progress.total + progress.skipped}"
     if progress.halted:
         text += ", halted"
-    if progress.eta is not None and progress.waiting + progress.running:
+    if progress.eta is not None and progress.eta >= 1 and progress.waiting + progress.running:
         text += f", about {progress.eta:.0f} s to go"
     return text

@@ -139,6 +139,8 @@ async def test_help() -> None:
 
 async def test_dialog() -> None:
     async with opened((80, 24), whatever) as (deck, pilot):
+        deck.app.main.open_view("gathered", focus=True)  # whether the end of the run has done so yet, or not
+        await settled(deck, pilot)
         asked = Confirmation("'reboot' on 24 nodes", ("nodes  node[1-24] (24)",), 24)
         deck.app.open_dialog(ConfirmDialog(asked), lambda _agreed: None)
         await pilot.pause()

@@ -544,6 +544,9 @@ def test_abort(console: Console) -> None:
     console.session.hold = True
     console("@web sleep 9")
     console("@db sleep 9")
+    calls = len(console.session.calls)
+    assert "nothing runs on these nodes" in console(":abort 1 -w db1")
+    assert len(console.session.calls) == calls
     console(":abort 1 -w web3")
     assert console.session.calls[-1] == ("abort", 1, "web3")
     console(":abort")
