@@ -43,6 +43,9 @@ class Dialog(ModalScreen[T], Generic[T]):
         Binding("pagedown", "page(1)", "Page down"),
     ]
 
+    #: What has the focus at the beginning, whether or not the terminal has it.
+    FIRST: ClassVar[str] = "#cancel"
+
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title_text = _clean(title)
@@ -53,6 +56,7 @@ class Dialog(ModalScreen[T], Generic[T]):
         for button in self.query(Button):
             # While a button plays that it was pressed it ignores Enter: a quick second answer would be lost.
             button.active_effect_duration = 0
+        self.query(self.FIRST).focus()  # none may be there: the program may end while the dialog comes up
 
     @property
     def deaf(self) -> bool:
@@ -97,10 +101,6 @@ class ConfirmDialog(Dialog[bool]):
                 yield Button("Cancel", id="cancel")
                 yield Button("Go ahead", id="agree", variant="warning", disabled=asked.typed is not None)
 
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.query_one("#cancel", Button).focus()
-
     def on_key(self, event: events.Key) -> None:
         """What is typed while a button has the focus goes into the line that asks for it."""
         if event.character and event.is_printable and isinstance(self.focused, Button):
@@ -130,6 +130,8 @@ class ConfirmDialog(Dialog[bool]):
 class QuestionDialog(Dialog[Answer | None]):
     """A choice or a text; giving up is the answer None. A secret shows no character and is kept nowhere."""
 
+    FIRST = "#answer, #cancel"
+
     def __init__(self, question: Question) -> None:
         super().__init__(question.title)
         self._question = question
@@ -146,10 +148,6 @@ class QuestionDialog(Dialog[Answer | None]):
                     yield Button(Content(_clean(choice)), id=f"choice-{number}")
                 if not asked.choices:
                     yield Button("Send", id="send")
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.query_one("#answer" if not self._question.choices else "#cancel").focus()
 
     @on(Input.Submitted, "#answer")
     def _entered(self, event: Input.Submitted) -> None:
