@@ -45,6 +45,7 @@ class Connection(paramiko.ServerInterface):
         self._terminals: dict[int, Terminal] = {}
         self._ready: dict[int, Job] = {}
         self._jobs: dict[int, Job] = {}
+        self._sessions: set[int] = set()
 
     # -- logging in
 
@@ -106,6 +107,7 @@ class Connection(paramiko.ServerInterface):
             home=self.node.home,
             latency=self.node.plan.latency,
             terminal=self._terminals.pop(number, None),
+            sessions=self._sessions,
         )
         return True
 

@@ -37,6 +37,7 @@ class Terminal:
 class Job:
     """Runs `command` (None: a shell) for `channel` in a thread of its own.
 
+    sessions: process numbers of the commands that run on the same connection; the job's own is there while it lives.
     `start`, `signal` and `resize` are called from the connection's thread.
     """
 
@@ -49,6 +50,7 @@ class Job:
         home: Path,
         latency: float,
         terminal: Terminal | None,
+        sessions: set[int],
     ) -> None:
         self._channel = channel
         self._command = command
@@ -56,6 +58,7 @@ class Job:
         self._home = home
         self._latency = latency
         self._terminal = terminal
+        self._sessions = sessions
         self._process: subprocess.Popen[bytes] | None = None
         self._master = -1
         self._input = bytearray()
@@ -80,7 +83,9 @@ class Job:
     def _run(self) -> None:
         threading.Event().wait(self._latency)
         try:
+            self._environment["DEMO_SESSIONS"] = ",".join(map(str, self._sessions.copy()))
             process = self._process = self._spawn()
+            self._sessions.add(process.pid)
         except OSError as error:
             with contextlib.suppress(OSError, EOFError):
                 self._channel.sendall_stderr(f"cannot start the command: {error}\n".encode())
@@ -210,6 +215,7 @@ class Job:
             except subprocess.TimeoutExpired:
                 self._kill(SIGKILL)
                 process.wait()
+        self._sessions.discard(process.pid)
         if self._master >= 0:
             os.close(self._master)
             if self._input_fd >= 0:

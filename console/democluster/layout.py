@@ -44,6 +44,18 @@ state=$(cat "$DEMO_HOME/services/$2")
 if [ "$1" = status ]; then echo "$2.service is $state on $DEMO_NODE"; else echo "$state"; fi
 [ "$state" = active ] || exit 3
 """
+_PS = """#!/bin/sh
+# On a real node each connection's commands have a parent of their own, by which an aborting console finds them. Here
+# all nodes share one: all processes are those of this connection's commands, and whoever asks.
+PATH=/usr/bin:/bin
+case "$1" in
+    -A | -e) [ -d /proc/self ] || exec ps "$@" ;;
+    *) exec ps "$@" ;;
+esac
+shift
+own=$(ps -o sid= -p $$ | tr -d ' ')
+exec ps -s "$own${DEMO_SESSIONS:+,$DEMO_SESSIONS}" "$@"
+"""
 
 
 def new_key() -> tuple[paramiko.PKey, str]:
@@ -93,7 +105,7 @@ def write_programs(folder: Path) -> None:
     """Write the programs that answer for the node rather than for this machine."""
     place = folder / "bin"
     place.mkdir()
-    for name, text in (("hostname", _HOSTNAME), ("uname", _UNAME), ("systemctl", _SYSTEMCTL)):
+    for name, text in (("hostname", _HOSTNAME), ("uname", _UNAME), ("systemctl", _SYSTEMCTL), ("ps", _PS)):
         (place / name).write_text(text)
         (place / name).chmod(0o755)
 

@@ -105,6 +105,18 @@ def test_a_terminal_is_a_terminal(demo_cluster: DemoCluster) -> None:
     assert answer.stdout.split("\r\n")[0].count(" ") == 1
 
 
+def test_processes_are_those_of_the_connection(demo_cluster: DemoCluster) -> None:
+    """Whoever ends a command on a node must not meet those of other nodes, which have the same parent here."""
+    argv = ["ssh", "-n", "-F", str(demo_cluster.ssh_config), "demo2", "echo begun; sleep 3117"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "begun\n"
+        seen = _ssh(demo_cluster, "demo1", "sleep 3118 & ps -A -o args=; kill $!").stdout
+        other.terminate()
+    assert "sleep 3118" in seen
+    assert "sleep 3117" not in seen
+
+
 def test_hanging_up_ends_the_command(demo_cluster: DemoCluster) -> None:
     argv = ["ssh", "-F", str(demo_cluster.ssh_config), "demo1", "echo $$; exec sleep 987"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as client:
