@@ -53,7 +53,15 @@ def set_value(context: Context, command: Command) -> Outcome:
     except SettingsError as error:
         raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="value") from None
     level = "warning" if name in _LESS_SAFE else "info"
-    return context.tell(f"{name} = {as_toml(settings.get(name))}", level=level)
+    return context.tell(f"{name} = {as_toml(settings.get(name))}{_when(name)}", level=level)
+
+
+def _when(name: str) -> str:
+    """A setting that is only read at the start changes nothing that the operator sees: say so."""
+    if name == "screen.theme":
+        return "  (for other colours now: :theme)"
+    at_start = name.startswith("screen.") and name != "screen.output"
+    return "  (read when a console starts: it belongs into the configuration)" if at_start else ""
 
 
 def show(context: Context, command: Command) -> Outcome:
