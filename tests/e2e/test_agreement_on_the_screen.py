@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,22 +19,9 @@ Open = Callable[..., Tmux]
 
 
 @pytest.fixture
-def console(tmp_path: Path) -> Iterator[Open]:
+def console(console_on: Open) -> Open:
     """Open the console on nodes of a server."""
-    opened: list[Tmux] = []
-
-    def start(server: Sshd, nodes: str, *options: str) -> Tmux:
-        folders = {f"CLUSTERDECK_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "STATE", "CACHE")}
-        command = [sys.executable, "-m", "clusterdeck", "-w", nodes, "-O", f"ssh.config={server.config}"]
-        command += [word for option in options for word in ("-O", option)]
-        terminal = Tmux(command, columns=80, rows=24, environment=folders | {"HOME": str(tmp_path)}, cwd=tmp_path)
-        opened.append(terminal)
-        terminal.wait_for("Enter run", 30)
-        return terminal
-
-    yield start
-    for terminal in opened:
-        terminal.close()
+    return lambda server, nodes, *settings: console_on(server.config, nodes, *settings)
 
 
 def logins(server: Sshd) -> int:

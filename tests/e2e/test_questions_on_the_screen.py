@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,20 +42,9 @@ def fleet(make_sshd: Callable[..., Sshd], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def console(fleet: Path, tmp_path: Path) -> Iterator[Open]:
-    opened: list[Tmux] = []
-
-    def start() -> Tmux:
-        folders = {f"CLUSTERDECK_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "STATE", "CACHE")}
-        command = [sys.executable, "-m", "clusterdeck", "-w", ",".join(NODES), "-O", f"ssh.config={fleet}"]
-        terminal = Tmux(command, columns=110, rows=30, environment=folders | {"HOME": str(tmp_path)}, cwd=tmp_path)
-        opened.append(terminal)
-        terminal.wait_for("Enter run", 30)
-        return terminal
-
-    yield start
-    for terminal in opened:
-        terminal.close()
+def console(console_on: Callable[..., Tmux], fleet: Path) -> Open:
+    """Open the console on the three nodes."""
+    return lambda: console_on(fleet, ",".join(NODES), columns=110, rows=30)
 
 
 def known(fleet: Path) -> int:
