@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import wait_gone
 from clusterdeck.tests.support.tmux import Tmux
 
 WAYS = ("keys", "SIGTERM", "SIGHUP", "suspend")

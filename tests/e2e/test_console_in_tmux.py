@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import descendants, wait_gone
 from clusterdeck.tests.support.tmux import Tmux
 
 #: Generous: what is measured on a quiet machine is well under one second (see the report of the run with -s).
@@ -50,11 +49,7 @@ def _family(terminal: Tmux) -> list[psutil.Process]:
 
 
 def _sleepers(terminal: Tmux) -> int:
-    count = 0
-    for process in _family(terminal):
-        with contextlib.suppress(psutil.Error):  # it may end while it is looked at
-            count += "sleep" in process.name()
-    return count
+    return len(descendants(terminal.pid, lambda words: words[0].endswith("sleep")))
 
 
 def _nothing_left(tmp_path: Path, processes: list[psutil.Process]) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from clusterdeck.console.democluster.plan import DESCRIPTION
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import wait_gone
 
 _DEMO = [sys.executable, "-m", "clusterdeck", "demo"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from clusterdeck.console.tui.hangup import HangupWatch
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import wait_gone
 from clusterdeck.tests.support.tmux import Tmux
 
 #: The console, with a writer thread that has died as it does when the terminal fails; the next paints fill its queue.

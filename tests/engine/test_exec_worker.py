@@ -15,7 +15,7 @@ from clusterdeck.engine import errors
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.workers.exec import ExecWorker
 from clusterdeck.tests.engine.conftest import Recorder
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import wait_gone
 
 
 def run(task: Task, nodes: Any, **kwargs: Any) -> ExecWorker:

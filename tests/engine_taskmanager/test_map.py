@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +21,7 @@ from clusterdeck.engine.taskmanager.mapping import MapOptions, MapRun
 from clusterdeck.engine.taskmanager.task_runner import TaskRunner
 from clusterdeck.engine.taskmanager.template import TemplateError
 from clusterdeck.tests.engine_taskmanager.nodes import cut
+from clusterdeck.tests.support.processes import descendants
 from clusterdeck.tests.support.sshd import Sshd
 
 
@@ -120,12 +121,7 @@ def test_time_limit_ends_a_job(driver: SlotDriver, tmp_path: Path) -> None:
 
 
 def sleepers(seconds: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if process.cmdline() == ["sleep", seconds]:
-                found.append(process)
-    return found
+    return descendants(os.getpid(), lambda words: words == ["sleep", seconds])
 
 
 def test_a_map_can_be_cancelled(driver: SlotDriver) -> None:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from clusterdeck.console.records.audit import verify_chain
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import descendants, everywhere, wait_gone
 from clusterdeck.tests.support.program import PROGRAM
 from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.terminal import PtyRecorder
@@ -108,7 +108,7 @@ def end_by(way: str, front_end: str, folders: dict[str, str], tmp_path: Path) ->
             console.wait_for(b"n[1-3]", 30)
             console.send(b"exec sleep 300\r")
             console.wait_for(b"running", 30)
-        sleepers = [p for p in psutil.Process(console.process.pid).children(recursive=True) if "sleep" in p.name()]
+        sleepers = started(console, 3)
         BATCH_WAYS[way](console)
         status = console.wait(30)
         wrong = wrong_modes(console.data)
@@ -127,6 +127,15 @@ def end_by(way: str, front_end: str, folders: dict[str, str], tmp_path: Path) ->
     wrong += [f"still there: {line}" for line in wait_gone(sleepers, 10)]
     wrong += records_wrong(tmp_path)
     return [f"{front_end}, {way}: {what}" for what in wrong]
+
+
+def started(console: PtyRecorder, count: int) -> list[psutil.Process]:
+    """What `exec sleep 300` has become, as soon as all of them have."""
+    deadline = time.monotonic() + 30
+    while len(found := descendants(console.process.pid, lambda words: words == ["sleep", "300"])) < count:
+        assert time.monotonic() < deadline, f"{len(found)} of {count} sleep"
+        time.sleep(0.02)
+    return found
 
 
 def records_wrong(tmp_path: Path) -> list[str]:
@@ -162,9 +171,7 @@ def test_a_reader_that_has_gone(folders: dict[str, str], tmp_path: Path) -> None
     with PtyRecorder(["/bin/sh", "-c", line], environment=folders, cwd=tmp_path) as shell:
         assert shell.wait(20) == 0
         assert shell.data.count(b"\n") == 1, shell.data
-    left = [
-        p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[:2] in (["yes", "n1"], ["yes", "n2"])
-    ]
+    left = everywhere(lambda words: words in (["yes", "n1"], ["yes", "n2"], ["yes", "n3"]))
     assert wait_gone(left, 5) == []
 
 
@@ -203,14 +210,7 @@ def abort_on_nodes(sshd: Sshd, folders: dict[str, str], tmp_path: Path, nodes: i
 
 
 def _sleepers(sshd: Sshd, mark: int) -> list[psutil.Process]:
-    found = []
-    for process in sshd.sessions():
-        try:
-            if process.cmdline() == ["sleep", str(mark)]:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    return descendants(sshd.pid, lambda words: words == ["sleep", str(mark)])
 
 
 def test_what_runs_on_nodes_ends_with_the_run(sshd: Sshd, folders: dict[str, str], tmp_path: Path) -> None:

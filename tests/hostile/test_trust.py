@@ -29,6 +29,7 @@ from clusterdeck.engine.taskmanager.errors import StoreUnavailable
 from clusterdeck.engine.taskmanager.manager import TaskManager
 from clusterdeck.engine.taskmanager.sockets import SocketServer
 from clusterdeck.tests.support.leaks import no_leaks
+from clusterdeck.tests.support.processes import runs
 from clusterdeck.tests.support.program import PROGRAM
 
 SETTINGS = "[run]\nfanout = 7\n"
@@ -361,7 +362,7 @@ def test_a_group_program_that_hangs(line: str, tmp_path: Path, monkeypatch: pyte
     with no_leaks(), pytest.raises(GroupSourceQueryFailed, match=r"0\.5 seconds"):
         group_files.ask_program(source, "map", {})
     group = int((tmp_path / "pid").read_text())
-    assert not [p for p in psutil.process_iter() if _group_of(p) == group and p.status() != psutil.STATUS_ZOMBIE]
+    assert not [p for p in psutil.process_iter() if _group_of(p) == group and runs(p)]
 
 
 def _group_of(process: psutil.Process) -> int:

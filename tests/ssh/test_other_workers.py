@@ -5,6 +5,7 @@ rsh and rcp are stand-ins that go through ssh, and tell no return code, as the r
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from clusterdeck.engine.states import FailureKind, NodeState
 from clusterdeck.engine.task import Task, task_self
 from clusterdeck.tests.ssh.conftest import Recorder
 from clusterdeck.tests.support.hostile_ssh import HostileServer
+from clusterdeck.tests.support.processes import everywhere
 from clusterdeck.tests.support.sshd import Sshd
 
 WORKERS = ["ssh", "rsh", "pdsh"]
@@ -58,11 +60,13 @@ def _name(task: Task) -> str:
 
 
 def _alive(marker: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if marker in (process.info["cmdline"] or []) and process.status() != "zombie":
-            found.append(process)
-    return found
+    return everywhere(lambda words: marker in words)
+
+
+def _kill(marker: str) -> None:
+    for process in _alive(marker):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def test_codes_and_streams(others: Task, recorder: Recorder) -> None:
@@ -103,8 +107,7 @@ def test_time_limits(others: Task, recorder: Recorder) -> None:
     if _name(others) != "pdsh":
         assert {recorder.kind(node) for node in recorder.ends} == {FailureKind.COMMAND_TIMEOUT}
         assert "may go on" in recorder.ends["node1"].failure.reason  # type: ignore[union-attr]
-    for process in _alive(marker):  # as was said: these programs do not end what they started
-        process.kill()
+    _kill(marker)  # as was said: these programs do not end what they started
 
 
 def test_abort(others: Task, recorder: Recorder) -> None:
@@ -115,8 +118,7 @@ def test_abort(others: Task, recorder: Recorder) -> None:
     assert recorder.states() == {NodeState.ABORTED}
     if _name(others) != "pdsh":
         assert all("may go on" in end.failure.reason for end in recorder.ends.values() if end.failure)
-    for process in _alive(marker):
-        process.kill()
+    _kill(marker)
 
 
 def test_copies(others: Task, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from clusterdeck.engine.states import FailureKind, NodeState
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.workers.paramiko import pool_of
 from clusterdeck.tests.ssh.conftest import Recorder
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import everywhere, wait_gone
 from clusterdeck.tests.support.sshd import Sshd
 
 
@@ -90,9 +90,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _alive(marker: str) -> list[psutil.Process]:
-    return [
-        p for p in psutil.process_iter(["cmdline"]) if marker in (p.info["cmdline"] or []) and p.status() != "zombie"
-    ]
+    return everywhere(lambda words: marker in words)
 
 
 @pytest.mark.usefixtures("patient")

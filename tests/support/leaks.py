@@ -7,9 +7,11 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import psutil
+
+from clusterdeck.tests.support.processes import command_line
 
 
 def _threads() -> set[threading.Thread]:
@@ -40,7 +42,7 @@ def no_leaks(*, descriptors: bool = True, settle: float = 5.0) -> Iterator[None]
     while True:
         gc.collect()
         left = [f"thread {thread.name!r}" for thread in _threads() - threads]
-        left += [f"process {child.pid} {_command(child)}" for child in _children() - children]
+        left += [f"process {child.pid} {command_line(child)}" for child in _children() - children]
         if descriptors:
             left += [f"descriptor {fd} -> {what}" for fd, what in _descriptors().items() if fds.get(fd) != what]
         if not left:
@@ -48,30 +50,3 @@ def no_leaks(*, descriptors: bool = True, settle: float = 5.0) -> Iterator[None]
         if time.monotonic() > deadline:
             raise AssertionError("left behind: " + "; ".join(sorted(left)))
         time.sleep(0.02)
-
-
-def wait_gone(processes: Iterable[psutil.Process], timeout: float) -> list[str]:
-    """Wait until none of these runs any more; the command lines of those that still do after `timeout` seconds.
-
-    A zombie is gone: it is only waiting for a parent, which in a container may be one that never asks.
-    """
-    deadline = time.monotonic() + timeout
-    left = list(processes)
-    while left := [process for process in left if _runs(process)]:
-        if time.monotonic() > deadline:
-            return [_command(process) for process in left]
-        time.sleep(0.02)
-    return []
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def _command(process: psutil.Process) -> str:
-    with contextlib.suppress(psutil.Error):
-        return " ".join(process.cmdline()) or process.name()
-    return "(gone)"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import descendants, wait_gone
 
 #: How many node names every server's client configuration knows: node1 .. node64.
 NODE_COUNT = 64
@@ -97,9 +97,7 @@ class Sshd:
 
     def sessions(self) -> list[psutil.Process]:
         """The server's living descendants: one or two processes per connection, and the commands they run."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return psutil.Process(self.pid).children(recursive=True)
-        return []
+        return descendants(self.pid)
 
     def kill_connections(self) -> None:
         """Cut every connection and kill every command, and go on listening."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import wait_gone
 from clusterdeck.tests.support.tmux import Tmux
 
 Open = Callable[..., Tmux]

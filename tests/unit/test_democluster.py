@@ -15,7 +15,7 @@ import pytest
 
 from clusterdeck.console.democluster.cluster import DemoCluster
 from clusterdeck.console.democluster.plan import DESCRIPTION, MAX_NODES, Fault, fold, make_groups, make_plan
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import wait_gone
 
 
 def _ssh(cluster: DemoCluster, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:

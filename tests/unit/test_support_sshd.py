@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from clusterdeck.tests.support.leaks import wait_gone
+from clusterdeck.tests.support.processes import descendants, runs, wait_gone
 from clusterdeck.tests.support.sshd import Sshd
 
 
@@ -40,7 +40,7 @@ def test_stop_ends_connections_and_commands(make_sshd: Callable[..., Sshd]) -> N
             assert client.stdout.readline() == b"up\n"
             # It says so before it becomes `sleep`.
             deadline = time.monotonic() + 20
-            while not any(process.name() == "sleep" for process in server.sessions()):
+            while not descendants(server.pid, lambda words: words[0] == "sleep"):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             running = [*server.sessions(), psutil.Process(server.pid)]
@@ -48,7 +48,7 @@ def test_stop_ends_connections_and_commands(make_sshd: Callable[..., Sshd]) -> N
             assert client.wait(10) == 255
         finally:
             client.kill()  # or leaving the block would wait for it
-    assert not [process for process in running if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert not [process for process in running if runs(process)]
 
 
 def test_the_server_dies_with_a_killed_owner(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from clusterdeck.engine.taskmanager import markers
 from clusterdeck.engine.taskmanager.halt import parse_halt
 from clusterdeck.engine.taskmanager.joblog import COLUMNS, JobLine, JobLog, JobLogError, finished_jobs, read_job_log
 from clusterdeck.engine.taskmanager.runtimes import Runtimes, parse_timeout
+from clusterdeck.tests.support.processes import command_line, everywhere
 
 # -- halt
 
@@ -271,13 +272,7 @@ def test_node_names_make_safe_file_names() -> None:
 
 
 def alive(text: str) -> list[str]:
-    return [" ".join(words) for words in _command_lines() if text in words]
-
-
-def _command_lines() -> list[list[str]]:
-    import psutil
-
-    return [each.info["cmdline"] or [] for each in psutil.process_iter(["cmdline"])]
+    return [command_line(each) for each in everywhere(lambda words: text in words)]
 
 
 def test_ending_takes_everything_that_was_started(home: dict[str, str], tmp_path: Path) -> None:
