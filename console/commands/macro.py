@@ -237,7 +237,8 @@ def confirm(context: Context, command: Command) -> Outcome:
 
 def say(context: Context, command: Command) -> Outcome:
     """`:say TEXT`."""
-    return context.tell(sanitize_text(command.get("text")))
+    text = sanitize_text(command.get("text"))
+    return context.tell(f"would say: {text}" if context.dry_run else text)
 
 
 def fail(context: Context, command: Command) -> Outcome:

@@ -25,6 +25,8 @@ def _told(context: Context) -> Outcome:
     count = len(selection)
     if not count:
         return context.tell("no nodes are selected", level="warning")
+    if context.dry_run:
+        return context.tell(f"would select {selection.folded} ({count})")
     return context.tell(f"{count} node{'s' * (count != 1)}: {selection.folded}")
 
 

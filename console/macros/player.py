@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...engine.states import NodeState
 from ...engine.taskmanager.mapping import MapProgress
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
@@ -16,6 +15,7 @@ from ..language.conditions import NotEmpty, Tally, judge, read_condition
 from ..language.language import parse, render
 from ..session.selection import Selection
 from .macros import Macro, MacroError, Step
+from .plan import Plan
 
 #: Macros within macros within macros.
 MAX_DEPTH = 8
@@ -76,6 +76,7 @@ class Player:
         """Play it to its end or its stop; errors are shown. The code is the macro's exit code."""
         self._check_all()
         outer, self._context.script = self._context.script, self._script
+        plan = self._plan(outer)
         try:
             self._block(self._macro.steps)
             self._judge_pending(None)
@@ -90,7 +91,18 @@ class Player:
             return self._outcome(ExitCode.INTERRUPTED)
         finally:
             self._context.script = outer
+            if plan is not None:
+                self._context.front_end = plan.front_end
+                plan.finish()
         return self._outcome(ExitCode.EXPECTATION_FAILED if self._script.expectation_failed else ExitCode.OK)
+
+    def _plan(self, outer: Script | None) -> Plan | None:
+        """Puts a Plan before the front end, where a dry run begins."""
+        if not self._script.dry_run or (outer is not None and outer.dry_run):
+            return None
+        plan = Plan(self._context.front_end, sanitize_text(f"dry run of {self._macro.file}"))
+        self._context.front_end = plan
+        return plan
 
     def _outcome(self, code: int) -> Outcome:
         return Outcome(code, tuple(self._runs), failed=code != ExitCode.OK)
@@ -146,6 +158,7 @@ class Player:
                 if steps:
                     self._context.front_end.show(Document.of(sanitize_text(f"-- {name}:")))
                     self._block(steps)
+            self._context.front_end.show(Document.of("-- end"))
             return
         try:
             holds, reason = judge_now(self._context, condition)
@@ -172,11 +185,7 @@ class Player:
         model = self._context.session.runs.get(run)
         if model is None:
             return
-        with self._context.session.runs.lock:
-            bad = sum(model.count(state) for state in NodeState if state.bad)
-            summary = model.summary()
-        self._context.front_end.show(Document.of(f"#{run}: {summary}"))
-        if bad:
+        if model.bad_nodes():
             self._pending = _Pending(f"run #{run} did not end well on every node", step, _JUDGES_OF_RUN)
 
     def _judge_pending(self, following: str | None) -> None:

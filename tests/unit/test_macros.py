@@ -352,15 +352,21 @@ systemctl restart {service}
 :abort all
 :until -- true
 :retry
+:say done
 :quit
 """
     before = deck.session.calls[:]
     shown = deck.play(text, "service=nginx", dry=True)
+    (plan,) = [document for document in deck.front_end.documents if document.data]  # all of it can be read at once
+    assert shown.startswith(f"{plan.title}\n{plan.lines[0]}")
+    assert plan.lines[0] == "would select web[1-4] (4)"
     assert "nodes    db1,web[1-4] (5)\nrun      systemctl restart nginx" in shown
     assert "nodes    @failed (known when it plays)\nrun      journalctl" in shown
     assert "nodes    @failed (known when it plays)\nrun      uptime" in shown
     assert "if @failed" in shown
     assert "would do :gather" in shown
+    assert "would say: done" in shown
+    assert shown.index("-- else:") < shown.index("-- end") < shown.index("/etc/hostname")
     assert deck.session.calls == before
     assert deck.session.selection.folded == "db[1-2]"
     assert deck.session.settings.run.fanout == 64
@@ -368,6 +374,20 @@ systemctl restart {service}
     assert deck.front_end.left is None
     assert not deck.interpreter.context.queue.used
     assert not (deck.folder / "state" / "node_sets.json").exists()
+
+
+def test_a_dry_run_that_fails_shows_how_far_it_came(deck: Deck) -> None:
+    deck.write("@web\nuptime\n:nodes @nosuch\nid\n")
+    shown = deck.line(":play --dry-run m", ExitCode.REFUSED)
+    assert "web[1-4] (4)" in shown
+    assert shown.index("uptime") < shown.index("nosuch")
+    assert [document.level for document in deck.front_end.documents] == ["info", "error"]
+    assert deck.interpreter.context.front_end is deck.front_end
+
+
+def test_the_end_of_a_run_is_told_by_the_front_end_alone(deck: Deck) -> None:
+    deck.line("@web")
+    assert deck.play("uptime\n:expect ok==all\n").count("#1") == 0
 
 
 # -- recording
