@@ -68,7 +68,9 @@ def open_session(settings: Settings, nodes: str | None, *, interactive: bool) ->
         session.at_close(records.close)  # wherever it is closed from, the end of the terminal included
         _select(session, settings, nodes)
         if records.archive is not None:
-            session.restore(_earlier_runs(problems))
+            from .records.earlier import EarlierRuns  # interactive sessions only
+
+            session.at_close(EarlierRuns(session, problems.note).stop)
         version = selection.version
         session.start()
         problems.tell(session)
@@ -136,16 +138,6 @@ def _select(session: Session, settings: Settings, nodes: str | None) -> None:
         if nodes is None:
             raise SettingsError(f"groups.default ({expression}): {text}") from None
         raise NodeExpressionError(text) from None
-
-
-def _earlier_runs(problems: _Problems) -> list[Run]:
-    from .records.archive import archived_runs
-
-    try:
-        return archived_runs()
-    except OSError as error:
-        problems.note(f"runs of earlier sessions cannot be read: {error}")
-        return []
 
 
 def _store(selection: Selection, file: Any) -> None:

@@ -32,6 +32,8 @@ COUNTED = (
 
 #: Cells that a run's line keeps however many counts stand behind it.
 _LEAST = 16
+#: The last row while runs of earlier sessions come from the disk.
+READING = "reading runs of earlier sessions \N{HORIZONTAL ELLIPSIS}"
 
 
 def moment(at: float) -> str:
@@ -52,21 +54,23 @@ class RunsView(LineView):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
         self._runs: list[RunView] = []
+        self._reading = False
         self._listed: list[RunView] = []
         self._matches: Callable[[str], bool] | None = None
         self.shown: RunView | None = None
         self._seen: tuple[object, ...] = ()
         self._id_width = self._nodes_width = 2
 
-    def set_runs(self, runs: Iterable[RunView]) -> None:
-        """Show these runs (oldest first); repaints only if one of them changed."""
+    def set_runs(self, runs: Iterable[RunView], *, reading: bool = False) -> None:
+        """Show these runs (oldest first); repaints only if one of them changed. reading: older ones are to come."""
         self._runs = list(runs)
         last = self._runs[-1] if self._runs else None
         alive = tuple((run.id, run.version) for run in self._runs if run.ended is None)
         second = int(time.monotonic()) if alive else 0
-        seen = (len(self._runs), last.version if last else 0, alive, second, self.shown)
+        seen = (len(self._runs), last.version if last else 0, alive, second, self.shown, reading)
         if seen != self._seen:
             self._seen = seen
+            self._reading = reading
             self._arrange()
 
     def set_text_filter(self, matches: Callable[[str], bool] | None) -> None:
@@ -85,7 +89,7 @@ class RunsView(LineView):
             self.move_cursor(self._listed.index(at))  # r must not run what came into its place
 
     def row_count(self) -> int:
-        return len(self._listed)
+        return len(self._listed) + self._reading
 
     def empty_text(self) -> list[str]:
         if self._matches is not None and self._runs:
@@ -93,6 +97,9 @@ class RunsView(LineView):
         return ["No runs yet.", "A line typed below runs on the selected nodes; every run stays here with its results."]
 
     def paint(self, row: int, line: Row, look: Look) -> None:
+        if row == len(self._listed):
+            line.add(f"  {READING}", look.quiet)
+            return
         run = self._listed[row]
         line.add(">" if run is self.shown else " ", look["accent"])
         line.column(f"#{run.id}", self._id_width, look["title"], right=True).add(" ")
@@ -111,6 +118,8 @@ class RunsView(LineView):
             line.add(text, look.state(state))
 
     def row_text(self, row: int) -> str:
+        if row == len(self._listed):
+            return READING
         run = self._listed[row]
         counts = ", ".join(f"{state.word} {run.count(state)}" for state in COUNTED if run.count(state))
         return f"#{run.id} {safe(run.line)}  {counts}"
@@ -121,7 +130,8 @@ class RunsView(LineView):
         return self._listed[self.cursor_row] if self.cursor_row < len(self._listed) else None
 
     def activate(self, row: int) -> None:
-        self.post_message(RunChosen(self._listed[row].id, "gathered"))
+        if row < len(self._listed):
+            self.post_message(RunChosen(self._listed[row].id, "gathered"))
 
     def action_again(self) -> None:
         if (run := self._current()) is not None:

@@ -113,8 +113,9 @@ def node_output(run: RunView, node: int) -> Document:
     return Document(f"{title}: {reason}" if reason else title, bounded(lines), data=True)
 
 
-def run_list(runs: Iterable[RunView]) -> Document:
-    """All runs, oldest first."""
+def run_list(runs: Iterable[RunView], *, reading: bool = False) -> Document:
+    """All runs, oldest first. reading: those of earlier sessions are not all here yet."""
+    more = ("runs of earlier sessions are still being read",) if reading else ()
     rows = []
     for run in runs:
         counts = ", ".join(f"{state.word} {run.count(state)}" for state in NodeState if run.count(state))
@@ -122,9 +123,9 @@ def run_list(runs: Iterable[RunView]) -> Document:
         seconds = "running" if run.ended is None else show_duration(round(run.ended - run.started, 1))
         rows.append((f"#{run.id}", begun, run.kind, seconds, counts, run.line))
     if not rows:
-        return Document.of("no runs yet", data=True)
+        return Document.of("".join(more) or "no runs yet", data=True)
     header = ("run", "begun", "kind", "took", "nodes", "line")
-    return Document("runs", bounded(table(rows, header)), data=True)
+    return Document("runs", (*more, *bounded(table(rows, header))), data=True)
 
 
 def run_details(run: RunView) -> Document:

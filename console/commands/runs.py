@@ -36,8 +36,10 @@ def list_runs(context: Context, _command: Command) -> Outcome:
     """`:runs`."""
     if context.front_end.open_view(View.RUNS):
         return Outcome()
-    with context.session.runs.lock:
-        document = documents.run_list(context.session.runs)
+    runs = context.session.runs
+    runs.wait_earlier()
+    with runs.lock:
+        document = documents.run_list(runs, reading=runs.reading)
     return context.show(document)
 
 

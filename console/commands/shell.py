@@ -72,12 +72,13 @@ def local(context: Context, command: Command) -> Outcome:
 def find_run(context: Context, number: int | None, argument: str = "run") -> Run:
     """The run with that number, or the newest one. Raises CommandError."""
     runs = context.session.runs
-    run = runs.last if number is None else runs.get(number)
+    run = runs.last if number is None else runs.find(number)
     if run is None:
         if number is None:
             earlier = ":runs lists those of earlier sessions, by number" if any(runs) else "type a command first"
             raise CommandError("there is no run yet", earlier)
-        raise CommandError(f"there is no run #{number}", ":runs lists them", code=ExitCode.USAGE, argument=argument)
+        remedy = "runs of earlier sessions are still being read" if runs.reading else ":runs lists them"
+        raise CommandError(f"there is no run #{number}", remedy, code=ExitCode.USAGE, argument=argument)
     return run
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ _SHARE = 4
 #: Runs that may wait for the disk; fewer than a session keeps, so that none is forgotten before it is written.
 _BACKLOG = 100
 _FORMAT = 1
-#: Bytes of `run.json` files that a session reads at its start, newest first.
+#: Runs of earlier sessions that a session reads, newest first, and bytes of their `run.json` files.
+_READ_RUNS = 100
 _READ_LIMIT = 4 * 1024 * 1024
 
 
@@ -171,30 +172,36 @@ def _read_node(run: Run, number: int, at: int, limit: int) -> tuple[dict[str, An
     return result, blocks
 
 
-def archived_runs(folder: Path | None = None, newest: int = 100) -> list[Run]:
-    """The newest runs of earlier sessions, oldest first, each number once; broken ones are left out.
-
-    Raises OSError for an unreadable folder.
-    """
+def kept_places(folder: Path | None = None) -> list[Path]:
+    """The folders of the newest runs of earlier sessions, newest first. Raises OSError for an unreadable folder."""
     places = [place for place in (folder or paths.runs_dir()).iterdir() if not place.name.startswith(".")]
-    places = sorted(places, key=_when)[-newest:]
+    return sorted(places, key=_when, reverse=True)[:_READ_RUNS]
+
+
+def last_number(places: Sequence[Path]) -> int:
+    """The highest number of the runs in these folders, as far as their names tell; 0 if there is none."""
+    numbers = (place.name.partition("-")[0] for place in places)
+    return max((int(number) for number in numbers if number.isascii() and number.isdigit()), default=0)
+
+
+def kept_runs(places: Sequence[Path]) -> Iterator[Run]:
+    """The runs in these folders, one after the other, each number once; broken ones are left out.
+
+    It ends early where nobody may ever look at all of that: runs over ten thousand nodes are large.
+    """
+    seen: set[int] = set()
     size = 0
-    for position in range(len(places) - 1, -1, -1):
-        with contextlib.suppress(OSError):
-            size += (places[position] / "run.json").stat().st_size
-        if size > _READ_LIMIT:
-            # The prompt must not wait for runs over ten thousand nodes that nobody may ever look at.
-            places = places[position + 1 :]
-            break
-    found: dict[int, Run] = {}
     for place in places:
         try:
+            size += (place / "run.json").stat().st_size
+            if size > _READ_LIMIT:
+                return
             run = restore(place)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
             continue
-        found.pop(run.id, None)
-        found[run.id] = run
-    return list(found.values())
+        if run.id not in seen:
+            seen.add(run.id)
+            yield run
 
 
 def _when(place: Path) -> tuple[int, str]:

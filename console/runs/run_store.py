@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from .pages import Pages
 from .runs import Run
 
+#: Seconds that whoever asks for a run waits for those of earlier sessions to be read: a disk may hang.
+PATIENCE = 2.0
+
 
 class RunStore:
     """The runs of this session, oldest first; bounded in number and memory.
@@ -22,6 +25,9 @@ class RunStore:
         self._runs: dict[int, Run] = {}
         self._keep = keep
         self._memory = memory
+        self._closed = False
+        self._earlier_read = threading.Event()
+        self._earlier_read.set()
         #: Called with each run that is forgotten (its record on disk stays).
         self.on_forget: Callable[[Run], None] | None = None
 
@@ -35,6 +41,14 @@ class RunStore:
     def get(self, number: int) -> Run | None:
         """The run with this id, or None."""
         return self._runs.get(number)
+
+    def find(self, number: int) -> Run | None:
+        """As `get`, but waits a while for runs that are being read; in any thread but the screen's and the pump's."""
+        run = self.get(number)
+        if run is None and self.reading:
+            self.wait_earlier()
+            run = self.get(number)
+        return run
 
     @property
     def last(self) -> Run | None:
@@ -59,6 +73,39 @@ class RunStore:
                 for old in [r for r in self._runs.values() if r.ended is not None and r is not run][:surplus]:
                     self._forget(old)
 
+    # -- runs of earlier sessions, which come while this one goes on
+
+    def expect_earlier(self) -> None:
+        """Runs of earlier sessions are being read from now on, until `earlier_read`."""
+        self._earlier_read.clear()
+
+    def add_earlier(self, run: Run) -> bool:
+        """Take in an older run than all that are here; any thread. False when there is no use for older ones still.
+
+        A number that is taken stays with the younger run.
+        """
+        with self.lock:
+            if self._closed or len(self._runs) >= self._keep:
+                return False
+            if run.id not in self._runs:
+                run.lock = self.lock
+                run.output.pages = self.pages
+                self._runs = {run.id: run, **self._runs}
+            return True
+
+    def earlier_read(self) -> None:
+        """All runs of earlier sessions are here."""
+        self._earlier_read.set()
+
+    @property
+    def reading(self) -> bool:
+        """Whether runs of earlier sessions are still being read."""
+        return not self._earlier_read.is_set()
+
+    def wait_earlier(self, timeout: float | None = None) -> bool:
+        """Wait until runs of earlier sessions are here; False after `timeout` seconds (None: PATIENCE)."""
+        return self._earlier_read.wait(PATIENCE if timeout is None else timeout)
+
     def relieve(self) -> None:
         """Move ended runs' output to disk, oldest first, while all runs together hold too much memory."""
         with self.lock:
@@ -73,6 +120,7 @@ class RunStore:
     def close(self) -> None:
         """Forget everything."""
         with self.lock:
+            self._closed = True
             for run in self._runs.values():
                 run.close()
             self._runs.clear()

@@ -108,9 +108,10 @@ class DeckResolver:
 
     def _of_run(self, group: str) -> list[str]:
         number, _, what = group.partition(":")
-        run = self._runs.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
+        run = self._runs.find(int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
         if run is None:
-            raise NodeExpressionError(f"there is no run {number!r}")
+            more = "; those of earlier sessions are still being read" if self._runs.reading else ""
+            raise NodeExpressionError(f"there is no run {number!r}{more}")
         return self._part(run, what)
 
     def _of_last(self, what: str) -> list[str]:

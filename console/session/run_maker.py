@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable
 
 from ClusterShell.NodeSet import NodeSet
 
@@ -15,6 +15,9 @@ from ..settings import paths
 from ..settings.settings import LimitSettings
 from .launch import RunSpec
 
+#: Seconds that the first run waits to know which numbers earlier sessions used: a disk may hang.
+_PATIENCE = 2.0
+
 
 class RunMaker:
     """Any thread may make runs. warn: is told, in any thread, when the disk takes no more output."""
@@ -25,16 +28,32 @@ class RunMaker:
         self._budget = SpoolBudget(limits.total_spool)
         self._disk = disk
         self._warn = warn
-        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._last = 0
+        self._numbers_known = threading.Event()
+        self._numbers_known.set()
 
-    def number_after(self, runs: Iterable[Run]) -> None:
-        """Number the runs that are made from now on after these."""
-        self._numbers = itertools.count(max((run.id for run in runs), default=0) + 1)
+    def expect_numbers(self) -> None:
+        """Somebody is finding out which numbers are used; `number_after` tells."""
+        self._numbers_known.clear()
+
+    def number_after(self, number: int) -> None:
+        """Number the runs that are made from now on after this one."""
+        with self._lock:
+            self._last = max(self._last, number)
+        self._numbers_known.set()
+
+    def _number(self) -> int:
+        if not self._numbers_known.wait(_PATIENCE):
+            self._numbers_known.set()  # once is enough
+        with self._lock:
+            self._last += 1
+            return self._last
 
     def make(self, spec: RunSpec, line: str, nodes: NodeSet | None, kind: str | None = None) -> Run:
         """A run that nobody has begun. line: as an operator would type it; kind: instead of the specification's."""
         spool = Spool(paths.spool_dir, self._limits.run_spool, self._budget, self._spool_failed, self._disk)
-        run = Run(next(self._numbers), line, kind or spec.kind, nodes, spec.options, self._kept, spool)
+        run = Run(self._number(), line, kind or spec.kind, nodes, spec.options, self._kept, spool)
         run.sources, run.destination = spec.sources, spec.destination
         return run
 

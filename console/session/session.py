@@ -115,12 +115,6 @@ class Session:
     def selection(self, selection: Selection) -> None:
         self._selection = selection
 
-    def restore(self, runs: Sequence[Run]) -> None:
-        """Take in runs of earlier sessions; new ones are numbered after them. Before the first command."""
-        for run in runs:
-            self.runs.add(run)
-        self.maker.number_after(runs)
-
     def __enter__(self) -> Session:
         self.start()
         return self

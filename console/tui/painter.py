@@ -103,7 +103,8 @@ class Painter:
         run = deck.run
         versions = (run, run.version, run.output_version) if run is not None else ()
         looked = (screen.view, screen.focused, *screen.searching.place)
-        return (*versions, deck.generation, *looked, self._log.version, self.queue.version)
+        runs: Any = screen.app.session.runs  # type: ignore[attr-defined]
+        return (*versions, len(runs), runs.reading, deck.generation, *looked, self._log.version, self.queue.version)
 
     def _nodes(self, now: float) -> None:
         screen, deck = self._screen, self._screen.deck
@@ -141,7 +142,7 @@ class Painter:
             widget.set_since(since)
         if isinstance(widget, RunsView):
             widget.shown = deck.run
-            widget.set_runs(runs)
+            widget.set_runs(runs, reading=runs.reading)
         if isinstance(widget, QueueView):
             widget.set_snapshot(self.queue)
         if deck.filter.text != self._matcher_text or self._stale:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ClusterShell.NodeSet import NodeSet
 
+from clusterdeck.console.records.archive import kept_places, kept_runs
 from clusterdeck.console.runs.events import (
     Chunk,
     NodeChange,
@@ -161,3 +162,8 @@ def mixed(session: FakeSession, line: str = "uname -r", *, seed: int = 1) -> Run
             session.push(end(node, NodeState.UNREACHABLE, 255, reason))
     session.push(finish(run, begun + 2.0))
     return run
+
+
+def kept(folder: Path | None = None) -> list[Run]:
+    """The runs that earlier sessions kept, oldest first."""
+    return list(kept_runs(kept_places(folder)))[::-1]

@@ -23,7 +23,7 @@ from clusterdeck.widgets.log_view import LogView
 from clusterdeck.widgets.plot_view import PlotView
 from clusterdeck.widgets.queue_snapshot import QueueProcess, QueueSnapshot, QueueTask, QueueWorker
 from clusterdeck.widgets.queue_view import QueueView
-from clusterdeck.widgets.runs_view import RunsView
+from clusterdeck.widgets.runs_view import READING, RunsView
 from clusterdeck.widgets.title_line import TitleLine
 
 WIDE = (140, 40)
@@ -326,6 +326,28 @@ async def test_runs_view_keys() -> None:
         await pilot.press("5", "e")
         assert deck.app.focused is deck.app.main.prompt
         await deck.wait_prompt(pilot, ":save --run 1 ")
+
+
+async def test_runs_of_earlier_sessions_come_while_the_view_is_there() -> None:
+    before = FakeSession()
+    old = mixed(before, "of yesterday")
+    before.drain(30)
+    session = FakeSession()
+    session.runs.expect_earlier()
+    session._next = 2
+    mixed(session, "today")
+    async with opened(session=session, run=False) as (deck, pilot):
+        await pilot.press("ctrl+o", "5", "down", "enter", "r")  # nothing happens where nothing is yet
+        view = deck.app.main.query_one("#runs", RunsView)
+        await until(pilot, lambda: READING in deck.screen_text())
+        assert (view.row_text(1), deck.app.main.view, deck.lines) == (READING, "runs", [])
+        session.runs.add_earlier(old)
+        session.runs.earlier_read()
+        await until(pilot, lambda: READING not in deck.screen_text())
+        assert [run.line for run in view.listed] == ["today", "of yesterday"]
+        await pilot.press("end", "r")
+        await deck.wait_line(pilot, ":again 1")
+    before.close()
 
 
 async def test_log_has_starts_and_ends() -> None:

@@ -14,7 +14,6 @@ import pytest
 from ClusterShell.NodeSet import NodeSet
 
 from clusterdeck.console.records import AuditError, archive, open_records
-from clusterdeck.console.records.archive import archived_runs
 from clusterdeck.console.records.audit import AuditLog, verify_chain
 from clusterdeck.console.runs.disk_writer import DiskWriter
 from clusterdeck.console.runs.options import RunOptions
@@ -24,6 +23,7 @@ from clusterdeck.console.session.session import Session
 from clusterdeck.console.settings import paths
 from clusterdeck.console.settings.settings import Settings
 from clusterdeck.console.start import open_session
+from clusterdeck.tests.support.fake_run import kept
 
 LIMIT = 30.0
 
@@ -136,7 +136,7 @@ def test_an_end_is_no_matter_of_the_pump_and_the_next_run_waits_for_its_record(
     assert [(entry["event"], entry["run"]) for entry in entries] == [("run", 1), ("end", 1), ("run", 2), ("end", 2)]
     assert entries[1]["rc"] == {"0": "n[1-2]"}
     assert verify_chain(paths.audit_file()) is None
-    assert [run.id for run in archived_runs()] == [1, 2]
+    assert [run.id for run in kept()] == [1, 2]
 
 
 def test_what_must_not_run_unwritten_does_not() -> None:
@@ -157,7 +157,7 @@ def test_a_kept_run_is_written_without_the_lock_of_the_runs(gate: Gate, monkeypa
             assert pump(session, run.done.is_set) < 2.0
             assert gate.reached.wait(LIMIT)
         gate.open.set()
-    assert [run.id for run in archived_runs()] == [1, 2]  # no more than may wait
+    assert [run.id for run in kept()] == [1, 2]  # no more than may wait
 
 
 def test_a_disk_that_never_answers_is_told_and_does_not_keep_the_console(

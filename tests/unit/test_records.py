@@ -13,21 +13,24 @@ import pytest
 from ClusterShell.NodeSet import NodeSet
 
 from clusterdeck.console.crash import write_crash_report
-from clusterdeck.console.records import AuditError, open_records
-from clusterdeck.console.records.archive import RunArchive, archived_runs, trim, write_run
+from clusterdeck.console.records import AuditError, archive, open_records
+from clusterdeck.console.records.archive import RunArchive, trim, write_run
 from clusterdeck.console.records.audit import AuditLog, verify_chain
 from clusterdeck.console.records.system_log import message
+from clusterdeck.console.runs import run_store
 from clusterdeck.console.runs.events import Chunk, NodeChange, NodesChanged, OutputArrived, RunFinished
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.output import OutputLimits
 from clusterdeck.console.runs.pages import LOST
 from clusterdeck.console.runs.runs import Run
 from clusterdeck.console.runs.spool import Spool, SpoolBudget
+from clusterdeck.console.session import run_maker
 from clusterdeck.console.session.node_expressions import NodeExpressionError
 from clusterdeck.console.settings import paths
 from clusterdeck.console.settings.settings import Settings
 from clusterdeck.console.start import open_session
 from clusterdeck.engine.states import NodeState
+from clusterdeck.tests.support.fake_run import kept
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +136,7 @@ def test_runs_come_back_from_disk(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     folder.mkdir()
     write_run(ended_run(tmp_path, command="echo token=abc"), folder)
-    (run,) = archived_runs(folder)
+    (run,) = kept(folder)
     assert (run.id, run.kind, run.line, str(run.nodes)) == (1, "shell", "echo token=***", "n[1-3]")
     assert run.ended is not None
     assert run.ended - run.started == pytest.approx(1.5)
@@ -146,7 +149,7 @@ def test_runs_come_back_from_disk(tmp_path: Path) -> None:
     (place,) = folder.iterdir()
     assert all(file.stat().st_mode & 0o777 == 0o600 for file in place.iterdir())
     (place / "output").unlink()
-    assert [line.text for line in archived_runs(folder)[0].lines(0, 0, 9)] == [LOST.decode()]
+    assert [line.text for line in kept(folder)[0].lines(0, 0, 9)] == [LOST.decode()]
 
 
 def test_runs_of_earlier_sessions_are_there_and_numbers_go_on(tmp_path: Path) -> None:
@@ -154,7 +157,8 @@ def test_runs_of_earlier_sessions_are_there_and_numbers_go_on(tmp_path: Path) ->
     settings.set("worker", "exec")
     for _ in range(2):
         with open_session(settings, "n[1-2]", interactive=True) as session:
-            earlier = len(session.runs)
+            assert session.runs.wait_earlier(30)
+            before = len(session.runs)
             assert session.runs.last is None
             with pytest.raises(NodeExpressionError, match="newest run"):
                 session.resolve("@failed")
@@ -162,13 +166,70 @@ def test_runs_of_earlier_sessions_are_there_and_numbers_go_on(tmp_path: Path) ->
             while not run.done.is_set():
                 session.wait_batch(1)
                 session.drain()
-    assert (earlier, run.id) == (1, 2)
+    assert (before, run.id) == (1, 2)
     with open_session(settings, None, interactive=True) as session:
+        assert session.runs.wait_earlier(30)
         assert [one.id for one in session.runs] == [1, 2]
         assert str(session.resolve("@run:1:failed")) == "n2"
         old = session.runs.get(1)
         assert old is not None
         assert [group.folded for group in old.groups()] == ["n1", "n2"]
+
+
+def test_a_console_does_not_wait_for_runs_that_a_disk_does_not_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (7, 3, 1):
+        write_run(ended_run(tmp_path, number=number), paths.runs_dir())
+    answers = threading.Semaphore(0)
+    restore = archive.restore
+
+    def slow(place: Path) -> Run:
+        assert threading.current_thread() is not threading.main_thread()
+        assert answers.acquire(timeout=30)
+        return restore(place)
+
+    monkeypatch.setattr(archive, "restore", slow)
+    monkeypatch.setattr(run_store, "PATIENCE", 0.01)
+    settings = Settings()
+    settings.set("worker", "exec")
+    with open_session(settings, "n1", interactive=True) as session:
+        assert (len(session.runs), session.runs.reading) == (0, True)
+        with pytest.raises(NodeExpressionError, match=r"no run '7'; those of earlier sessions are still being read"):
+            session.resolve("@run:7")
+        run = session.local("true")
+        assert run.id == 8  # the names of the folders tell so much
+        answers.release(3)
+        assert session.runs.wait_earlier(30)
+        assert [one.id for one in session.runs] == [1, 3, 7, 8]
+        assert session.runs.last is run
+        assert str(session.resolve("@run:7")) == "n[1-3]"
+        while not run.done.is_set():
+            session.wait_batch(1)
+            session.drain()
+
+
+def test_numbers_that_are_known_too_late_stay_with_the_younger_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        write_run(ended_run(tmp_path, number=number), paths.runs_dir())
+    listed = threading.Event()
+    places = archive.kept_places
+
+    def slow() -> list[Path]:
+        assert listed.wait(30)
+        return places()
+
+    monkeypatch.setattr("clusterdeck.console.records.earlier.kept_places", slow)
+    monkeypatch.setattr(run_maker, "_PATIENCE", 0.01)
+    with open_session(Settings(), "n1", interactive=True) as session:
+        first = session.local("true")
+        assert (first.id, first.restored) == (1, False)
+        listed.set()
+        assert session.runs.wait_earlier(30)
+        assert [(one.id, one.restored) for one in session.runs] == [(2, True), (1, False)]
+        assert session.local("true").id == 3
 
 
 def test_a_run_of_an_earlier_session_is_repeated_as_it_was(tmp_path: Path) -> None:
@@ -181,6 +242,7 @@ def test_a_run_of_an_earlier_session_is_repeated_as_it_was(tmp_path: Path) -> No
             session.wait_batch(1)
             session.drain()
     with open_session(settings, None, interactive=True) as session:
+        assert session.runs.wait_earlier(30)
         old = session.runs.get(1)
         assert old is not None
         assert old.options == options
@@ -202,7 +264,7 @@ def test_copies_can_be_repeated_too(tmp_path: Path) -> None:
     for kind, sources, dest in (out, back_again):
         run.kind, run.sources, run.destination = kind, ("a", "b/", "/c"), "d"
         place = write_run(run, folder)
-        (back,) = archived_runs(folder)
+        (back,) = kept(folder)
         assert (back.kind, back.sources, back.destination, back.unrepeatable) == (kind, sources, dest, "")
         shutil.rmtree(place)
 
@@ -223,7 +285,7 @@ def test_what_is_not_kept_cannot_be_repeated(tmp_path: Path, command: str, optio
     folder.mkdir()
     place = write_run(run, folder)
     assert all(b"tiger" not in file.read_bytes() for file in place.iterdir())
-    (back,) = archived_runs(folder)
+    (back,) = kept(folder)
     assert reason in back.unrepeatable
 
 
@@ -239,7 +301,7 @@ def test_a_record_that_says_nonsense_is_shown_but_never_repeated(tmp_path: Path,
     place = write_run(ended_run(tmp_path), folder)
     content = json.loads((place / "run.json").read_text())
     (place / "run.json").write_text(json.dumps({**content, "again": data}))
-    (back,) = archived_runs(folder)
+    (back,) = kept(folder)
     assert back.unrepeatable
     assert back.options == RunOptions()
 
@@ -253,7 +315,7 @@ def test_broken_runs_are_left_out(tmp_path: Path) -> None:
         broken.mkdir()
         (broken / "run.json").write_text(text)
     (folder / "empty-1-1").mkdir()
-    assert len(archived_runs(folder)) == 1
+    assert len(kept(folder)) == 1
 
 
 def test_the_oldest_runs_go_first(tmp_path: Path) -> None:
@@ -263,7 +325,7 @@ def test_the_oldest_runs_go_first(tmp_path: Path) -> None:
         place = write_run(ended_run(tmp_path, number=number, size=10_000), folder)
         os.utime(place, (number, number))
     assert trim(folder, 25_000) == 2
-    assert [run.id for run in archived_runs(folder)] == [3, 4]
+    assert [run.id for run in kept(folder)] == [3, 4]
 
 
 def test_the_archive_writes_in_its_own_thread_and_ends(tmp_path: Path) -> None:
@@ -274,7 +336,7 @@ def test_the_archive_writes_in_its_own_thread_and_ends(tmp_path: Path) -> None:
     for number in range(1, 4):
         archive.add(ended_run(tmp_path, number=number))
     archive.close()
-    assert [run.id for run in archived_runs(folder)] == [1, 2, 3]
+    assert [run.id for run in kept(folder)] == [1, 2, 3]
     gone = RunArchive(tmp_path / "nowhere", 10**9, warnings.append)
     gone.add(ended_run(tmp_path))
     gone.add(ended_run(tmp_path))
