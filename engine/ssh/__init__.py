@@ -1,8 +1,9 @@
 """SSH connections of one Task, without a thread per connection: what workers/paramiko.py stands on.
 
-Floors: wire, codec, transport (the only module that touches paramiko's inside) | stream, channel, connection | keys,
-vault, auth, hostkeys, hostcerts, config | dial, proxy_command, window, attempt, peer, directory, holds, pool | session,
-command, sftp, what copies files and tidies up behind it. key_sources stands apart: where unknown keys are looked up.
+Floors: wire, codec, transport (the only module that touches paramiko's inside) | stream, pulse, channel, channels,
+greeting, endings, connection | keys, vault, auth, hostkeys, hostcerts, config | dial, proxy_command, window, attempt,
+peer, directory | session, command, sftp, what copies files and tidies up behind it | holds, sudo, pool. key_sources
+stands apart: where unknown keys are looked up.
 Everything runs in the thread that turns the reactor; `background.py` has the few threads for calls that can only block.
 
 How a front end uses it (nothing here knows of a Task but through these values; `set_info` may be called at any time and

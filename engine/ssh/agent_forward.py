@@ -23,10 +23,10 @@ class AgentBridges:
 
     def __init__(self, reactor: Reactor, connection: Connection, path: str) -> None:
         self._reactor = reactor
-        self._connection = connection
+        self._channels = connection.channels
         self._path = path
         self._open = 0
-        connection.on_foreign_channel = self._wanted
+        connection.channels.on_foreign = self._wanted
 
     def _wanted(self, kind: str, remote: int, window: int, max_packet: int) -> bool:
         if kind != "auth-agent@openssh.com" or self._open >= _AT_ONCE:
@@ -41,7 +41,7 @@ class AgentBridges:
             return False
         self._open += 1
         bridge = _Bridge(self, stream)
-        bridge.channel = self._connection.adopt_channel(bridge, remote, window, max_packet)
+        bridge.channel = self._channels.adopt(bridge, remote, window, max_packet)
         return True
 
     def closed(self) -> None:

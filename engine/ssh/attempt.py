@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from ..reactor import Deadline
 from ..states import Failure, FailureKind
+from . import endings
 from .auth import Authenticator, Login
 from .connection import Connection
 from .dial import ChannelStream, TcpDial
 from .failures import SshError
 from .hostkeys import fingerprint
-from .key_check import check_host_key
+from .key_check import check_host_key, not_known
 from .keys import Plan
 from .phases import Algorithms, Listener, Phase
 from .proxy_command import CommandDial
@@ -107,7 +108,6 @@ class Attempt:
         self._authenticator = Authenticator(login, self._plan, pool.vault, pool.signers, pool.lucky(config), peer.step)
         try:
             connection = Connection(
-                pool.reactor,
                 stream,
                 peer.label,
                 lambda kind, key: self._check_key(kind, key, address),
@@ -123,8 +123,25 @@ class Attempt:
         connection.start()
 
     def _check_key(self, kind: str, key: bytes, address: str) -> None:
-        self._peer.step(f"host key {kind} {fingerprint(key)}")
-        check_host_key(self._peer, self, kind, key, address)
+        """Refuse by raising; an unknown key holds the node back. Nothing secret was sent before this returns."""
+        peer = self._peer
+        pool, config = peer.pool, peer.config
+        peer.step(f"host key {kind} {fingerprint(key)}")
+        known = pool.known_hosts(config)
+        try:
+            unknown = check_host_key(peer.label, config, known, kind, key, address)
+        except SshError as error:
+            if error.failure.kind is FailureKind.HOST_KEY_CHANGED:
+                pool.key_changed(config.node)
+            raise
+        if unknown is None:
+            return
+        peer.unknown_key = unknown
+        # A file that cannot be read may hold another key of this host, or revoke this one: nobody is new then.
+        if not known.problems and pool.accepts_new(config, unknown):
+            return
+        self.need = Need("host-key", unknown.name)
+        raise not_known(peer.label, unknown, known)
 
     def _version_came(self) -> None:
         """The server is there. The clock stands until there is a place for what is work."""
@@ -180,7 +197,7 @@ class Attempt:
             # It was tried before within this time, and what came of that tells more.
             return earlier
         if connection is not None:
-            return connection.late_failure(seconds)
+            return endings.silent(connection.label, connection.phase, seconds)
         reason = f"{self._peer.label}: no connection within {seconds:g} s: is it up, and the port not filtered?"
         return Failure(FailureKind.CONNECT_TIMEOUT, reason)
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from ..states import FailureKind
 from . import wire
 from .background import Background
-from .connection import Connection
 from .failures import SshError, quote
 from .hostcerts import CERT_SUFFIX
 from .keys import AgentError, Identity, Plan
-from .phases import Phase
+from .phases import Entrance, Phase
 from .vault import Need, Vault
 
 _MAX_PROMPTS = 16
@@ -69,7 +68,7 @@ class Authenticator:
         best = lucky.get(login.user)
         self._left.sort(key=lambda identity: identity.blob != best)
         self._tried = 0
-        self._connection: Connection | None = None
+        self._connection: Entrance | None = None
         self._allowed: list[str] | None = None
         self._method = ""
         self._current: Identity | None = None
@@ -79,7 +78,7 @@ class Authenticator:
 
     # -- the connection's side
 
-    def begin(self, connection: Connection) -> None:
+    def begin(self, connection: Entrance) -> None:
         """Ask for the service and, where nothing has to be known first, for the login in the same packet."""
         self._connection = connection
         connection.send(bytes((wire.MSG_SERVICE_REQUEST,)) + wire.string("ssh-userauth"))

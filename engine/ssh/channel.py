@@ -7,13 +7,11 @@ A `ChannelUser` is told what happens; all its methods are called in the reactor'
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
 from ..states import Failure
 from . import wire
-
-if TYPE_CHECKING:
-    from .connection import Connection
 
 #: Bytes that the server may send before we must have taken some; larger ones cost throughput (measured), not gain it.
 WINDOW = 2 * 1024 * 1024
@@ -57,13 +55,29 @@ class ChannelUser:
         """The connection ended under the channel."""
 
 
+class Carrier(Protocol):
+    """What a channel needs of the connection that carries it. send: takes one message."""
+
+    send: Callable[[bytes], None]
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for the network."""
+
+    def stalled(self, channel: Channel) -> None:
+        """The channel has more to send than the network takes: it is pumped when that has changed."""
+
+    def holds_changed(self) -> None:
+        """The channel is held now, or is not any more."""
+
+
 class Channel:
     """Made by `Connection.open_channel`; methods of the reactor's thread only."""
 
     __slots__ = (
         "_abandoned",
+        "_carrier",
         "_close_sent",
-        "_connection",
         "_consumed",
         "_eof_due",
         "_eof_sent",
@@ -80,8 +94,8 @@ class Channel:
         "user",
     )
 
-    def __init__(self, connection: Connection, local: int, user: ChannelUser) -> None:
-        self._connection = connection
+    def __init__(self, carrier: Carrier, local: int, user: ChannelUser) -> None:
+        self._carrier = carrier
         self.local = local
         self.remote = -1
         self.user = user
@@ -117,7 +131,7 @@ class Channel:
         """Send a channel request (`exec`, `signal`, `env`, ...)."""
         if self.is_open:
             head = b"\x62" + wire.u32(self.remote) + wire.string(name) + wire.boolean(want_reply)
-            self._connection.send(head + fields)
+            self._carrier.send(head + fields)
 
     def write(self, data: bytes) -> None:
         """Send standard input; it waits here until the server's window admits it."""
@@ -137,7 +151,7 @@ class Channel:
         self._held = flag
         if not flag:
             self._adjust()
-        self._connection.holds_changed()
+        self._carrier.holds_changed()
 
     def close(self) -> None:
         """Close from our side; the user still hears `closed` when the server has answered."""
@@ -147,7 +161,7 @@ class Channel:
         self._out_size = 0
         if self.remote >= 0:
             self._close_sent = True
-            self._connection.send(b"\x61" + wire.u32(self.remote))
+            self._carrier.send(b"\x61" + wire.u32(self.remote))
 
     def abandon(self) -> None:
         """Close and hear nothing more."""
@@ -160,10 +174,10 @@ class Channel:
         """Send what the window and the socket admit."""
         if not self.is_open:
             return
-        connection = self._connection
+        carrier = self._carrier
         out = self._out
         sent = False
-        while out and self.out_window > 0 and connection.backlog < _SOCKET_BACKLOG:
+        while out and self.out_window > 0 and carrier.backlog < _SOCKET_BACKLOG:
             piece = out[0]
             size = min(len(piece), self.out_window, self.max_packet)
             if size == len(piece):
@@ -174,13 +188,13 @@ class Channel:
             self.out_window -= size
             self._out_size -= size
             sent = True
-            connection.send(b"".join((b"\x5e", wire.u32(self.remote), wire.u32(size), piece)))
+            carrier.send(b"".join((b"\x5e", wire.u32(self.remote), wire.u32(size), piece)))
         if out:
-            connection.stalled(self)
+            carrier.stalled(self)
             return
         if self._eof_due and not self._eof_sent:
             self._eof_sent = True
-            connection.send(b"\x60" + wire.u32(self.remote))
+            carrier.send(b"\x60" + wire.u32(self.remote))
         if sent:
             self.user.writable()
 
@@ -223,7 +237,7 @@ class Channel:
 
     def _adjust(self) -> None:
         if self._consumed >= WINDOW // 2 and not self._held and self.is_open:
-            self._connection.send(b"\x5d" + wire.u32(self.remote) + wire.u32(self._consumed))
+            self._carrier.send(b"\x5d" + wire.u32(self.remote) + wire.u32(self._consumed))
             self._in_window += self._consumed
             self._consumed = 0
 

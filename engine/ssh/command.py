@@ -5,16 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ..states import Failure, FailureKind
 from . import wire
 from .failures import quote
+from .peer import Peer
 from .session import Session
 from .sudo import Sudo
-
-if TYPE_CHECKING:
-    from .peer import Peer
 
 #: RFC 4254 section 6.10: signal names, and their numbers for 128+N.
 SIGNALS = {
@@ -82,7 +79,6 @@ class Command(Session):
         """counted: whether it stands among the commands that run on the node (see remote_kill.py)."""
         super().__init__(peer)
         self._counted = counted
-        self.order = 0
         self._command = command
         self._options = options
         self._listener = listener
@@ -183,8 +179,7 @@ class Command(Session):
             command = f"export {sets}; {command}"
         self.requested = True
         if self._counted:
-            self.order = self.peer.next_order()
-            self.peer.running.add(self)
+            self.peer.started(self)
         channel.request("exec", wire.string(command.encode("utf-8", "surrogateescape")), want_reply=True)
         if self._input_open:
             self._send_early()
@@ -233,14 +228,14 @@ class Command(Session):
 
     def cancel(self) -> None:
         """See Session."""
-        self.peer.running.discard(self)
+        self.peer.ended(self)
         if self._sudo is not None and not self.finished:
             self._sudo.over()
         super().cancel()
 
     def over(self, failure: Failure | None) -> None:
         """See Session."""
-        self.peer.running.discard(self)
+        self.peer.ended(self)
         if self._sudo is not None:
             for is_error in (False, True):
                 rest = self._sudo.rest(is_error)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..reactor import Deadline
 from ..states import Failure, FailureKind
 from . import wire
+from .background import Background
 from .download import Download, DownloadOptions
+from .peer import Peer
 from .safe_folder import SafeFolder
 from .sftp import REMOVE, SftpClient
 from .steps import CopyRefusedError, Steps
+from .tidy import Tidy
 from .transfer import Progress, reason
 from .tree import SharedReader, Tree, list_tree
 from .upload import Upload, UploadOptions
-
-if TYPE_CHECKING:
-    from .peer import Peer
-    from .pool import Pool
 
 Done = Callable[[Failure | None], None]
 Tell = Callable[[int, int], None]
@@ -28,15 +26,15 @@ _TIDY = 1.0
 
 
 class Source:
-    """A local file or folder for many nodes: listed once in the background, read once. `close()` when all are done."""
+    """A local file or folder for many nodes: listed once, by `disk`, and read once. `close()` when all are done."""
 
-    def __init__(self, pool: Pool, path: str) -> None:
+    def __init__(self, disk: Background, path: str) -> None:
         self.reader = SharedReader()
         self._waiting: list[Callable[[Tree | None, Exception | None], None]] = []
         self._tree: Tree | None = None
         self._error: Exception | None = None
         self._known = False
-        pool.disk.run(lambda: list_tree(path), self._listed)
+        disk.run(lambda: list_tree(path), self._listed)
 
     def _listed(self, tree: Tree | None, error: Exception | None) -> None:
         self._tree, self._error, self._known = tree, error, True
@@ -110,7 +108,8 @@ class _Copy:
             self._tidy.cancel()
         self._clean()
         self._client.end()
-        self.peer.leave_behind(self._doomed)
+        if self._doomed:
+            Tidy(self.peer, self._doomed)
 
     def temporaries(self) -> set[bytes]:
         """Files on the node that are to be removed when the copy is stopped."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ..names import NameRefusedError, check_user
 from .config import SshConfig
@@ -18,20 +18,26 @@ from .config_values import HostConfig, Jump
 from .peer import Peer
 from .settings import SshSettings
 
-if TYPE_CHECKING:
-    from .pool import Pool
-
 _MAX_JUMPS = 8
 #: Seconds between two looks at whether the files have changed.
 _RECHECK = 1.0
 
 
 class Directory:
-    """The configuration is read when it is made. Raises ConfigError."""
+    """The configuration is read when it is made. Raises ConfigError.
 
-    def __init__(self, pool: Pool, settings: SshSettings) -> None:
+    shared_peer(config, via): the peer of a configuration and of a jump host. notice: is told the file's warnings.
+    """
+
+    def __init__(
+        self,
+        settings: SshSettings,
+        shared_peer: Callable[[HostConfig, Peer | None], Peer],
+        notice: Callable[[str], None],
+    ) -> None:
         self.config = SshConfig(settings.config_file, overrides=settings.overrides, allow_exec=settings.allow_exec)
-        self._pool = pool
+        self._shared_peer = shared_peer
+        self._notice = notice
         self._known_hosts = settings.known_hosts
         self._host_keys = settings.host_keys
         self._peers: dict[tuple[str, str | None], Peer] = {}
@@ -76,7 +82,7 @@ class Directory:
                     raise ConfigError(str(error)) from error
             peer = self._peers[node, user] = self._make(self.config.lookup(node, user), 0)
             for text in self.config.warnings[self._told :]:
-                self._pool.settings.notice(f"ssh_config: {text}")
+                self._notice(f"ssh_config: {text}")
             self._told = len(self.config.warnings)
         return peer
 
@@ -87,7 +93,7 @@ class Directory:
             config = replace(config, user_known_hosts=tuple(self._known_hosts), global_known_hosts=())
         if self._host_keys is not None:
             config = replace(config, strict_host_keys=self._host_keys)
-        return self._pool.shared_peer(config, via)
+        return self._shared_peer(config, via)
 
     def _jumps(self, jumps: tuple[Jump, ...], depth: int) -> Peer:
         if depth >= _MAX_JUMPS:

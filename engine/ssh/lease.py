@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..states import Failure
 from .connection import Connection
 
-if TYPE_CHECKING:
-    from .peer import Peer
-
 
 class Lease:
-    """A wish for a connection to a peer; one of the callbacks is called once, unless `cancel` came first.
+    """A wish for a connection to a node; one of the callbacks is called once, unless `cancel` came first.
 
-    limit: seconds that an attempt may take for this wish; dialing: called when connecting begins.
+    limit: seconds that an attempt may take for this wish; dialing: called when connecting begins; forsaken: called by
+    `cancel`.
     """
 
-    __slots__ = ("_failed", "_ready", "dialing", "limit", "over", "peer", "since")
+    __slots__ = ("_failed", "_forsaken", "_ready", "dialing", "limit", "over", "since")
 
     def __init__(
         self,
-        peer: Peer,
         ready: Callable[[Connection], None],
         failed: Callable[[Failure], None],
         dialing: Callable[[], None] | None,
         limit: float,
+        forsaken: Callable[[Lease], None],
     ) -> None:
-        self.peer = peer
         self.limit = limit
         self.dialing = dialing
         self.since = time.monotonic()
         self.over = False
         self._ready = ready
         self._failed = failed
+        self._forsaken = forsaken
 
     def give(self, connection: Connection) -> None:
         """The connection stands."""
@@ -53,4 +50,4 @@ class Lease:
         """Not wanted any more."""
         if not self.over:
             self.over = True
-            self.peer.forsaken(self)
+            self._forsaken(self)

@@ -21,10 +21,8 @@ from .connection import Connection
 from .keys import Plan, agent_path
 from .lease import Lease
 from .questions import UnknownKey
-from .tidy import Tidy
 
 if TYPE_CHECKING:
-    from .command import Command
     from .pool import Pool
 
 #: Seconds that an attempt may take where nobody says otherwise, and where "no limit" (0) was said.
@@ -65,11 +63,12 @@ class Peer:
         #: Sessions that the server admits at once, once it refused one; None: not known.
         self.session_limit: int | None = None
         self.session_waiters: list[Callable[[], None]] = []
-        #: Commands that were started on the connection and have not ended.
-        self.running: set[Command] = set()
-        #: Temporary files of copies that were cut off; removed as soon as there is a connection.
-        self.leftovers: set[bytes] = set()
-        self._tidy: Tidy | None = None
+        #: Commands that were started on the connection and have not ended, in that order.
+        self.running: list[object] = []
+        #: Whether the server has admitted one on this connection.
+        self.had_sessions = False
+        #: Called, once each, when the next connection stands.
+        self.errands: list[Callable[[], None]] = []
         self._leases: list[Lease] = []
         self._via_lease: Lease | None = None
         self._attempt: Attempt | None = None
@@ -79,7 +78,6 @@ class Peer:
         self._drops = 0
         self._tries = 0
         self._jump_lost = False
-        self._orders = 0
         self._plan: Plan | None = None
         port = "" if config.port == 22 else f":{config.port}"
         self.label = config.node if config.hostname == config.node else f"{config.node} ({config.hostname}{port})"
@@ -97,7 +95,7 @@ class Peer:
 
         dialing: called when connecting begins.
         """
-        lease = Lease(self, ready, failed, dialing, limit or self._limit())
+        lease = Lease(ready, failed, dialing, limit or self._limit(), self._forsaken)
         self.last_used = lease.since
         if self.connection is not None:
             lease.give(self.connection)
@@ -120,7 +118,7 @@ class Peer:
         """When the oldest wish that is open was made."""
         return self._leases[0].since if self._leases else time.monotonic()
 
-    def forsaken(self, lease: Lease) -> None:
+    def _forsaken(self, lease: Lease) -> None:
         """A wish was taken back; with the last one the attempt stops."""
         if lease in self._leases:
             self._leases.remove(lease)
@@ -213,7 +211,7 @@ class Peer:
         self.state = PeerState.READY
         self.connection = connection
         connection.listener.on_lost = self._lost
-        connection.listener.on_channel_closed = self._channel_closed
+        connection.channels.on_closed = self._channel_closed
         agent = agent_path(self.config.identity_agent) if self.config.forward_agent else None
         self.forwards_agent = agent is not None
         if agent is not None:
@@ -223,7 +221,9 @@ class Peer:
         leases, self._leases = self._leases, []
         for lease in leases:
             lease.give(connection)
-        self.leave_behind(set())
+        errands, self.errands = self.errands, []
+        for errand in errands:
+            errand()
 
     def attempt_failed(self, failure: Failure) -> None:
         """No connection: wait for a human, try again, or tell those who wait."""
@@ -293,7 +293,7 @@ class Peer:
     def _gone(self) -> None:
         self.connection = None
         self.running.clear()
-        self._orders = 0
+        self.had_sessions = False
         self.session_limit = None
         self.state = PeerState.IDLE
         self.pool.disconnected(self)
@@ -313,40 +313,26 @@ class Peer:
         connection = self.connection
         if connection is None or waited <= self.longest_limit():
             return False
-        return not any(channel.is_open for channel in connection.channels.values())
+        return not any(channel.is_open for channel in connection.channels)
 
     def silence(self, seconds: float) -> Failure:
         """What it means that the connection has not been heard for so long."""
         reason = f"{self.label}: connection lost (no sign of life for {seconds:.0f} s)"
         return Failure(FailureKind.CONNECTION_LOST, reason)
 
-    @property
-    def had_sessions(self) -> bool:
-        """Whether the server has admitted a session on this connection."""
-        return self._orders > 0
-
     def touch(self) -> None:
         """The connection is used now."""
         self.last_used = time.monotonic()
 
-    def next_order(self) -> int:
-        """A number for each command that is started on the connection, rising."""
-        self._orders += 1
-        return self._orders
+    def started(self, command: object) -> None:
+        """A command runs on the connection."""
+        self.had_sessions = True
+        self.running.append(command)
 
-    # -- what broken copies leave
-
-    def leave_behind(self, paths: set[bytes]) -> None:
-        """These files on the node are to be removed, now or as soon as there is a connection."""
-        self.leftovers |= paths
-        if self.leftovers and self._tidy is None and self.connection is not None:
-            self._tidy = Tidy(self)
-
-    def tidied(self, *, broken: bool = False) -> None:
-        """The session that removed files is over."""
-        self._tidy = None
-        if not broken:
-            self.leave_behind(set())
+    def ended(self, command: object) -> None:
+        """It does not any more, or never did."""
+        if command in self.running:
+            self.running.remove(command)
 
     # -- sessions (MaxSessions)
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from ..states import Failure, FailureKind
+from ..states import Failure
 from . import wire
-
-if TYPE_CHECKING:
-    from .connection import Connection
 
 
 class Phase(enum.Enum):
@@ -24,19 +21,33 @@ class Phase(enum.Enum):
     CLOSED = "closed"
 
 
-KINDS = {
-    Phase.BANNER: FailureKind.BANNER,
-    Phase.KEX: FailureKind.KEX,
-    Phase.AUTHENTICATION: FailureKind.AUTHENTICATION,
-    Phase.READY: FailureKind.CONNECTION_LOST,
-    Phase.CLOSED: FailureKind.CONNECTION_LOST,
-}
+class Entrance(Protocol):
+    """What a login needs of its connection."""
+
+    phase: Phase
+
+    @property
+    def session_id(self) -> bytes:
+        """What signatures are bound to."""
+
+    @property
+    def signature_algorithms(self) -> list[str]:
+        """Signature algorithms that the server takes; empty when it did not say."""
+
+    def send(self, payload: bytes) -> None:
+        """Send one message."""
+
+    def authenticated(self) -> None:
+        """The server let us in."""
+
+    def fail(self, failure: Failure) -> None:
+        """There is no way in."""
 
 
 class Authentication(Protocol):
     """Who logs in: told of every message of the authentication protocol."""
 
-    def begin(self, connection: Connection) -> None:
+    def begin(self, connection: Entrance) -> None:
         """Key exchange is done."""
 
     def handle(self, kind: int, fields: wire.Reader) -> None:
@@ -64,4 +75,3 @@ class Listener:
     on_ready: Callable[[], None]
     on_failed: Callable[[Failure], None]
     on_lost: Callable[[Failure], None] = field(default=lambda _failure: None)
-    on_channel_closed: Callable[[], None] = field(default=lambda: None)

@@ -73,7 +73,7 @@ class Pool:
         self._open_limit = math.inf
         self._sweeper: Deadline | None = None
         self._holds = Holds(self)
-        self.sudo = SudoDesk(self)
+        self.sudo = SudoDesk(reactor, self.vault, lambda: self.settings.ask)
         self.vault.on_settled = self._secret_settled
         self._closed = False
 
@@ -115,11 +115,14 @@ class Pool:
             peer = self._peers[config, via] = Peer(self, config, via)
         return peer
 
+    def _notice(self, text: str) -> None:
+        self.settings.notice(text)
+
     def _directory(self, settings: SshSettings) -> Directory:
         key = Directory.key(settings)
         found = self._directories.get(key)
         if found is None or found.stale:
-            found = self._directories[key] = Directory(self, settings)
+            found = self._directories[key] = Directory(settings, self.shared_peer, self._notice)
         return found
 
     @property
@@ -263,17 +266,18 @@ class Pool:
         settings = self.settings
         for peer in list(self.live):
             connection = peer.connection
-            if connection is None or connection.paused:
+            if connection is None or connection.channels.paused:
                 continue
+            pulse = connection.pulse
             interval = peer.config.alive_interval or settings.keepalive
-            silent = now - connection.last_received
-            if connection.unanswered >= (peer.config.alive_count or _UNANSWERED):
+            silent = now - pulse.heard
+            if pulse.unanswered >= (peer.config.alive_count or _UNANSWERED):
                 connection.fail(peer.silence(silent))
-            elif connection.asked and peer.is_stuck(now - connection.asked):
-                connection.fail(peer.silence(now - connection.asked))
+            elif pulse.asked and peer.is_stuck(now - pulse.asked):
+                connection.fail(peer.silence(now - pulse.asked))
             elif not connection.channels and settings.idle and now - peer.last_used > settings.idle:
                 peer.disconnect()
-            elif interval and silent > interval * (connection.unanswered + 1):
+            elif interval and silent > interval * (pulse.unanswered + 1):
                 connection.keep_alive()
         self.vault.forget_idle()
         if (self.live or self.vault.holds_secrets) and not self._closed:

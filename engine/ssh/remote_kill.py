@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..reactor import Deadline
 from ..states import Failure
 from .command import Command, CommandListener, CommandOptions
-
-if TYPE_CHECKING:
-    from .peer import Peer
+from .peer import Peer
 
 #: Seconds after which an end that is not confirmed is reported as such.
 PATIENCE = 2.0
@@ -68,7 +65,7 @@ class RemoteKill:
         self._reap()
 
     def _reap(self) -> None:
-        siblings = sorted(self._peer.running, key=lambda other: other.order)
+        siblings = self._peer.running
         place = siblings.index(self._command) + 1 if self._command in siblings else 1
         self._answer = b""
         script = f"exec /bin/sh -c {shlex.quote(_SCRIPT)} reap {place} {max(1, len(siblings))}"

@@ -7,17 +7,12 @@ more sessions is asked again when one of the others has ended.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..states import Failure, FailureKind
 from . import wire
 from .channel import Channel, ChannelUser
 from .connection import Connection
-
-if TYPE_CHECKING:
-    from .lease import Lease
-    from .peer import Peer
-
+from .lease import Lease
+from .peer import Peer
 
 #: How often, and after how many seconds, a session is asked for again where others have been admitted before.
 _TRIES = 20

@@ -9,15 +9,12 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..states import Failure, FailureKind
 from . import wire
 from .failures import quote
+from .peer import Peer
 from .session import Session
-
-if TYPE_CHECKING:
-    from .peer import Peer
 
 MAX_PACKET = 512 * 1024
 #: What every server takes in one packet (the draft's 34000 bytes), and what OpenSSH's takes.

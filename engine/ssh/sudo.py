@@ -9,26 +9,24 @@ from __future__ import annotations
 import secrets
 import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from ..reactor import Deadline
+from ..reactor import Deadline, Reactor
 from ..states import Failure, FailureKind
-from .questions import SecretQuestion
+from .peer import Peer
+from .questions import Ask, SecretQuestion
 from .secrets import Secret
-from .vault import Need
-
-if TYPE_CHECKING:
-    from .peer import Peer
-    from .pool import Pool
+from .vault import Need, Vault
 
 _GATHER = 0.3
 
 
 class SudoDesk:
-    """The pool's: who waits at a prompt, and the one question for all of them."""
+    """The pool's: who waits at a prompt, and the one question for all of them. ask(): who is asked now, if anybody."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, reactor: Reactor, vault: Vault, ask: Callable[[], Ask | None]) -> None:
+        self._reactor = reactor
+        self._vault = vault
+        self._who = ask
         self._waiting: dict[Sudo, str] = {}
         self._timer: Deadline | None = None
         self._open = False
@@ -37,7 +35,7 @@ class SudoDesk:
         """A node waits at its prompt, for an answer or for the canary."""
         self._waiting[sudo] = need.subject
         if need.kind != "canary" and not self._open and (self._timer is None or not self._timer.active):
-            self._timer = self._pool.reactor.call_later(_GATHER, lambda: self._ask(need.subject))
+            self._timer = self._reactor.call_later(_GATHER, lambda: self._ask(need.subject))
 
     def leave(self, sudo: Sudo) -> None:
         """A command ended."""
@@ -49,7 +47,7 @@ class SudoDesk:
 
     def _ask(self, account: str) -> None:
         waiting = [sudo for sudo, subject in self._waiting.items() if subject == account]
-        ask = self._pool.settings.ask
+        ask = self._who()
         if not waiting or ask is None:
             self._go_on(account)
             return
@@ -58,15 +56,15 @@ class SudoDesk:
         def done(answer: tuple[Secret, ...] | None) -> None:
             self._open = False
             if answer is None:
-                self._pool.vault.decline(account)
+                self._vault.decline(account)
             else:
-                self._pool.vault.put(account, answer)
+                self._vault.put(account, answer)
             self._go_on(account)
 
         self._open = True
         nodes = tuple(sudo.peer.config.node for sudo in waiting)
         prompts = ((f"[sudo] password for {user}: ", False),)
-        ask(SecretQuestion(self._pool.reactor, "sudo", account, prompts, nodes, done))
+        ask(SecretQuestion(self._reactor, "sudo", account, prompts, nodes, done))
 
     def _go_on(self, account: str) -> None:
         for sudo, subject in list(self._waiting.items()):

@@ -86,7 +86,7 @@ class WorkerParamiko(PerNodeWorker):
         """What is copied out, listed and read once for all nodes."""
         if self._source is None:
             assert self.source is not None
-            self._source = Source(self.pool(), self.source)
+            self._source = Source(self.pool().disk, self.source)
         return self._source
 
     def place_of(self, node: str) -> tuple[bytes, bytes]:
