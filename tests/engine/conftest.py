@@ -68,8 +68,6 @@ class Place:
     def __init__(self, name: str, task: Task, sshd: Sshd | None) -> None:
         self.name = name
         self.task = task
-        #: Seconds in which a command surely has begun, also on a busy machine.
-        self.patience = 3.0 if sshd is not None else 1.0
         #: How events name the target.
         self.node = "self" if name == "popen" else "node1"
         if sshd is not None:

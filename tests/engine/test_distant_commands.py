@@ -17,6 +17,7 @@ from clusterdeck.engine.workers.pdsh import WorkerPdsh
 from clusterdeck.engine.workers.rsh import WorkerRsh
 from clusterdeck.engine.workers.ssh import WorkerSsh
 from clusterdeck.tests.engine.conftest import Recorder
+from clusterdeck.tests.support.patience import with_time_enough
 from clusterdeck.tests.support.sshd import Sshd
 
 Program = Callable[..., str]
@@ -186,9 +187,14 @@ def test_pdsh_that_cannot_start_or_times_out(task: Task, program: Program) -> No
     assert [(rc, str(nodes)) for rc, nodes in worker.iter_retcodes()] == [(255, "n[1-2]")]
     task.set_info("pdsh_path", program("echo n1: foo; exec sleep 60"))
     handler = Recorder()
-    worker = WorkerPdsh("n[1-2]", handler, command="x", timeout=1.0)
-    task.schedule(worker)
-    task.resume()
+
+    def attempt(limit: float) -> WorkerPdsh:
+        worker = WorkerPdsh("n[1-2]", handler, command="x", timeout=limit)
+        task.schedule(worker)
+        task.resume()
+        return worker
+
+    worker = with_time_enough(attempt, lambda worker: worker.node_buffer("n1"))
     assert (worker.num_timeout(), worker.node_buffer("n1")) == (2, b"foo")
     assert handler.events[-1] == "close True"
 

@@ -15,7 +15,7 @@ from clusterdeck.engine import errors
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.workers.exec import ExecWorker
 from clusterdeck.tests.engine.conftest import Recorder
-from clusterdeck.tests.support.processes import wait_gone
+from clusterdeck.tests.support.processes import runs, wait_gone
 
 
 def run(task: Task, nodes: Any, **kwargs: Any) -> ExecWorker:
@@ -131,9 +131,10 @@ def test_an_empty_command() -> None:
 
 def test_kill_hits_the_direct_child_only(task: Task, tmp_path: Path) -> None:
     """The background child of a killed command lives on."""
-    mark = tmp_path / "mark"
-    command = f"(sleep 0.8; echo alive > {mark}) </dev/null >/dev/null 2>&1 & exec sleep 60"
-    task.run(command, timeout=0.3)
+    mark, go_on = tmp_path / "mark", tmp_path / "go_on"
+    child = f"(until test -e {go_on}; do sleep 0.02; done; echo alive > {mark}) </dev/null >/dev/null 2>&1"
+    task.run(f"{child} & echo begun; exec sleep 60", handler=Recorder(read=lambda worker: worker.abort()))
+    go_on.touch()
     deadline = time.monotonic() + 20
     while not mark.exists() and time.monotonic() < deadline:
         time.sleep(0.02)  # nothing but the file tells
@@ -142,17 +143,25 @@ def test_kill_hits_the_direct_child_only(task: Task, tmp_path: Path) -> None:
 
 def test_what_a_killed_command_started_is_hung_up_where_that_is_asked_for(task: Task, tmp_path: Path) -> None:
     """All but what was meant to outlive it."""
-    pids = tmp_path / "pids"
+    begun: list[psutil.Process] = []
+
+    def note(worker: Any) -> None:
+        begun.append(psutil.Process(int(worker.current_msg)))
+        if len(begun) == 2:
+            worker.abort()
+
+    script = tmp_path / "stubborn"
+    script.write_text("trap '' HUP; echo $$; exec sleep 60\n")  # heard of when nothing can hang it up any more
     task.set_info("hang_up", True)
     was = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever started the suite may ignore it
-    task.run(f"sleep 60 & echo $! > {pids}; (trap '' HUP; exec sleep 60) & echo $! >> {pids}; sleep 60", timeout=0.3)
-    plain, stubborn = (psutil.Process(int(line)) for line in pids.read_text().split())
     try:
+        task.run(f"sleep 60 & echo $!; sh {script} & sleep 60", handler=Recorder(read=note))
+        plain, stubborn = begun
         assert wait_gone([plain], 20) == []
-        assert stubborn.is_running()
+        assert runs(stubborn)
+        stubborn.kill()
     finally:
         signal.signal(signal.SIGHUP, was)
-        stubborn.kill()
 
 
 def test_output_kept_open_by_a_background_child_delays_the_end(task: Task) -> None:
@@ -162,28 +171,28 @@ def test_output_kept_open_by_a_background_child_delays_the_end(task: Task) -> No
     assert (worker.read(), worker.retcode()) == (b"early\nlate", 3)
 
 
-def test_output_closed_long_before_the_end(task: Task) -> None:
+def test_output_closed_long_before_the_end(task: Task, tmp_path: Path) -> None:
     """The loop goes on meanwhile."""
-    handler = Recorder()
+    go_on = tmp_path / "go_on"
+    handler = Recorder(timer=lambda _timer: go_on.touch() if len(handler.events) == 4 else None)
     task.timer(0.05, handler, interval=0.05, autoclose=True)
-    worker = task.run("exec >&- 2>&-; sleep 0.5; exit 3")
+    worker = task.run(f"exec >&- 2>&-; until test -e {go_on}; do sleep 0.02; done; exit 3", timeout=60)
     assert worker.retcode() == 3
-    assert len(handler.events) >= 4
 
 
 def test_a_process_that_had_ended_when_it_is_aborted_gets_its_code(task: Task) -> None:
     """Its output is still held open by a child, so the command is not over."""
-    worker = task.shell("sleep 30 & exit 6")
+    worker = task.shell("sleep 60 & echo $$ $!; exit 6")
 
-    class Abort:
-        def ev_timer(self, timer: Any) -> None:
+    def look(_timer: Any) -> None:
+        shell, child = map(int, (worker.read() or b"0 0").split())
+        if child and psutil.Process(child).ppid() != shell:
             worker.abort()
 
-    task.timer(0.5, Abort())
-    before = time.monotonic()
-    task.resume()
-    assert time.monotonic() - before < 20
+    task.timer(0.02, Recorder(timer=look), interval=0.02, autoclose=True)
+    task.resume(30)
     assert worker.retcode() == 6
+    psutil.Process(int((worker.read() or b"").split()[1])).kill()
 
 
 def test_signals_have_their_defaults_in_commands(task: Task) -> None:

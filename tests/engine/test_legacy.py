@@ -12,6 +12,7 @@ from clusterdeck.engine.events import EventHandler
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.workers.exec import ExecWorker
 from clusterdeck.engine.workers.stream import StreamWorker
+from clusterdeck.tests.support.patience import with_time_enough
 
 
 class Legacy(EventHandler):
@@ -151,7 +152,14 @@ def test_ev_end_once_per_node_with_the_state(task: Task) -> None:
             order.append(f"end {node}")
 
     handler = Handler()
-    task.schedule(ExecWorker("n[0-2]", handler, timeout=1.0, command="[ %n = 2 ] && exec sleep 60; exit %n"))
+
+    def attempt(limit: float) -> None:
+        ends.clear()
+        order.clear()
+        task.schedule(ExecWorker("n[0-2]", handler, timeout=limit, command="[ %n = 2 ] && exec sleep 60; exit %n"))
+        task.resume()
+
+    with_time_enough(attempt, lambda _: (ends.get("n0"), ends.get("n1")) == (("ok", 0), ("failed", 1)))
     aborted = ExecWorker("a", handler, command="true")
     task.schedule(aborted)
     aborted.abort()

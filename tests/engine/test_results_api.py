@@ -15,6 +15,7 @@ from clusterdeck.engine.workers.exec import ExecWorker
 from clusterdeck.engine.workers.popen import WorkerPopen
 from clusterdeck.engine.workers.stream import StreamWorker
 from clusterdeck.tests.engine.conftest import Recorder
+from clusterdeck.tests.support.patience import with_time_enough
 
 
 def by_text(pairs: Iterable[tuple[Any, Any]]) -> dict[bytes, list[str]]:
@@ -213,10 +214,14 @@ def test_a_renamed_stream_is_not_recorded(task: Task) -> None:
 
 
 def test_timeouts_are_counted_per_worker_and_key(task: Task) -> None:
-    workers = [ExecWorker("n[1-3]", handler=None, command="exec sleep %n0", timeout=0.4) for _ in range(2)]
-    for worker in workers:
-        task.schedule(worker)
-    task.resume()
+    def attempt(limit: float) -> list[ExecWorker]:
+        workers = [ExecWorker("n[1-3]", handler=None, command="exec sleep %n00", timeout=limit) for _ in range(2)]
+        for worker in workers:
+            task.schedule(worker)
+        task.resume()
+        return workers
+
+    workers = with_time_enough(attempt, lambda workers: all(dict(each.iter_node_retcodes()) for each in workers))
     assert task.num_timeout() == 4
     assert sorted(task.iter_keys_timeout()) == ["n2", "n2", "n3", "n3"]
     assert sorted(workers[0].iter_keys_timeout()) == ["n2", "n3"]

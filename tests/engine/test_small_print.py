@@ -135,7 +135,7 @@ def test_streams_are_set_before_the_start_only(task: Task, setter: str) -> None:
     assert told == ["refused"]
 
 
-def test_what_does_not_hold_the_run_holds_a_slot(task: Task) -> None:
+def test_what_does_not_hold_the_run_holds_a_slot(task: Task, tmp_path: Path) -> None:
     """autoclose is not a way round the fanout; ports, timers and streams need no slot."""
     reader, writer = os.pipe()
     os.close(writer)
@@ -143,9 +143,16 @@ def test_what_does_not_hold_the_run_holds_a_slot(task: Task) -> None:
     streams = StreamWorker(None, key="s")
     streams.set_reader("stdout", reader)
     order: list[str] = []
-    task.shell("sleep 0.3; echo first", autoclose=True, handler=Recorder(hup=lambda _w: order.append("first")))
+    go_on = tmp_path / "go_on"
+
+    def fire(_timer: Any) -> None:
+        order.append("timer")
+        go_on.touch()
+
+    first = f"until test -e {go_on}; do sleep 0.02; done; echo first"
+    task.shell(first, autoclose=True, handler=Recorder(hup=lambda _w: order.append("first")))
     task.schedule(streams)
-    task.timer(0.05, handler=Recorder(timer=lambda _t: order.append("timer")))
+    task.timer(0.05, handler=Recorder(timer=fire))
     task.shell("echo second", handler=Recorder(hup=lambda _w: order.append("second")))
     task.resume()
     assert order == ["timer", "first", "second"]
@@ -185,15 +192,18 @@ def test_sleeping_in_a_handler_fires_no_timer_twice_in_a_turn(task: Task) -> Non
 
     def slow(_timer: Any) -> None:
         fired.append("slow")
-        time.sleep(0.12)
+        time.sleep(0.25)
 
-    task.timer(0.01, handler=Recorder(timer=slow), interval=0.04)
-    quick = task.timer(0.01, handler=Recorder(timer=lambda _t: fired.append("quick")), interval=0.04)
-    task.timer(0.3, handler=Recorder(timer=lambda _t: task_self().abort()))
-    task.resume()
+    def be_quick(_timer: Any) -> None:
+        fired.append("quick")
+        if len(fired) >= 4:
+            task_self().abort()
+
+    task.timer(0.01, handler=Recorder(timer=slow), interval=0.2)
+    quick = task.timer(0.01, handler=Recorder(timer=be_quick), interval=0.2)
+    task.resume(30)
     assert not quick.is_valid()
     assert all(one != other for one, other in itertools.pairwise(fired)), fired
-    assert len(fired) >= 4
 
 
 @pytest.mark.parametrize(
