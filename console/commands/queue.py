@@ -8,6 +8,7 @@ from contextlib import closing, nullcontext
 from typing import Any
 
 from ...engine.taskmanager.jobs import JobState
+from ...engine.taskmanager.slots import DEFAULT_TAG
 from ...engine.taskmanager.tasks import TaskState
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
@@ -18,7 +19,7 @@ from ..interpreter.targets import EXCLUDE, NODES, resolve
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import show_duration
 from ..queue.backend import Backend, LocalBackend, RemoteBackend
-from ..queue.queue import DEFAULT_TAG, MapJob
+from ..queue.jobs import MapJob
 from .documents import bounded, table
 from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, follow, map_, unquoted, wait, waits
 from .queue_serve import SLOTS, WORKER_OPTIONS, serve, served_elsewhere, stay, workers
@@ -136,7 +137,7 @@ def nodes(context: Context, _command: Command) -> Outcome:
     groups = {
         "": context.queue.nodes(),
         "queue (Python)": context.queue.worker_nodes(),
-        **{f"map {n}": views for n, views in context.queue.map_nodes().items()},
+        **{f"map {n}": views for n, views in context.queue.maps.nodes().items()},
     }
     rows = [
         (view.name, whose or "queue", view.state, f"{view.running}/{view.slots}", str(view.done), str(view.failed),
@@ -157,7 +158,7 @@ def cancel(context: Context, command: Command) -> Outcome:
     if context.dry_run:
         return context.tell(f"would cancel {' '.join(wanted) or 'a map'}")
     if command.has("map"):
-        job = context.queue.find_map(command.number("map"))
+        job = context.queue.maps.find(command.number("map"))
         job.run.cancel()
         return context.tell(f"map {job.number}: cancelled; running jobs are ended")
     if not wanted:
@@ -183,23 +184,27 @@ def retry(context: Context, command: Command) -> Outcome:
     if number is None and not command.has("task") and context.script is not None:
         number = context.script.map  # the operator's own tasks are none of a macro's business
     if number is not None:
-        job = context.queue.find_map(number)
-        count = context.queue.retry_map(job)
+        job = context.queue.maps.find(number)
+        count = context.queue.maps.retry(job)
         context.tell(f"map {job.number}: {_many(count, 'job')} once more{_fetched(job)}", level=_level(count))
         return _follow(context, [job] if count else [])
     states = [state for word in wanted for state in _WORDS.get(word, ())]
-    maps = [(job, context.queue.retry_map(job, _ends(states))) for job in context.queue.maps() if job.finished]
-    count = sum(jobs for _, jobs in maps)
-    with backend(context) as queue:
-        count += queue.retry_all(states) if states else 0
-        count += sum(queue.retry(word) for word in wanted if word not in _WORDS)
     named = [word for word in wanted if word not in _WORDS]
+    maps = context.queue.maps
+    # By name also of maps that go on, and first: the rest of a finished map is not to take them along.
+    theirs = {job: {task for task in named if job.run.has(task)} for job in maps.all()}
+    again = [(job, maps.retry(job, tasks=tasks)) for job, tasks in theirs.items() if tasks]
+    again += [(job, maps.retry(job, _ends(states))) for job in maps.all() if states and job.finished]
+    with backend(context) as queue:
+        count = sum(jobs for _, jobs in again)
+        count += queue.retry_all(states) if states else 0
+        count += sum(queue.retry(task) for task in named if not any(task in tasks for tasks in theirs.values()))
     if named and not count:
         shown = sanitize_text(" ".join(named))
         context.tell(f"nothing to retry: {shown} did not end badly, or is not there", level="warning")
         return Outcome(ExitCode.ERROR, failed=True)
     context.tell(f"{_many(count, 'task')} once more", level=_level(count))
-    return _follow(context, [job for job, jobs in maps if jobs])
+    return _follow(context, list({job.number: job for job, jobs in again if jobs}.values()))
 
 
 def _ends(states: Collection[TaskState]) -> list[JobState]:

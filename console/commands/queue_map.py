@@ -13,6 +13,7 @@ from ...engine.taskmanager.joblog import JobLogError
 from ...engine.taskmanager.jobs import JobState
 from ...engine.taskmanager.mapping import MapOptions
 from ...engine.taskmanager.runtimes import parse_timeout
+from ...engine.taskmanager.slots import DEFAULT_TAG
 from ...engine.taskmanager.template import Template, TemplateError, Values
 from ...engine.text import sanitize_text
 from ..exits import ExitCode
@@ -22,7 +23,7 @@ from ..interpreter.safety import check
 from ..interpreter.targets import targets
 from ..language.spec import Command, Kind, Option
 from ..language.tokens import LanguageError, token_at
-from ..queue.queue import DEFAULT_TAG, MapJob, QueueError, counts
+from ..queue.jobs import MapJob, QueueError, counts
 from .documents import bounded
 
 TAG = Option("tag", ("-T", "--tag"), Kind.NAME, "the lane of the queue (shell)", "TAG")
@@ -58,7 +59,7 @@ def map_(context: Context, command: Command) -> Outcome:
         return _preview(context, template, items)
     slots = _slots(context, command, template)
     try:
-        job = context.queue.map(template, items, slots, options)
+        job = context.queue.maps.begin(template, items, slots, options)
     except (TemplateError, JobLogError) as error:
         raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="command") from error
     places = slots or {view.name: view.slots for view in context.queue.nodes()}
@@ -178,7 +179,7 @@ def wait(context: Context, command: Command) -> Outcome:
     if context.dry_run:
         return context.tell("would wait for the map")
     try:
-        job = context.queue.find_map(command.number("map"))
+        job = context.queue.maps.find(command.number("map"))
     except QueueError as error:
         raise CommandError(str(error), ":queue map begins one", code=ExitCode.USAGE, argument="map") from None
     return follow(context, job)
@@ -241,7 +242,7 @@ class _Away:
 
 def _show_results(context: Context) -> None:
     """Outputs as data; what did not end well is named in a line of its own. What went well in silence is counted."""
-    for result in context.queue.results():
+    for result in context.queue.results.take():
         title = sanitize_text(f"{result.node}: {result.command}: {result.state.value}").replace("\n", " ")
         lines = bounded(sanitize_text((result.output + result.error).decode("utf-8", "replace")).splitlines())
         bad = result.state is not JobState.DONE

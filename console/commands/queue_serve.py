@@ -15,7 +15,7 @@ from ..interpreter.safety import check
 from ..interpreter.targets import targets
 from ..language.spec import Command, Kind, Option
 from ..queue.backend import default_socket, is_served
-from ..queue.queue import QueueError
+from ..queue.jobs import QueueError
 from ..settings import paths
 
 SLOTS = Option("slots", ("-j", "--slots"), Kind.COUNT, "tasks at a time on each node", "N")

@@ -271,7 +271,7 @@ def _judge_map(context: Context, condition: str, number: int) -> tuple[bool, str
         return not resolve(context, expression)
 
     try:
-        return judge(condition, tally(context.queue.find_map(number).run.progress()), empty)
+        return judge(condition, tally(context.queue.maps.find(number).run.progress()), empty)
     except ValueError as error:
         raise CommandError(str(error), code=ExitCode.USAGE) from error
 

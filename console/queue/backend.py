@@ -18,7 +18,8 @@ from ...engine.taskmanager.remote import RemoteQueue
 from ...engine.taskmanager.stores.base import Claim
 from ...engine.taskmanager.tasks import Outcome, TaskState
 from ...engine.text import sanitize_text
-from .queue import JobResult, QueueError, QueueService
+from .jobs import JobResult, QueueError
+from .queue import QueueService
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class Backend(Protocol):
         """Put a failed, lost or cancelled task back; False when it is none."""
 
     def retry_all(self, states: Sequence[TaskState]) -> int:
-        """The same for all tasks in these states; how many. Those of this console's maps: `QueueService.retry_map`."""
+        """The same for all tasks in these states; how many. Those of this console's maps: `Maps.retry`."""
 
     def drain(self, *, undo: bool) -> None:
         """The queue ends once everything is done and fetched; undo: it does not."""
@@ -117,7 +118,7 @@ class LocalBackend:
 
     def retry_all(self, states: Sequence[TaskState]) -> int:
         # What maps have retried must not be retried again because it has failed again by now.
-        maps = {job.run.id for job in self._service.maps()}
+        maps = {job.run.id for job in self._service.maps.all()}
         manager = self._service.manager
         again = [info.id for info in manager.tasks(states, _EVERY) if info.requester not in maps]
         return sum(manager.retry(task) for task in reversed(again))
@@ -127,7 +128,7 @@ class LocalBackend:
         manager.resume() if undo else manager.terminate("drain")
 
     def results(self, limit: int) -> list[tuple[str, str, str, str]]:
-        found = [_of_job(result) for result in self._service.results(limit)]
+        found = [_of_job(result) for result in self._service.results.take(limit)]
         known = {task for task, *_ in found}
         while len(found) < limit and (outcome := self._service.manager.try_outcome(Claim())) is not None:
             if outcome.task_id not in known:

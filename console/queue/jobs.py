@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from ClusterShell.NodeSet import NodeSet
 
 from ...engine.taskmanager.driver import SlotDriver
 from ...engine.taskmanager.jobs import JobState
@@ -37,7 +40,7 @@ class TaskRow:
     command: str
 
 
-@dataclass
+@dataclass(eq=False)
 class MapJob:
     """One `:queue map`. own: it has slots of its own, which nobody else uses."""
 
@@ -62,6 +65,11 @@ class MapJob:
         self.run.close()
         if self.own:
             self.driver.close()
+
+
+def folded(nodes: Iterable[str]) -> str:
+    """Nodes as one expression."""
+    return str(NodeSet.fromlist(list(nodes)))
 
 
 def counts(progress: MapProgress) -> str:

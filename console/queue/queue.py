@@ -9,40 +9,27 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-
-from ClusterShell.NodeSet import NodeSet
 
 from ...engine.taskmanager.driver import SlotDriver
 from ...engine.taskmanager.errors import StoreUnavailable
 from ...engine.taskmanager.jobs import JobEvent, JobState, NodeView, Runner
 from ...engine.taskmanager.manager import QueueStatus, TaskManager
-from ...engine.taskmanager.mapping import RETRIED, MapOptions, MapRun
 from ...engine.taskmanager.slots import DEFAULT_TAG
 from ...engine.taskmanager.sockets import SocketServer
 from ...engine.taskmanager.stores import REDIS_SCHEMES
 from ...engine.taskmanager.stores.base import Claim
 from ...engine.taskmanager.tasks import TaskInfo, TaskOptions
-from ...engine.taskmanager.template import TemplateError
 from ...engine.text import sanitize_text
 from ..language.redact import redact
-from ..runs.events import Notice
 from ..session.checks import check_worker
 from ..session.service import Service
-from .jobs import JobResult, MapJob, QueueError, TaskRow, counts
+from .jobs import JobResult, QueueError, TaskRow, folded
+from .maps import Maps
 from .node_workers import NodeWorkers
+from .results import Results
 from .ways import Ended, Step, Ways
-
-__all__ = ["DEFAULT_TAG", "JobResult", "MapJob", "QueueError", "QueueService", "TaskRow", "TemplateError", "counts"]
-
-#: Results that are kept to be looked at, and bytes of their output.
-_KEPT_RESULTS = 10_000
-_KEPT_BYTES = 64 * 1024 * 1024
-#: Maps whose slots are kept so that they can be retried.
-_KEPT_MAPS = 20
 
 
 class QueueService:
@@ -59,13 +46,12 @@ class QueueService:
         self._pool: SlotDriver | None = None
         self._workers: NodeWorkers | None = None
         self._server: SocketServer | None = None
-        self._maps: dict[int, MapJob] = {}
-        self._last_map = 0
         self._mine: dict[str, str] = {}
         self._running: dict[str, JobEvent] = {}
         self._ways = Ways()
-        self._results: deque[JobResult] = deque()
-        self._kept = 0
+        #: What ended on this console's slots since it was last asked.
+        self.results = Results()
+        self.maps = Maps(session, lambda: self.pool, self._driver)
         self._version = 0
 
     def _engine_runner(self, name: str) -> Runner:
@@ -128,7 +114,7 @@ class QueueService:
 
     def join(self, slots: Mapping[str, int]) -> None:
         """Nodes work for the queue from now on, with so many slots each."""
-        self._note("queue join", nodes=_folded(slots), count=len(slots))
+        self._note("queue join", nodes=folded(slots), count=len(slots))
         self.pool.add_nodes(slots)
         self._changed()
 
@@ -152,7 +138,7 @@ class QueueService:
     ) -> None:
         """Python workers on nodes take the tasks that their modules have functions for, `slots` at a time each."""
         nodes = list(nodes)
-        self._note("queue workers", nodes=_folded(nodes), count=len(nodes), modules=list(modules), program=program)
+        self._note("queue workers", nodes=folded(nodes), count=len(nodes), modules=list(modules), program=program)
         with self._lock:
             if self._workers is None:
                 self._workers = NodeWorkers(self._session, self.manager)
@@ -167,10 +153,6 @@ class QueueService:
     def nodes(self) -> list[NodeView]:
         """The nodes that work for the queue."""
         return [] if self._pool is None else self._pool.nodes()
-
-    def map_nodes(self) -> dict[int, list[NodeView]]:
-        """The nodes of maps that have slots of their own: map -> nodes."""
-        return {job.number: job.driver.nodes() for job in self.maps() if job.own and not job.finished}
 
     # -- tasks
 
@@ -235,84 +217,6 @@ class QueueService:
         """End a task, waiting or running; False when it is over or was never there."""
         return self.manager.cancel(task)
 
-    # -- maps
-
-    def map(self, template: str, items: Sequence[str], slots: Mapping[str, int] | None, options: MapOptions) -> MapJob:
-        """One command over many items. slots: nodes of its own; None: the nodes that joined.
-
-        Raises ValueError (TemplateError too) and JobLogError before anything is queued.
-        """
-        with self._lock:
-            self._last_map += 1
-            number = self._last_map
-        where = dict(slots) if slots is not None else {view.name: view.slots for view in self.nodes()}
-        self._note("queue map", map=number, command=redact(template), items=len(items), nodes=_folded(where))
-        own = slots is not None
-        if own:
-            options = replace(options, tag=f"{options.tag}.map{number}")
-        driver = self._driver((options.tag,)) if own else self.pool
-        try:
-            run = MapRun(driver, template, items, options, self._map_listener(number))
-        except BaseException:
-            if own:
-                driver.close()
-            raise
-        job = MapJob(number, template, len(items), where, run, driver, own)
-        with self._lock:
-            self._maps[number] = job
-            old = self._old_maps()
-        run.start()
-        if slots is not None:
-            driver.add_nodes(slots)
-        for each in old:  # not under the lock: that waits for the map's thread, which may be telling us something
-            each.close(forget=True)
-        self._changed()
-        return job
-
-    def _map_listener(self, number: int) -> Callable[[JobEvent], None]:
-        def heard(event: JobEvent) -> None:
-            job = self._maps.get(number)
-            if event.final and job is not None:
-                # Later: the run counts this event only after its listeners heard it.
-                job.driver.post(lambda: self._tell_end(job))
-
-        return heard
-
-    def _tell_end(self, job: MapJob) -> None:
-        if job.told or not job.finished:
-            return
-        job.told = True
-        progress = job.run.progress()
-        bad = progress.failed + progress.timeout + progress.lost
-        text = f"map {job.number}: {counts(progress)}"
-        self._session.tell(Notice("warning" if bad else "info", sanitize_text(text)))
-
-    def maps(self) -> list[MapJob]:
-        """All maps that are still known, oldest first."""
-        with self._lock:
-            return list(self._maps.values())
-
-    def find_map(self, number: int | None) -> MapJob:
-        """The map with that number, or the newest. Raises QueueError."""
-        with self._lock:
-            job = self._maps.get(self._last_map if number is None else number)
-        if job is None:
-            raise QueueError("there is no map yet" if number is None else f"there is no map {number}")
-        return job
-
-    def retry_map(self, job: MapJob, ends: Sequence[JobState] = RETRIED) -> int:
-        """Run the jobs of a map that ended so once more; how many."""
-        told, job.told = job.told, False
-        count = job.run.retry(ends)
-        if not count:
-            job.told = told
-        return count
-
-    def _old_maps(self) -> list[MapJob]:
-        """Take out what is over and older than the maps that are kept. The caller holds the lock."""
-        over = [job for job in self._maps.values() if job.finished]
-        return [self._maps.pop(job.number) for job in over[: max(0, len(self._maps) - _KEPT_MAPS)]]
-
     # -- results
 
     def _heard(self, event: JobEvent) -> None:
@@ -330,7 +234,7 @@ class QueueService:
             event.task_id, event.state, event.node, event.command, end.rc, end.output, end.error, end.reason,
             event.runtime,
         )  # fmt: skip
-        self._keep(result)
+        self.results.keep(result)
         self._note(
             "queue job", task=event.task_id, node=event.node, command=redact(event.command), state=event.state.value,
             rc=end.rc, seconds=round(event.runtime, 3),
@@ -339,21 +243,6 @@ class QueueService:
             # Its output is here now; what failed stays in the queue, to be retried.
             self._mine.pop(event.task_id, None)
             self.manager.try_outcome(Claim(task_id=event.task_id))
-
-    def _keep(self, result: JobResult) -> None:
-        with self._lock:
-            self._results.append(result)
-            self._kept += len(result.output) + len(result.error)
-            while len(self._results) > 1 and (self._kept > _KEPT_BYTES or len(self._results) > _KEPT_RESULTS):
-                old = self._results.popleft()
-                self._kept -= len(old.output) + len(old.error)
-
-    def results(self, limit: int = 1000) -> list[JobResult]:
-        """Take what ended since it was last asked, oldest first."""
-        with self._lock:
-            taken = [self._results.popleft() for _ in range(min(limit, len(self._results)))]
-            self._kept -= sum(len(result.output) + len(result.error) for result in taken)
-            return taken
 
     # -- others
 
@@ -371,7 +260,6 @@ class QueueService:
     def close(self) -> None:
         """End slots, maps and the server; tasks that run go back, or are lost if they may not run twice. Idempotent."""
         with self._lock:
-            maps, self._maps = self._maps, {}
             pool, self._pool = self._pool, None
             server, self._server = self._server, None
             workers, self._workers = self._workers, None
@@ -380,13 +268,8 @@ class QueueService:
             server.close()
         if workers is not None:
             workers.close()
-        for job in maps.values():
-            job.close()
+        self.maps.close()
         if pool is not None:
             pool.close()
         if manager is not None:
             manager.close()
-
-
-def _folded(nodes: Iterable[str]) -> str:
-    return str(NodeSet.fromlist(list(nodes)))

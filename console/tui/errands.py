@@ -40,7 +40,7 @@ def look_at_queue(service: Any) -> QueueSnapshot:
     pools = {
         "queue": service.nodes(),
         "Python": service.worker_nodes(),
-        **{f"map {number}": nodes for number, nodes in service.map_nodes().items()},
+        **{f"map {number}": nodes for number, nodes in service.maps.nodes().items()},
     }
     workers = [
         QueueWorker(sanitize_text(node.name), node.state, node.slots, node.running, node.done, node.failed + node.lost,
@@ -56,7 +56,7 @@ def look_at_queue(service: Any) -> QueueSnapshot:
                      late=one.period is not None and one.silent > LATE)
         for one in _alive(status.processes, slots)
     ]  # fmt: skip
-    maps = [_map(job) for job in service.maps()]
+    maps = [_map(job) for job in service.maps.all()]
     return QueueSnapshot(version, [*tasks, *ended[:TASKS]], processes, counts, workers, maps)
 
 
@@ -128,7 +128,7 @@ def _trouble(node: Any) -> str:
 
 
 def _map(job: Any) -> str:
-    from ..queue.queue import counts  # the queue's engine; only who queues needs it
+    from ..queue.jobs import counts  # the queue's engine; only who queues needs it
 
     return sanitize_text(f"map {job.number}: {counts(job.run.progress())}  {job.template}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..states import NodeState
@@ -126,9 +126,16 @@ class MapRun:
         """Start no more jobs; now: end the running ones too."""
         self._driver.post(lambda: self._halt(now))
 
-    def retry(self, states: Sequence[JobState] = RETRIED) -> int:
-        """Run the jobs that ended so once more, wherever they ran; how many. Those whose outcome was fetched cannot."""
-        return self._driver.ask(lambda: self._retry(states))
+    def retry(self, states: Sequence[JobState] = RETRIED, tasks: Iterable[str] | None = None) -> int:
+        """Run the jobs that ended so once more, wherever they ran; how many. Those whose outcome was fetched cannot.
+
+        tasks: only these, whoever's they are.
+        """
+        return self._driver.ask(lambda: self._retry(states, None if tasks is None else set(tasks)))
+
+    def has(self, task_id: str) -> bool:
+        """Whether a task is one of its jobs."""
+        return task_id in self._numbers
 
     def forget(self) -> None:
         """Fetch the outcomes that were kept for `retry`."""
@@ -270,12 +277,13 @@ class MapRun:
                 self._manager.try_outcome(Claim(task_id=task_id))
                 self._move(task_id, JobState.CANCELLED)
 
-    def _retry(self, states: Sequence[JobState]) -> int:
+    def _retry(self, states: Sequence[JobState], tasks: Collection[str] | None) -> int:
         self._halted = False
-        if JobState.LOST in states:
+        if JobState.LOST in states and tasks is None:
             self._driver.pool.give_up_lost(self.id)
         count = 0
-        for task_id in [task_id for task_id, state in reversed(self._states.items()) if state in states]:
+        again = [task_id for task_id, state in self._states.items() if state in states]
+        for task_id in [task_id for task_id in reversed(again) if tasks is None or task_id in tasks]:
             before = self._states[task_id]
             self._move(task_id, JobState.RETURNED)  # first: a slot may take it during the call
             if self._manager.retry(task_id):

@@ -63,7 +63,7 @@ def _queue(interpreter: Interpreter, session: FakeSession) -> QueueService:
     session.at_close(queue.close)
     interpreter.execute(":queue join node[1-8]")
     interpreter.execute(":queue map -w node1 -- {} ::: job fail")
-    assert queue.find_map(1).run.wait(10)
+    assert queue.maps.find(1).run.wait(10)
     interpreter.execute(":queue add -- fail")
     return queue
 

@@ -10,7 +10,7 @@ import pytest
 from clusterdeck.console.commands.catalogue import default_registry
 from clusterdeck.console.exits import ExitCode
 from clusterdeck.console.interpreter.interpreter import Interpreter
-from clusterdeck.console.queue import queue as queue_module
+from clusterdeck.console.queue import maps as maps_module
 from clusterdeck.console.queue.queue import QueueService
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
@@ -292,6 +292,10 @@ def test_a_map_that_failed_stops_a_macro_unless_the_next_line_judges_it(deck: De
     assert "\nfine" in shown
     shown = play(deck, MAP + ":queue retry --map 1\n:say never", ExitCode.EXPECTATION_FAILED)
     assert "m.deck:2: map 1 did not end well" in shown
+    (task,) = deck.queue.manager.ended_of(deck.queue.maps.find(3).run.id)
+    shown = play(deck, f":queue retry {task}\n:say never", ExitCode.EXPECTATION_FAILED)
+    assert "1 task once more" in shown
+    assert shown.index("once more") < shown.index("map 3: done 2, failed 1 of 3"), "one task, by its id, is waited for"
 
 
 @pytest.mark.parametrize(
@@ -338,9 +342,9 @@ def test_only_the_ends_that_are_named_are_retried(deck: Deck) -> None:
 
 
 def test_of_old_maps_nothing_is_kept_that_could_not_be_retried(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_module, "_KEPT_MAPS", 2)
+    monkeypatch.setattr(maps_module, "KEPT", 2)
     for _ in range(4):
         deck(":queue map -w web1 -- fail ::: a", ExitCode.EXPECTATION_FAILED)
-    assert [job.number for job in deck.queue.maps()] == [3, 4]
+    assert [job.number for job in deck.queue.maps.all()] == [3, 4]
     assert sorted(info.tag for info in deck.queue.manager.tasks()) == ["shell.map3", "shell.map4"]
     assert "2 tasks once more" in deck(":queue retry", ExitCode.EXPECTATION_FAILED)
