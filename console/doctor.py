@@ -109,7 +109,7 @@ def _terminal() -> list[Finding]:
         found.append(Finding("terminal", "smaller than 80x24: some views are cut", "warning"))
     encoding = (sys.stdout.encoding or "").lower()
     if encoding not in ("utf-8", "utf8"):
-        remedy = "use a UTF-8 locale, or :set screen.ascii true"
+        remedy = "use a UTF-8 locale, or ascii = true in the [screen] section of the configuration"
         found.append(Finding("terminal", f"the encoding is {encoding or 'unknown'}", "warning", remedy))
     return found
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from clusterdeck.console.exits import ExitCode
-from clusterdeck.console.settings.settings import NODE_KEYS, Settings, as_toml, choices, describe, setting_names
+from clusterdeck.console.settings.settings import (
+    NODE_KEYS,
+    Settings,
+    as_toml,
+    choices,
+    describe,
+    read_when,
+    setting_names,
+)
 
 _PAGE = Path(__file__).with_name("settings.md")
 
@@ -36,6 +44,9 @@ The first that says something wins:
 for a node: these settings, its `[[nodes]]` section and `ssh_config`, with file and line (`--node fanout` for a node
 that is called like a setting). Files that somebody else may write to are refused, and so are unknown names: a message
 gives the file, the line and the nearest known name.
+
+Most settings count from the next command on when `:set` changes them. Those that are read once say when: there `:set`
+comes too late, and they belong into one of the files.
 """
 
 _NODES = """
@@ -74,7 +85,8 @@ def page() -> str:
             section = home
             lines += [f"\n## `[{home}]`\n", "| setting | default | meaning |", "|---|---|---|"]
         allowed = f" ({', '.join(choices(name))})" if choices(name) and choices(name)[0] not in describe(name) else ""
-        lines.append(f"| `{key}` | `{as_toml(blank.get(name))}` | {describe(name)}{allowed} |")
+        when = f"; read {read_when(name)}" if read_when(name) else ""
+        lines.append(f"| `{key}` | `{as_toml(blank.get(name))}` | {describe(name)}{allowed}{when} |")
     lines.append(_NODES.format(keys=", ".join(f"`{key}`" for key in NODE_KEYS)))
     lines += ["## Exit codes\n", "| code | name | meaning |", "|---|---|---|"]
     lines += [f"| {code.value} | {code.name} | {code.describe()} |" for code in ExitCode]

@@ -12,10 +12,22 @@ from ..interpreter.targets import resolve
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import read_duration
 from ..session.checks import UnknownWorkerError, check_worker
-from ..settings.settings import SettingsError, as_toml, describe, means_node, sections, setting_names, split_key
+from ..settings.sections import AT_FIRST_USE, SECTIONS
+from ..settings.settings import (
+    SettingsError,
+    as_toml,
+    describe,
+    meaning,
+    means_node,
+    read_when,
+    setting_names,
+    split_key,
+)
 from . import documents
 
 _LESS_SAFE = {"safety.read_only", "safety.protected", "safety.confirm_above", "safety.dangerous", "ssh.host_keys"}
+#: Settings of the start for which a command does the same at once.
+_AT_ONCE = {"screen.theme": ":theme NAME"}
 
 
 def _full(key: str) -> str:
@@ -41,7 +53,7 @@ def set_value(context: Context, command: Command) -> Outcome:
     name = _full(key)
     settings = context.session.settings
     if value is None:
-        return context.tell(f"{name} = {as_toml(settings.get(name))}  ({settings.source(name)}; {describe(name)})")
+        return context.tell(f"{name} = {as_toml(settings.get(name))}  ({settings.source(name)}; {meaning(name)})")
     if context.dry_run:
         return context.tell(sanitize_text(f"would set {name} to {value}"))
     try:
@@ -53,15 +65,16 @@ def set_value(context: Context, command: Command) -> Outcome:
     except SettingsError as error:
         raise CommandError(sanitize_text(str(error)), code=ExitCode.USAGE, argument="value") from None
     level = "warning" if name in _LESS_SAFE else "info"
-    return context.tell(f"{name} = {as_toml(settings.get(name))}{_when(name)}", level=level)
+    return context.tell(f"{name} = {as_toml(settings.get(name))}{_when(context, name)}", level=level)
 
 
-def _when(name: str) -> str:
-    """A setting that is only read at the start changes nothing that the operator sees: say so."""
-    if name == "screen.theme":
-        return "  (for other colours now: :theme)"
-    at_start = name.startswith("screen.") and name != "screen.output"
-    return "  (read when a console starts: it belongs into the configuration)" if at_start else ""
+def _when(context: Context, name: str) -> str:
+    """A setting that is not read again changes nothing that the operator sees: say so."""
+    when = read_when(name)
+    if not when or (when == AT_FIRST_USE and not context.queue.used):
+        return ""
+    now = f"; now: {_AT_ONCE[name]}" if name in _AT_ONCE else ""
+    return f"  (read {when}: it belongs into the configuration{now})"
 
 
 def show(context: Context, command: Command) -> Outcome:
@@ -94,7 +107,7 @@ def explain(context: Context, command: Command) -> Outcome:
 
 def _meant(word: str) -> list[str]:
     """The settings that a word stands for: one, or all of a section."""
-    if word in sections():
+    if word in SECTIONS:
         return [name for name in setting_names() if name.startswith(f"{word}.")]
     try:
         return [".".join(split_key(word))]

@@ -14,7 +14,8 @@ from ClusterShell.NodeSet import NodeSet
 from ...engine.task import Task
 from ...engine.workers.stream import write_or_leave
 from ..runs.options import RunOptions
-from ..settings.settings import Settings, SshSettings
+from ..settings.sections import SshSettings
+from ..settings.settings import Settings
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 

@@ -12,7 +12,7 @@ from ..runs.output import OutputLimits
 from ..runs.runs import Run
 from ..runs.spool import Spool, SpoolBudget
 from ..settings import paths
-from ..settings.settings import LimitSettings
+from ..settings.sections import LimitSettings
 from .launch import RunSpec
 
 #: Seconds that the first run waits to know which numbers earlier sessions used: a disk may hang.

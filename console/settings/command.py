@@ -8,7 +8,8 @@ from pathlib import Path
 
 from . import paths
 from .config import PROJECT_FILE, load_settings, template, trust_project
-from .settings import sections, split_key
+from .sections import SECTIONS
+from .settings import split_key
 from .trust import TrustError
 
 
@@ -23,7 +24,7 @@ def config_command(action: str, key: str | None, *, force: bool = False) -> int:
     for notice in notices:
         sys.stderr.write(f"clusterdeck: {notice}\n")
     rows = settings.explain()
-    if key in sections():
+    if key in SECTIONS:
         rows = [row for row in rows if row[0].startswith(f"{key}.")]
     elif key is not None:
         name = ".".join(split_key(key))

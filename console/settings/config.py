@@ -24,7 +24,17 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
-from .settings import NODE_KEYS, NodeSection, Settings, SettingsError, convert_to, nearest, sections, setting_names
+from .sections import SECTIONS
+from .settings import (
+    NODE_KEYS,
+    NodeSection,
+    Settings,
+    SettingsError,
+    convert_to,
+    describe,
+    nearest,
+    setting_names,
+)
 from .settings_file import settings_text
 from .trust import TrustError, read_trusted
 
@@ -98,7 +108,7 @@ def _section_lines(text: str) -> list[int]:
 
 
 def _apply_table(settings: Settings, table: dict[str, Any], source: str, lines: list[int]) -> None:
-    known = sections()
+    known = SECTIONS
     for section, content in table.items():
         if section == "nodes":
             settings.nodes.extend(_node_sections(content, source, lines))
@@ -211,12 +221,12 @@ def template() -> str:
     blank = Settings()
     lines = ["# clusterdeck: settings. Every line shows the default; take the # away to change it.", ""]
     section = ""
-    for name, value, _source, meaning in blank.explain():
+    for name, value, _source, _meaning in blank.explain():
         home, _, key = name.partition(".")
         if home != section:
             section = home
             lines += ["", f"[{home}]"]
-        lines += [f"# {meaning}", f"# {key} = {value}"]
+        lines += [f"# {describe(name)}", f"# {key} = {value}"]
     lines += ["", "# Own groups, used as @name:", "# [groups.sets]", '# web = "web[1-9]"', ""]
     lines += ["# Settings for some nodes; the first section that matches wins:", "# [[nodes]]"]
     lines += ['# match = "edge[1-20]"', '# user = "admin"', "# port = 2222", ""]

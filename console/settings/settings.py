@@ -11,146 +11,23 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .sections import (
+    SECTIONS,
+    BatchSettings,
+    GroupSettings,
+    LimitSettings,
+    QueueSettings,
+    RecordSettings,
+    RshSettings,
+    RunSettings,
+    SafetySettings,
+    ScreenSettings,
+    SshSettings,
+)
+
 
 class SettingsError(ValueError):
     """A setting that does not exist or cannot have that value; the text names both and the remedy."""
-
-
-# No slots, comparison or repr: what dataclasses write for them is start-up time of every `clusterdeck run`.
-def _setting(default: Any, text: str, *, choices: tuple[str, ...] = (), low: float | None = None) -> Any:
-    return field(default=default, metadata={"text": text, "choices": choices, "low": low})
-
-
-@dataclass(eq=False, repr=False)
-class RunSettings:
-    """How commands run where the line does not say."""
-
-    fanout: int = _setting(64, "nodes at a time", low=1)
-    connect_timeout: float = _setting(10.0, "seconds to connect to a node and log in; 0 = no limit", low=0)
-    timeout: float = _setting(0.0, "seconds for a command on a node; 0 = no limit", low=0)
-    worker: str = _setting("paramiko", "how nodes are reached: paramiko, ssh, rsh, pdsh, exec or a module")
-    user: str = _setting("", "remote user; empty = what ~/.ssh/config or the system says")
-    sudo: bool = _setting(False, "run every command through sudo")
-    stderr: bool = _setting(False, "keep stderr apart from stdout")
-
-
-@dataclass(eq=False, repr=False)
-class SshSettings:
-    """SSH: what the paramiko worker does, and the words for the external programs."""
-
-    config: str = _setting("~/.ssh/config", "the OpenSSH configuration file that is honoured")
-    host_keys: str = _setting(
-        "ask", "unknown host keys: ask, refuse, or accept-new", choices=("ask", "refuse", "accept-new")
-    )
-    known_hosts: str = _setting("~/.ssh/known_hosts", "the file that new host keys are written to")
-    agent: bool = _setting(True, "use the keys of the SSH agent")
-    agent_forwarding: bool = _setting(False, "forward the agent to nodes (a node's root can then use your keys)")
-    password: bool = _setting(True, "ask for a password where keys do not do")
-    connecting: int = _setting(32, "connections that are being made at a time", low=1)
-    keepalive: float = _setting(30.0, "seconds between keep-alives on kept connections; 0 = none", low=0)
-    options: str = _setting("", "options for the ssh program (worker ssh)")
-    path: str = _setting("", "the ssh program (worker ssh); empty = ssh")
-    scp_path: str = _setting("", "the scp program (worker ssh); empty = scp")
-    scp_options: str = _setting("", "options for the scp program (worker ssh)")
-
-
-@dataclass(eq=False, repr=False)
-class RshSettings:
-    """The words for the programs of the worker rsh."""
-
-    path: str = _setting("", "the rsh program; empty = rsh")
-    options: str = _setting("", "options for the rsh program")
-    rcp_path: str = _setting("", "the rcp program; empty = rcp")
-    rcp_options: str = _setting("", "options for the rcp program; empty = those of rsh")
-
-
-@dataclass(eq=False, repr=False)
-class BatchSettings:
-    """What `clusterdeck run` prints and how it ends, where its options do not say."""
-
-    verbosity: int = _setting(1, "0 = quiet (-q), 1, 2 = more (-v), 3 = most (-d)", low=0)
-    max_rc: bool = _setting(False, "exit with the largest return code of the nodes (-S)")
-    node_count: bool = _setting(True, "the number of nodes beside their names, where answers are gathered")
-    command_prefix: str = _setting("", "words before every command, such as `nice -n 19`")
-    password_prompt: bool = _setting(
-        False, "ask for a password and give it to every command as its first line of input"
-    )
-
-
-@dataclass(eq=False, repr=False)
-class LimitSettings:
-    """What outputs may cost."""
-
-    node_memory: int = _setting(1024**2, "bytes of one node's output kept in memory, per run", low=64 * 1024)
-    run_memory: int = _setting(192 * 1024**2, "bytes of one run's output kept in memory", low=1024**2)
-    total_memory: int = _setting(256 * 1024**2, "bytes of all runs' output kept in memory", low=1024**2)
-    run_spool: int = _setting(4 * 1024**3, "bytes of one run's output on disk before it is cut and counted", low=0)
-    total_spool: int = _setting(8 * 1024**3, "bytes of all runs' output on disk", low=0)
-    pending_output: int = _setting(8 * 1024**2, "bytes not yet shown above which nodes are held back", low=64 * 1024)
-    runs: int = _setting(200, "runs kept in a session", low=1)
-
-
-@dataclass(eq=False, repr=False)
-class SafetySettings:
-    """What keeps a slip from becoming an outage."""
-
-    confirm_above: int = _setting(50, "nodes above which an interactive command asks first; 0 = never", low=0)
-    protected: str = _setting("", "node set that always needs typed confirmation")
-    read_only: bool = _setting(False, "refuse every command that reaches nodes")
-    dangerous: str = _setting("", "further verbs that always ask first, such as `rm -r`, separated by commas")
-
-
-@dataclass(eq=False, repr=False)
-class RecordSettings:
-    """What is written down."""
-
-    audit: bool = _setting(True, "write every run to the audit log")
-    audit_required: bool = _setting(False, "do not run what cannot be written to the audit log")
-    syslog: bool = _setting(False, "send what is written to the audit log to syslog, too (facility authpriv)")
-    keep_runs: bool = _setting(True, "keep interactive runs on disk for `:runs` after a restart")
-    runs_quota: int = _setting(512 * 1024**2, "bytes of runs on disk; the oldest go first", low=0)
-    history_size: int = _setting(10_000, "lines of the prompt's history", low=0)
-
-
-@dataclass(eq=False, repr=False)
-class ScreenSettings:
-    """The full-screen console."""
-
-    theme: str = _setting("", "colour theme; empty = the default one")
-    keymap: str = _setting("default", "preset of keys: default, vi, emacs or tmux-safe")
-    editing: str = _setting("emacs", "keys of the prompt", choices=("emacs", "vi"))
-    animation: str = _setting("auto", "animations; auto = none over SSH", choices=("auto", "none", "full"))
-    color: str = _setting("auto", "colours", choices=("auto", "always", "never"))
-    output: str = _setting(
-        "both", "what the plain prompt shows of a run: live lines, gathered answers, or both",
-        choices=("live", "gathered", "both"),
-    )  # fmt: skip
-    node_colors: bool = _setting(True, "show the colours that nodes give their output")
-    ascii: bool = _setting(False, "draw with ASCII characters only")
-    refresh: float = _setting(30.0, "screen updates per second", low=1)
-
-
-@dataclass(eq=False, repr=False)
-class QueueSettings:
-    """The task queue."""
-
-    store: str = _setting(
-        "", "where it is kept: empty = in memory, sqlite:///FILE, redis://..., rediss://..., unix://..."
-    )
-    name: str = _setting("default", "which of the queues on a Redis or Valkey server")
-    allow_plain: bool = _setting(
-        False, "permit redis:// to another host: no TLS, anybody in between can read and write"
-    )
-    socket: str = _setting("", "socket of a queue that another process serves; empty = a queue of one's own")
-    slots: int = _setting(1, "tasks at a time on a node", low=1)
-
-
-@dataclass(eq=False, repr=False)
-class GroupSettings:
-    """Node groups beside those of ClusterShell's groups.conf."""
-
-    default: str = _setting("", "expression for the selection at the start; empty = none")
-    file: str = _setting("", "another groups.conf; empty = ClusterShell's own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,41 +89,22 @@ class Settings:
         return self.sources.get(".".join(split_key(key)), "default")
 
     def explain(self) -> list[tuple[str, str, str, str]]:
-        """(full name, value as TOML, source, meaning) of every setting, in order."""
-        return [(name, as_toml(self.get(name)), self.source(name), describe(name)) for name in setting_names()]
-
-
-_SECTIONS: dict[str, type] = {
-    "run": RunSettings,
-    "ssh": SshSettings,
-    "rsh": RshSettings,
-    "batch": BatchSettings,
-    "limits": LimitSettings,
-    "safety": SafetySettings,
-    "records": RecordSettings,
-    "screen": ScreenSettings,
-    "queue": QueueSettings,
-    "groups": GroupSettings,
-}
-
-
-def sections() -> dict[str, type]:
-    """Section names with their classes, in the order of the file."""
-    return dict(_SECTIONS)
+        """(full name, value as TOML, source, meaning and when it is read) of every setting, in order."""
+        return [(name, as_toml(self.get(name)), self.source(name), meaning(name)) for name in setting_names()]
 
 
 def setting_names() -> list[str]:
     """Full names of all settings, in order."""
-    return [f"{section}.{item.name}" for section, kind in _SECTIONS.items() for item in fields(kind)]
+    return [f"{section}.{item.name}" for section, kind in SECTIONS.items() for item in fields(kind)]
 
 
 def split_key(key: str) -> tuple[str, str]:
     """Section and name of a full or unique short name; SettingsError names the nearest otherwise."""
     section, dot, name = key.strip().replace("-", "_").partition(".")
-    if dot and section in _SECTIONS and name in {item.name for item in fields(_SECTIONS[section])}:
+    if dot and section in SECTIONS and name in {item.name for item in fields(SECTIONS[section])}:
         return section, name
     if not dot:
-        homes = [home for home, kind in _SECTIONS.items() if section in {item.name for item in fields(kind)}]
+        homes = [home for home, kind in SECTIONS.items() if section in {item.name for item in fields(kind)}]
         if len(homes) == 1:
             return homes[0], section
         if homes:
@@ -258,11 +116,11 @@ def split_key(key: str) -> tuple[str, str]:
 def means_node(word: str) -> bool:
     """Whether a word of `config explain` is a node: neither a setting nor a section, and not near to one of them."""
     home, dot, _ = word.strip().replace("-", "_").partition(".")
-    if home in _SECTIONS or home in {name.rpartition(".")[2] for name in setting_names()}:
+    if home in SECTIONS or home in {name.rpartition(".")[2] for name in setting_names()}:
         return False
     known = setting_names()
     if not dot:
-        known = [*_SECTIONS, *(name.rpartition(".")[2] for name in known)]
+        known = [*SECTIONS, *(name.rpartition(".")[2] for name in known)]
     # No setting has a digit in its name, while most nodes have one.
     numbered = re.search(r"[0-9@\[*?]", word) is not None
     return not difflib.get_close_matches(word, known, 1, 0.9 if numbered else 0.7)
@@ -276,22 +134,37 @@ def nearest(word: str, known: list[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
+def _fact(name: str, fact: str) -> Any:
+    """What `_setting` was told of a setting."""
+    section, key = split_key(name)
+    return next(item.metadata[fact] for item in fields(SECTIONS[section]) if item.name == key)
+
+
 def describe(name: str) -> str:
     """What a setting means, by its full name."""
-    section, key = split_key(name)
-    return next(str(item.metadata["text"]) for item in fields(_SECTIONS[section]) if item.name == key)
+    return str(_fact(name, "text"))
+
+
+def read_when(name: str) -> str:
+    """When a setting is read, if that is once: AT_START and the like; "" where every use reads it anew."""
+    return str(_fact(name, "read"))
+
+
+def meaning(name: str) -> str:
+    """What a setting means, and when it is read where that is once."""
+    when = read_when(name)
+    return f"{describe(name)}; read {when}" if when else describe(name)
 
 
 def choices(name: str) -> tuple[str, ...]:
     """The values that a setting may have; () for any of its type."""
-    section, key = split_key(name)
-    return next(tuple(item.metadata["choices"]) for item in fields(_SECTIONS[section]) if item.name == key)
+    return tuple(_fact(name, "choices"))
 
 
 def convert(name: str, value: Any) -> Any:
     """`value` as the type of the setting with this full name. Raises SettingsError."""
     section, key = split_key(name)
-    item = next(item for item in fields(_SECTIONS[section]) if item.name == key)
+    item = next(item for item in fields(SECTIONS[section]) if item.name == key)
     result = convert_to(type(item.default), name, value, size=describe(name).startswith("bytes"))
     allowed, low = item.metadata["choices"], item.metadata["low"]
     if allowed and result not in allowed:

@@ -14,7 +14,8 @@ from clusterdeck.console.session.launch import Launcher, RunSpec
 from clusterdeck.console.session.node_sections import NodeSections
 from clusterdeck.console.session.node_settings import NodeSettings
 from clusterdeck.console.settings.config import load_settings
-from clusterdeck.console.settings.settings import Settings, means_node, sections, setting_names
+from clusterdeck.console.settings.sections import SECTIONS
+from clusterdeck.console.settings.settings import Settings, means_node, setting_names
 from clusterdeck.engine.events import EventHandler
 from clusterdeck.engine.task import Task
 
@@ -129,7 +130,7 @@ def test_mistyped_settings_are_no_nodes(word: str) -> None:
 
 def test_no_setting_is_a_node() -> None:
     names = setting_names()
-    assert not any(map(means_node, [*names, *sections(), *(name.rpartition(".")[2] for name in names)]))
+    assert not any(map(means_node, [*names, *SECTIONS, *(name.rpartition(".")[2] for name in names)]))
 
 
 @pytest.mark.parametrize(
