@@ -44,8 +44,9 @@ def copy(context: Context, command: Command) -> Outcome:
     options = run_options(command)
     if options.dry_run:
         return preview(context, "copy", f"{nodes} ({len(nodes)})", f"{' '.join(sources)} -> {dest}")
-    check(context, f"copy {' '.join(sources)} to {dest} on", nodes)
-    return begun(context, context.session.copy(sources, dest, nodes, options), background=command.has("background"))
+    action = f"copy {' '.join(sources)} to {dest} on"
+    run = context.session.copy(sources, dest, nodes, options, lambda: check(context, action, nodes))
+    return begun(context, run, background=command.has("background"))
 
 
 def rcopy(context: Context, command: Command) -> Outcome:
@@ -57,13 +58,21 @@ def rcopy(context: Context, command: Command) -> Outcome:
     options = run_options(command)
     if options.dry_run:
         return preview(context, "rcopy", f"{nodes} ({len(nodes)})", f"{source} -> {dest}")
-    check(context, f"copy {source} from", nodes)
+
+    def agree() -> None:
+        check(context, f"copy {source} from", nodes)
+        _make_folder(dest)
+
+    run = context.session.rcopy([source], dest, nodes, options, agree)
+    return begun(context, run, background=command.has("background"))
+
+
+def _make_folder(dest: str) -> None:
     try:
         Path(dest).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = sanitize_text(f"cannot make the folder {dest}: {error.strerror or error}")
         raise CommandError(message, "name another one", argument="dest") from error
-    return begun(context, context.session.rcopy([source], dest, nodes, options), background=command.has("background"))
 
 
 SPECS = (

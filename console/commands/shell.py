@@ -57,8 +57,8 @@ def shell(context: Context, command: Command) -> Outcome:
     nodes = targets(context, command)
     if options.dry_run:
         return preview(context, "run", f"{nodes} ({len(nodes)})", text)
-    check(context, "run on", nodes, text)
-    return begun(context, context.session.shell(text, nodes, options), background=command.has("background"))
+    run = context.session.shell(text, nodes, options, lambda: check(context, "run on", nodes, text))
+    return begun(context, run, background=command.has("background"))
 
 
 def local(context: Context, command: Command) -> Outcome:
@@ -124,8 +124,9 @@ _ACTIONS = {"copy": "copy to", "rcopy": "copy from"}
 def _repeated(
     context: Context, run: Run, nodes: NodeSet, command: Command, action: str, *, retry: bool = False
 ) -> Outcome:
-    check(context, action, nodes, run.command if run.kind in ("shell", "timer") else "")
-    return begun(context, context.session.repeat(run, nodes, retry=retry), background=command.has("background"))
+    text = run.command if run.kind in ("shell", "timer") else ""
+    new = context.session.repeat(run, nodes, retry=retry, agree=lambda: check(context, action, nodes, text))
+    return begun(context, new, background=command.has("background"))
 
 
 def edit(context: Context, command: Command) -> Outcome:

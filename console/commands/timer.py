@@ -33,9 +33,11 @@ def timer(context: Context, command: Command) -> Outcome:
     if context.dry_run:
         return preview(context, when, foreseen(context, command), text)
     nodes = targets(context, command)
-    check(context, f"run {when} on", nodes, text)
     delay, repeat = (interval, None) if once else (0.0, interval)
-    info = context.session.timer(delay, repeat, text, nodes, run_options(command), count, until)
+    options = run_options(command)
+    info = context.session.timer(
+        delay, repeat, text, nodes, options, count, until, lambda: check(context, f"run {when} on", nodes, text)
+    )
     return context.tell(f"timer {info.id}: {when} on {sanitize_text(str(nodes))}: {sanitize_text(text)}")
 
 

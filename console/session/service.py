@@ -14,6 +14,7 @@ from ..runs.options import RunOptions
 from ..runs.runs import Run
 from ..settings.settings import Settings
 from .selection import Selection
+from .submission import Agree
 from .timers import TimerInfo
 
 
@@ -54,15 +55,29 @@ class Service(Protocol):
 
     def resolve(self, expression: str) -> NodeSet: ...
 
-    def shell(self, command: str, nodes: NodeSet, options: RunOptions) -> Run: ...
+    def shell(self, command: str, nodes: NodeSet, options: RunOptions, agree: Agree | None = None) -> Run: ...
 
     def local(self, command: str, options: RunOptions | None = None) -> Run: ...
 
-    def copy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run: ...
+    def copy(
+        self,
+        sources: list[str],
+        dest: str,
+        nodes: NodeSet,
+        options: RunOptions,
+        agree: Agree | None = None,
+    ) -> Run: ...
 
-    def rcopy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run: ...
+    def rcopy(
+        self,
+        sources: list[str],
+        dest: str,
+        nodes: NodeSet,
+        options: RunOptions,
+        agree: Agree | None = None,
+    ) -> Run: ...
 
-    def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False) -> Run: ...
+    def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False, agree: Agree | None = None) -> Run: ...
 
     def abort(self, run: int | None = None, nodes: NodeSet | None = None) -> list[int]: ...
 
@@ -75,6 +90,7 @@ class Service(Protocol):
         options: RunOptions,
         count: int | None = None,
         until: str | None = None,
+        agree: Agree | None = None,
     ) -> TimerInfo: ...
 
     def timers(self) -> list[TimerInfo]: ...

@@ -26,7 +26,7 @@ from .live_engine import LiveEngine
 from .node_expressions import DeckResolver, NodeExpressionError, parse_nodes
 from .outbox import Batch, Outbox
 from .run_maker import RunMaker
-from .submission import Submission
+from .submission import Agree, Submission
 
 if TYPE_CHECKING:
     from .questions import QuestionDesk
@@ -141,27 +141,31 @@ class Session:
         """Call this when the session is closed, before the engine ends."""
         self._at_close.append(call)
 
-    # -- commands
+    # -- commands; agree: called when the run is found sound, before it begins, and what it raises stops it
 
-    def shell(self, command: str, nodes: NodeSet, options: RunOptions) -> Run:
+    def shell(self, command: str, nodes: NodeSet, options: RunOptions, agree: Agree | None = None) -> Run:
         """Run a command on nodes. Raises RefusedError, or ValueError for options that cannot be read."""
-        return self._submission.submit(RunSpec("shell", command, options), command, nodes)
+        return self._submission.submit(RunSpec("shell", command, options), command, nodes, agree=agree)
 
     def local(self, command: str, options: RunOptions | None = None) -> Run:
         """Run a command on this machine, through its shell. Raises RefusedError."""
         return self._submission.submit(RunSpec("local", command, options or RunOptions()), f"!{command}", None)
 
-    def copy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
+    def copy(
+        self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions, agree: Agree | None = None
+    ) -> Run:
         """Copy files or directories out to nodes. Raises RefusedError."""
         line = f":copy {' '.join(sources)} {dest}".rstrip()
-        return self._submission.submit(RunSpec("copy", line, options, tuple(sources), dest), line, nodes)
+        return self._submission.submit(RunSpec("copy", line, options, tuple(sources), dest), line, nodes, agree=agree)
 
-    def rcopy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
+    def rcopy(
+        self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions, agree: Agree | None = None
+    ) -> Run:
         """Copy files or directories of every node to below `dest`. Raises RefusedError."""
         line = f":rcopy {' '.join(sources)} {dest}".rstrip()
-        return self._submission.submit(RunSpec("rcopy", line, options, tuple(sources), dest), line, nodes)
+        return self._submission.submit(RunSpec("rcopy", line, options, tuple(sources), dest), line, nodes, agree=agree)
 
-    def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False) -> Run:
+    def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False, agree: Agree | None = None) -> Run:
         """Do what a run did once more, on these nodes. retry: it counts as another attempt. Raises RefusedError."""
         if old.unrepeatable:
             raise RefusedError(f"run {old.id} cannot be repeated, {old.unrepeatable}: type the line again")
@@ -169,7 +173,7 @@ class Session:
             return self.local(old.command.removeprefix("!"), old.options)
         spec = RunSpec("shell" if old.kind == "timer" else old.kind, old.command, old.options)
         spec = replace(spec, sources=old.sources, destination=old.destination)
-        return self._submission.submit(spec, old.command, nodes, retry_of=old.id if retry else None)
+        return self._submission.submit(spec, old.command, nodes, old.id if retry else None, agree)
 
     def abort(self, run: int | None = None, nodes: NodeSet | None = None) -> list[int]:
         """Stop a run (None: all), or only these of its nodes; returns the ids of the runs that were still running."""
@@ -197,9 +201,12 @@ class Session:
         options: RunOptions,
         count: int | None = None,
         until: str | None = None,
+        agree: Agree | None = None,
     ) -> TimerInfo:
         """Run a command after `delay` seconds, then every `interval` seconds. Raises RefusedError or ValueError."""
         spec = self._submission.checked(RunSpec("shell", command, options), nodes)
+        if agree is not None:
+            agree()
         from .timer_desk import TimerDesk  # most batch runs have none
         from .timers import TimerInfo
 

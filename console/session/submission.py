@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .node_sections import NodeSections
     from .timers import TimerInfo
 
+#: Asks whoever must agree to a run; what it raises stops the run.
+Agree = Callable[[], object]
+
 
 class Submission:
     """`round` belongs to the engine's thread, the rest to any other.
@@ -49,9 +52,21 @@ class Submission:
         self._sections: NodeSections | None = None
         self._advised: set[str] = set()
 
-    def submit(self, spec: RunSpec, line: str, nodes: NodeSet | None, retry_of: int | None = None) -> Run:
-        """Begin a run. Raises RefusedError, or ValueError for options that cannot be read."""
+    def submit(
+        self,
+        spec: RunSpec,
+        line: str,
+        nodes: NodeSet | None,
+        retry_of: int | None = None,
+        agree: Agree | None = None,
+    ) -> Run:
+        """Begin a run. Raises RefusedError, or ValueError for options that cannot be read.
+
+        agree: called when the run is found sound, before it begins.
+        """
         spec = self.checked(spec, nodes)
+        if agree is not None:
+            agree()
         run = self._maker.make(spec, line, nodes)
         run.retry_of = retry_of
         self._write_down(run)

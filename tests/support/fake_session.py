@@ -30,6 +30,7 @@ from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.console.session.node_expressions import DeckResolver, parse_nodes
 from clusterdeck.console.session.selection import Selection
 from clusterdeck.console.session.session import RefusedError
+from clusterdeck.console.session.submission import Agree
 from clusterdeck.console.session.timers import TimerInfo
 from clusterdeck.console.settings.settings import Settings
 from clusterdeck.engine.states import Failure, FailureKind, NodeState
@@ -108,7 +109,8 @@ class FakeSession:
         self.resolved.append(expression)
         return parse_nodes(expression, self.resolver)
 
-    def shell(self, command: str, nodes: NodeSet, options: RunOptions) -> Run:
+    def shell(self, command: str, nodes: NodeSet, options: RunOptions, agree: Agree | None = None) -> Run:
+        agreed(agree)
         self.calls.append(("shell", command, str(nodes), options))
         return self._run("shell", command, command, nodes, options)
 
@@ -116,21 +118,38 @@ class FakeSession:
         self.calls.append(("local", command))
         return self._run("local", f"!{command}", command, None, options or RunOptions())
 
-    def copy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
+    def copy(
+        self,
+        sources: list[str],
+        dest: str,
+        nodes: NodeSet,
+        options: RunOptions,
+        agree: Agree | None = None,
+    ) -> Run:
+        agreed(agree)
         self.calls.append(("copy", sources, dest, str(nodes), options))
         run = self._run("copy", f":copy {' '.join(sources)} {dest}", "", nodes, options)
         run.sources, run.destination = tuple(sources), dest
         return run
 
-    def rcopy(self, sources: list[str], dest: str, nodes: NodeSet, options: RunOptions) -> Run:
+    def rcopy(
+        self,
+        sources: list[str],
+        dest: str,
+        nodes: NodeSet,
+        options: RunOptions,
+        agree: Agree | None = None,
+    ) -> Run:
+        agreed(agree)
         self.calls.append(("rcopy", " ".join(sources), dest, str(nodes), options))
         run = self._run("rcopy", f":rcopy {' '.join(sources)} {dest}", "", nodes, options)
         run.sources, run.destination = tuple(sources), dest
         return run
 
-    def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False) -> Run:
+    def repeat(self, old: Run, nodes: NodeSet, *, retry: bool = False, agree: Agree | None = None) -> Run:
         if old.unrepeatable:
             raise RefusedError(f"run {old.id} cannot be repeated, {old.unrepeatable}")
+        agreed(agree)
         self.calls.append(("retry" if retry else "again", old.id, str(nodes)))
         return self._run(old.kind, old.command, old.command, nodes, old.options)
 
@@ -150,7 +169,9 @@ class FakeSession:
         options: RunOptions,
         count: int | None = None,
         until: str | None = None,
+        agree: Agree | None = None,
     ) -> TimerInfo:
+        agreed(agree)
         info = TimerInfo(len(self._timers) + 1, command, nodes, options, delay, interval, count, until)
         self._timers[info.id] = info
         self.calls.append(("timer", delay, interval, command, str(nodes), count, until))
@@ -252,3 +273,9 @@ class FakeFrontEnd:
     def errors(self) -> list[str]:
         """Texts of the documents of level error."""
         return [document.text for document in self.documents if document.level == "error"]
+
+
+def agreed(agree: Agree | None) -> None:
+    """As a session does, before anything begins."""
+    if agree is not None:
+        agree()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ from clusterdeck.console.language.spec import Argument, CommandSpec, Danger, Opt
 from clusterdeck.console.records.audit import AuditError
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.session.submission import Agree
 from clusterdeck.console.settings import paths
+from clusterdeck.console.settings.sections import AT_FIRST_USE
+from clusterdeck.console.settings.settings import read_when, setting_names
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeFrontEnd, FakeSession
 
@@ -583,6 +587,23 @@ def test_groups(console: Console) -> None:
     assert "no group has" in console(":groups zz")
 
 
+def test_settings_that_are_read_once_say_so(console: Console) -> None:
+    def said(name: str) -> str:
+        value = console.session.settings.get(name)
+        return console(f":set {name} {shlex.quote(str(value).lower() if isinstance(value, bool) else str(value))}")
+
+    told = {name for name in setting_names() if "it belongs into the configuration" in said(name)}
+    once = {name for name in setting_names() if read_when(name)}
+    at_first_use = {name for name in once if read_when(name) == AT_FIRST_USE}
+    assert told == once - at_first_use
+    assert {"screen.theme", "records.audit", "groups.default", "limits.runs", "batch.max_rc"} <= told
+    assert not {"screen.output", "run.fanout", "ssh.host_keys", "safety.read_only", "queue.slots"} & told
+    assert "now: :theme NAME" in said("screen.theme")
+    assert "read at the start" in console(":config explain records.audit")
+    console(":queue add -- x")
+    assert {name for name in at_first_use if "read when the queue is first used" in said(name)} == at_first_use
+
+
 def test_settings(console: Console) -> None:
     console(":set fanout 128")
     console(":set connect_timeout=5")
@@ -619,10 +640,10 @@ def test_wait_and_until(console: Console) -> None:
     console = Console(FakeSession(answer))
     original = console.session.shell
 
-    def shell(command: str, nodes: NodeSet, options: RunOptions) -> Run:
+    def shell(command: str, nodes: NodeSet, options: RunOptions, agree: Agree | None = None) -> Run:
         bad.clear()
         bad.update(next(tries))
-        return original(command, nodes, options)
+        return original(command, nodes, options, agree)
 
     console.session.shell = shell  # type: ignore[method-assign]
     console(":until -w @web --every 10ms -- probe")

@@ -20,6 +20,7 @@ from clusterdeck.console.macros.macros import MacroError, parse_macro
 from clusterdeck.console.macros.substitution import SubstitutionError, fill_shell
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.session.submission import Agree
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_session import Answered, FakeFrontEnd, FakeSession
 
@@ -239,8 +240,8 @@ def test_results_are_those_of_the_macros_own_last_run(deck: Deck) -> None:
     deck.bad["web2"] = Answered(rc=1)
     original = deck.session.shell
 
-    def shell(command: str, nodes: NodeSet, options: RunOptions) -> Run:
-        run = original(command, nodes, options)
+    def shell(command: str, nodes: NodeSet, options: RunOptions, agree: Agree | None = None) -> Run:
+        run = original(command, nodes, options, agree)
         original("a timer's round", NodeSet("db1"), RunOptions())
         return run
 
@@ -305,8 +306,8 @@ def test_stop_ends_a_macro_between_its_lines(deck: Deck) -> None:
     begun = threading.Event()
     original = deck.session.shell
 
-    def shell(command: str, nodes: NodeSet, options: RunOptions) -> Run:
-        run = original(command, nodes, options)
+    def shell(command: str, nodes: NodeSet, options: RunOptions, agree: Agree | None = None) -> Run:
+        run = original(command, nodes, options, agree)
         begun.set()
         return run
 

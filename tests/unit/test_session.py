@@ -321,6 +321,31 @@ def test_a_timer_ends_on_its_condition(session: Session, pump: Pump, tmp_path: P
         session.timer(0.0, 1.0, "true", NodeSet("n1"), RunOptions(), until="@sometimes")
 
 
+def test_nobody_is_asked_about_what_cannot_be_run(session: Session, tmp_path: Path) -> None:
+    """And whoever does not agree has nothing run."""
+    asked: list[str] = []
+    node, options = NodeSet("node1"), RunOptions(worker="exec")
+    for begin in (
+        lambda: session.shell("date +%S", node, options, lambda: asked.append("shell")),
+        lambda: session.copy(["%x"], "/tmp", node, options, lambda: asked.append("copy")),
+        lambda: session.rcopy(["%x"], "/tmp", node, options, lambda: asked.append("rcopy")),
+        lambda: session.timer(0, None, "date +%S", node, options, agree=lambda: asked.append("timer")),
+    ):
+        with pytest.raises(ValueError, match="%% for a percent sign"):
+            begin()
+    assert asked == []
+
+    def no() -> None:
+        raise RefusedError("not agreed")
+
+    with pytest.raises(RefusedError, match="not agreed"):
+        session.shell(f"touch {tmp_path}/done", node, options, no)
+    with pytest.raises(RefusedError, match="not agreed"):
+        session.timer(0, None, f"touch {tmp_path}/done", node, options, agree=no)
+    assert session.runs.last is None
+    assert session.timers() == []
+
+
 @pytest.mark.parametrize("until", ["@rc:7", "rc:7==all", "out:/^round 3$/", "out:/3/==all and failed>0", "not @ok"])
 def test_a_timer_ends_on_codes_and_output(session: Session, pump: Pump, tmp_path: Path, until: str) -> None:
     counted = f"echo x >> {tmp_path}/%h; n=$(grep -c x {tmp_path}/%h); echo round $n"
