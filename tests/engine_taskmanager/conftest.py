@@ -21,7 +21,7 @@ from clusterdeck.engine.taskmanager.manager import TaskManager
 from clusterdeck.tests.support.sshd import Sshd
 
 #: No call of these tests may block for longer, seconds: a hang fails, it does not stall the suite.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class RedisServer:

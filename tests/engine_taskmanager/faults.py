@@ -46,9 +46,9 @@ class Report:
         return Report(*counts, self.twice + other.twice, max(self.longest, other.longest))
 
     def check(self) -> None:
-        """Nothing lost, nothing twice, nobody hangs over a second (longer where others hold the machine up)."""
+        """Nothing lost, nothing twice, nobody hangs; how long calls take on a quiet machine is the benchmark's."""
         assert (self.lost, self.twice) == (0, 0), self
-        assert self.longest < max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), self
+        assert self.longest < 10.0, self
 
 
 class Victim:

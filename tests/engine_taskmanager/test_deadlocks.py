@@ -16,11 +16,11 @@ def still_serves(manager: TaskManager, background: Any) -> None:
 
     def use() -> str:
         task_id = manager.add_task_request("after", 1)
-        held, _ = manager.get_task_with_tag("after", timeout=2)
+        held, _ = manager.get_task_with_tag("after", timeout=20)
         manager.store_result(held, 2)
-        return task_id if manager.get_result(task_id, timeout=2) == 2 else ""
+        return task_id if manager.get_result(task_id, timeout=20) == 2 else ""
 
-    assert background(use).result(5)
+    assert background(use).result()
 
 
 def test_unregistering_a_process_with_several_tasks(manager: TaskManager, background: Any) -> None:
@@ -28,10 +28,10 @@ def test_unregistering_a_process_with_several_tasks(manager: TaskManager, backgr
     pid = manager.register_process()
     ids = manager.add_task_requests("t", range(5))
     for _ in ids:
-        manager.get_any_task(pid, timeout=1)
-    assert background(manager.unregister_process, pid).result(5) is True
+        manager.get_any_task(pid, timeout=20)
+    assert background(manager.unregister_process, pid).result() is True
     assert manager.number_of_tasks() == ({"t": 5}, {}, {})
-    assert [manager.get_any_task(timeout=1)[0] for _ in ids] == ids
+    assert [manager.get_any_task(timeout=20)[0] for _ in ids] == ids
     still_serves(manager, background)
 
 
@@ -41,9 +41,9 @@ def test_a_process_that_was_given_up_asks_for_a_task(manager: TaskManager, backg
     manager.unregister_process(pid)
     manager.add_task_request("t", 0)
     with pytest.raises(UnknownProcess):
-        background(manager.get_any_task, pid).result(5)
+        background(manager.get_any_task, pid).result()
     with pytest.raises(UnknownProcess):
-        background(manager.get_task_with_tag, "t", pid).result(5)
+        background(manager.get_task_with_tag, "t", pid).result()
     assert manager.number_of_tasks() == ({"t": 1}, {}, {})
     still_serves(manager, background)
 
@@ -52,9 +52,9 @@ def test_unregistering_twice(manager: TaskManager, background: Any) -> None:
     """The watchdog racing with a clean exit did this to the original."""
     pid = manager.register_process()
     manager.add_task_request("t", 0)
-    manager.get_any_task(pid, timeout=1)
+    manager.get_any_task(pid, timeout=20)
     calls = [background(manager.unregister_process, pid) for _ in range(8)]
-    assert sorted(call.result(5) for call in calls) == [False] * 7 + [True]
+    assert sorted(call.result() for call in calls) == [False] * 7 + [True]
     assert manager.number_of_tasks() == ({"t": 1}, {}, {})
     still_serves(manager, background)
 
@@ -64,25 +64,25 @@ def test_storing_while_the_worker_is_unregistered(manager: TaskManager, backgrou
     for _ in range(60):
         pid = manager.register_process()
         manager.add_task_request("t", 0)
-        held, _ = manager.get_task_with_tag("t", pid, timeout=1)
+        held, _ = manager.get_task_with_tag("t", pid, timeout=20)
         start = threading.Barrier(2)
 
         def store(task_id: Any = held, start: threading.Barrier = start) -> bool:
-            start.wait(5)
+            start.wait(20)
             try:
                 return manager.store_result(task_id, "mine")
             except StaleTask:
                 return False
 
         def leave(process_id: int = pid, start: threading.Barrier = start) -> bool:
-            start.wait(5)
+            start.wait(20)
             return manager.unregister_process(process_id)
 
         storing, leaving = background(store), background(leave)
-        assert leaving.result(5) is True
-        if storing.result(5):
+        assert leaving.result() is True
+        if storing.result():
             assert manager.number_of_tasks() == ({}, {}, {"t": 1})
-            assert manager.get_any_result(timeout=1)[2] == "mine"
+            assert manager.get_any_result(timeout=20)[2] == "mine"
         else:
             assert manager.number_of_tasks() == ({"t": 1}, {}, {})
             manager.cancel(held)
@@ -94,5 +94,5 @@ def test_missing_data_items_do_not_stop_the_manager(manager: TaskManager, backgr
     """The original leaked its lock on every KeyError."""
     for call in (manager.retrieve_data, manager.delete_data):
         with pytest.raises(KeyError):
-            background(call, "never").result(5)
+            background(call, "never").result()
     still_serves(manager, background)

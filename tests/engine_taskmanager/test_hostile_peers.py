@@ -55,7 +55,7 @@ def test_ten_thousand_idle_connections(tmp_path: Path) -> None:
                 slowest = max(slowest, time.monotonic() - start)
         assert server.peers <= 4096
         assert client.status()["waiting"] == {"t": CROWD // 100}
-    assert slowest < 1.0
+    assert slowest < 10.0
     end = time.monotonic() + 20
     while server.peers:
         assert time.monotonic() < end
@@ -137,7 +137,7 @@ def tls_redis(tmp_path: Path) -> Iterator[Callable[..., str]]:
         words += ["--tls-cert-file", str(authority.certificate), "--tls-key-file", str(authority.key)]
         words += ["--tls-auth-clients", "no", "--dir", str(tmp_path), *options]
         servers.append(subprocess.Popen(words, stdout=subprocess.DEVNULL))
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -44,11 +44,11 @@ def test_python_workers_over_ssh(ssh_task: Task, tmp_path: Path) -> None:
     peers = StdioPeers(manager, ssh_task, worker="paramiko", on_end=ended)
     peers.start(["node1", "node2"], [str(module)], slots=2, program=PROGRAM)
     ids = manager.add_task_requests("square", [[n] for n in range(50)])
-    found = dict(manager.get_result_with_tag("square", timeout=30) for _ in ids)
+    found = dict(manager.get_result_with_tag("square", timeout=60) for _ in ids)
     assert found == {task_id: n * n for n, task_id in enumerate(ids)}
     manager.add_task_request("break", None)
     with pytest.raises(TaskRaisedException, match="ValueError: no"):
-        manager.get_result_with_tag("break", timeout=30)
+        manager.get_result_with_tag("break", timeout=60)
     peers.stop()
     for _ in range(2):
         assert over.acquire(timeout=20)
@@ -73,7 +73,7 @@ def test_python_worker_whose_connection_is_cut_gives_its_task_back(
     while manager.number_of_tasks()[1] != {"wait": 1}:
         time.sleep(0.02)
     cut(server)
-    task_id, _ = manager.get_task_with_tag("wait", timeout=15)
+    task_id, _ = manager.get_task_with_tag("wait", timeout=60)
     assert task_id == "wait_0"
     gate.touch()
     peers.close()
@@ -113,15 +113,15 @@ def test_nodes_join_and_leave_while_tasks_run(peers: Any, tmp_path: Path) -> Non
     manager.add_task_requests("where", [[True]] * 2 + [[False]] * 4)
     until(lambda: [view.running for view in peers.nodes()] == [2])
     peers.start(["node1", "node2"], [str(tmp_path / "m.py")], program=PROGRAM)  # the first has one already
-    found = {manager.get_result_with_tag("where", timeout=30)[1] for _ in range(4)}
+    found = {manager.get_result_with_tag("where", timeout=60)[1] for _ in range(4)}
     assert len(found) == 1  # all by the one that joined
     assert [(view.name, view.slots, view.done) for view in peers.nodes()] == [("node1", 2, 0), ("node2", 1, 4)]
     assert peers.leave(["node1", "nobody"]) == ["node1"]
     until(lambda: states(peers)["node1"] == "draining")
     manager.add_task_request("where", [False])
-    assert manager.get_result_with_tag("where", timeout=30)[1] in found
+    assert manager.get_result_with_tag("where", timeout=60)[1] in found
     gate.touch()
-    assert {manager.get_result_with_tag("where", timeout=30)[1] for _ in range(2)}.isdisjoint(found)
+    assert {manager.get_result_with_tag("where", timeout=60)[1] for _ in range(2)}.isdisjoint(found)
     until(lambda: states(peers) == {"node2": "up"})
 
 
@@ -133,11 +133,11 @@ def test_a_node_that_comes_back_works_again(make_sshd: Callable[..., Sshd], task
     peers = StdioPeers(manager, task, worker="paramiko")
     peers.start(["node1"], [str(tmp_path / "m.py")], program=PROGRAM)
     manager.add_task_request("double", 4)
-    assert manager.get_any_result(timeout=30)[2] == 8
+    assert manager.get_any_result(timeout=60)[2] == 8
     cut(server)
     until(lambda: states(peers)["node1"] == "down")
     manager.add_task_request("double", 5)
-    assert manager.get_any_result(timeout=30)[2] == 10
+    assert manager.get_any_result(timeout=60)[2] == 10
     (view,) = peers.nodes()
     assert (view.state, view.done, view.failed, view.lost) == ("up", 2, 0, 0)
     peers.stop()

@@ -77,7 +77,7 @@ def test_the_original_interface(manager: TaskManager) -> None:
     assert manager.getResultWithTag("root")[1] == 18.0
     manager.terminate()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
     with pytest.raises(TaskManagerTermination):
         manager.getAnyResult()
@@ -110,6 +110,6 @@ def test_master_and_slaves(manager: TaskManager) -> None:
         thread.start()
     assert Master(manager, label="demo").run() == pytest.approx(sum(map(math.sqrt, range(20))))
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
     assert manager.numberOfActiveProcesses() == 0

@@ -35,16 +35,16 @@ def test_requests_results_and_shutdown(manager: TaskManager) -> None:
     master = MasterProcess(manager)
     threads = [start(Worker(manager, watchdog_period=5, info=number)) for number in range(3)]
     ids = [master.requestTask("add", number, number) for number in range(30)]
-    found = {task_id: value for task_id, _, value in (master.retrieveResult(timeout=10) for _ in ids)}
+    found = {task_id: value for task_id, _, value in (master.retrieveResult(timeout=30) for _ in ids)}
     assert found == {task_id: 2 * number for number, task_id in enumerate(ids)}
     master.request_task("break")
     with pytest.raises(TaskRaisedException) as raised:
-        master.retrieve_result("break", timeout=10)
+        master.retrieve_result("break", timeout=30)
     assert isinstance(raised.value.exception, ValueError)
     assert "do_break" in raised.value.traceback
-    assert master.shutdown(timeout=10) is True
+    assert master.shutdown(timeout=30) is True
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
     assert manager.processes() == []
     assert master.retrieve_result() == (None, None, None)
@@ -58,12 +58,12 @@ def test_shared_states_are_apart(manager: TaskManager) -> None:
     assert first != second
     for state, expected in ((first, 11), (second, 21)):
         master.request_task("table", master.global_state_value(state, "table"), 1)
-        assert master.retrieve_result("table", timeout=10)[2] == expected
+        assert master.retrieve_result("table", timeout=30)[2] == expected
     master.delete_global_state(first)
     with pytest.raises(KeyError):
         master.global_state_value(first, "table")
-    assert master.shutdown(10)
-    thread.join(10)
+    assert master.shutdown(30)
+    thread.join(30)
 
 
 def test_a_shared_item_that_is_gone_fails_every_task_that_needs_it(manager: TaskManager) -> None:
@@ -75,10 +75,10 @@ def test_a_shared_item_that_is_gone_fails_every_task_that_needs_it(manager: Task
     for _ in range(2):
         master.request_task("table", reference, 0)
         with pytest.raises(TaskRaisedException) as raised:
-            master.retrieve_result("table", timeout=10)
+            master.retrieve_result("table", timeout=30)
         assert isinstance(raised.value.exception, KeyError)
-    assert master.shutdown(10)
-    thread.join(10)
+    assert master.shutdown(30)
+    thread.join(30)
 
 
 def test_tasks_nobody_can_do_wait_without_spinning(manager: TaskManager) -> None:
@@ -86,13 +86,13 @@ def test_tasks_nobody_can_do_wait_without_spinning(manager: TaskManager) -> None
     thread = start(Worker(manager, watchdog_period=None))
     master.request_task("unknown")
     master.request_task("add", 1, 1)
-    assert master.retrieve_result(timeout=10)[2] == 2
+    assert master.retrieve_result(timeout=30)[2] == 2
     (info,) = manager.tasks()
     assert (info.state.word, info.attempt) == ("waiting", 0)
     manager.cancel(info.id)
     manager.try_outcome()
-    assert master.shutdown(10)
-    thread.join(10)
+    assert master.shutdown(30)
+    thread.join(30)
 
 
 def test_shutdown_does_not_hang_on_a_killed_worker(manager: TaskManager) -> None:
@@ -100,7 +100,7 @@ def test_shutdown_does_not_hang_on_a_killed_worker(manager: TaskManager) -> None
     manager.register_process(None, "killed, and never promised to ping")
     before = time.monotonic()
     assert master.shutdown(timeout=0.3) is False
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 20
     assert manager.processes() == []
 
 
@@ -109,15 +109,15 @@ def test_a_worker_that_was_given_up_registers_again(manager: TaskManager) -> Non
     worker = Worker(manager, watchdog_period=None)
     thread = start(worker)
     master.request_task("add", 1, 1)
-    assert master.retrieve_result(timeout=10)[2] == 2
+    assert master.retrieve_result(timeout=30)[2] == 2
     first = worker.process_id
     assert first is not None
     manager.unregister_process(first)
     master.request_task("add", 2, 2)
-    assert master.retrieve_result(timeout=10)[2] == 4
+    assert master.retrieve_result(timeout=30)[2] == 4
     assert worker.process_id != first
-    assert master.shutdown(10)
-    thread.join(10)
+    assert master.shutdown(30)
+    thread.join(30)
 
 
 def test_a_result_the_store_cannot_keep_fails_its_task(make_manager: Any) -> None:
@@ -126,12 +126,12 @@ def test_a_result_the_store_cannot_keep_fails_its_task(make_manager: Any) -> Non
     thread = start(Worker(manager, watchdog_period=None, info="text"))
     master.request_task("unsendable")
     if make_manager.kind == "memory":
-        assert master.retrieve_result(timeout=10)[1] == "unsendable"
+        assert master.retrieve_result(timeout=30)[1] == "unsendable"
     else:
         with pytest.raises(TaskRaisedException, match="JSON"):
-            master.retrieve_result(timeout=10)
-    assert master.shutdown(10)
-    thread.join(10)
+            master.retrieve_result(timeout=30)
+    assert master.shutdown(30)
+    thread.join(30)
 
 
 def test_a_worker_needs_something_to_do(manager: TaskManager) -> None:

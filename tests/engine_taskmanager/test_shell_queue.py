@@ -66,7 +66,7 @@ class Shell:
     def results(self, count: int, *words: str) -> str:
         """What `queue results` shows until it has shown so many."""
         text = ""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while sum(text.count(f"  {state}  ") for state in ("done", "failed")) < count:
             assert time.monotonic() < end, text
             text += self("results", *words)
@@ -187,11 +187,11 @@ def test_a_drained_queue_ends_when_all_is_done_and_fetched(shell: Shell) -> None
     words = [sys.executable, "-m", "clusterdeck", "worker", "--socket", str(shell.folder / "state" / "queue.sock")]
     worker = subprocess.Popen([*words, str(shell.folder / "doubling.py")], env=shell.environment)
     assert "42" in shell.results(1)
-    assert server.wait(20) == ExitCode.OK
+    assert server.wait(60) == ExitCode.OK
     assert server.stderr is not None
     assert "the queue is empty and ends" in server.stderr.read()
     server.stderr.close()
-    assert worker.wait(20) in (0, 1)
+    assert worker.wait(60) in (0, 1)
 
 
 def test_the_words_of_the_shell_are_commands() -> None:

@@ -74,7 +74,7 @@ def test_a_console_that_is_gone_gives_its_tasks_to_others(redis_server: RedisSer
     assert [(info.id, info.attempt) for info in second.tasks()] == [(task, 2)]
     other.held[0](CommandEnd(NodeState.OK, 0, b"second\n"))
     runner.held[0](CommandEnd(NodeState.OK, 0, b"first, and too late\n"))
-    assert second.get_result(task, timeout=10)["stdout"] == "second\n"
+    assert second.get_result(task, timeout=30)["stdout"] == "second\n"
     taker.close()
     driver.close()
     assert second.processes() == []
@@ -118,7 +118,7 @@ def test_a_map_ends_though_others_run_its_jobs_and_fetch_their_results(
     run = MapRun(driver, "echo {}", map(str, range(40))).start()
     fetched = 0
     for _ in range(40):
-        task_id, _, parameters = others.get_any_task(timeout=10)
+        task_id, _, parameters = others.get_any_task(timeout=30)
         others.store_result(task_id, result(parameters))
         fetched += others.try_outcome(Claim(task_id=task_id)) is not None  # or the map was faster
     assert run.wait(20), run.progress()
@@ -135,14 +135,14 @@ def test_what_failed_in_another_console_is_retried_by_the_map_or_by_anybody(
     driver = SlotDriver(mine, Holding()).start()
     run = MapRun(driver, "echo {}", ["a"]).start()
     for by_map in (True, False):
-        task_id, _, parameters = others.get_any_task(timeout=10)
+        task_id, _, parameters = others.get_any_task(timeout=30)
         others.store_exception(task_id, Failure("CommandFailed", "exit status 1 on far"))
         until(lambda: run.progress().failed == 1)
         assert run.wait(10)
         assert run.retry() == 1 if by_map else others.retry(task_id)
         until(lambda: run.progress().waiting == 1)
         assert not run.wait(0)
-    task_id, _, parameters = others.get_any_task(timeout=10)
+    task_id, _, parameters = others.get_any_task(timeout=30)
     others.store_result(task_id, result(parameters))
     assert run.wait(20), run.progress()
     assert (run.progress().done, run.progress().failed) == (1, 0)
@@ -157,7 +157,7 @@ def test_a_map_ends_though_news_got_lost_with_a_connection(
     mine, others = two_managers
     driver = SlotDriver(mine, Holding()).start()
     run = MapRun(driver, "echo {}", ["a"]).start()
-    task_id, _, parameters = others.get_any_task(timeout=10)
+    task_id, _, parameters = others.get_any_task(timeout=30)
     client = redis.Redis(unix_socket_path=str(redis_server.socket))
     client.client_kill_filter(_type="pubsub")  # what news come on
     others.store_result(task_id, result(parameters))
