@@ -54,7 +54,7 @@ def read_request(arguments: argparse.Namespace, settings: Settings) -> BatchRequ
     batch = settings.batch
     return BatchRequest(
         targets=read_targets(arguments),
-        command="" if copy else _command(arguments, " ".join(words), settings),
+        command="" if copy else _command(arguments, words, settings),
         sources=sources,
         destination=destination,
         copy=copy,
@@ -88,7 +88,7 @@ def wants_prompt(arguments: argparse.Namespace) -> bool:
     """Whether the line only names nodes and a terminal is there: clush opens its prompt then, and so do we."""
     return (
         not (arguments.copy is not None or arguments.rcopy is not None or arguments.nostdin or arguments.dry_run)
-        and not " ".join(_after_dashes(arguments.command)).strip()
+        and not _after_dashes(arguments.command)
         and sys.stdin is not None
         and sys.stdin.isatty()
         and sys.stdout.isatty()
@@ -113,15 +113,19 @@ def apply_options(arguments: argparse.Namespace, settings: Settings) -> Settings
     return settings
 
 
-def _command(arguments: argparse.Namespace, words: str, settings: Settings) -> str:
+def _command(arguments: argparse.Namespace, words: list[str], settings: Settings) -> str:
     """What the nodes get. Raises UsageError where there is nothing to run."""
     prefix = settings.batch.command_prefix
-    if not words.strip():
+    command = " ".join(words)
+    if words and not command.strip():
+        # A script's "$COMMAND" that was never set. It must neither pass for done nor give its input to a shell.
+        raise UsageError("the command is empty: is a variable of your script not set?")
+    if not words:
         worker = _worker(arguments, settings) or settings.run.worker
         if arguments.nostdin or not _lines_come() or arguments.remote == "no" or worker == "exec":
             raise UsageError("no command to run (for a prompt: clusterdeck repl -w NODES)")
-        words = LOGIN_SHELL
-    return f"{prefix} {words}" if prefix else words
+        command = LOGIN_SHELL
+    return f"{prefix} {command}" if prefix else command
 
 
 def _lines_come() -> bool:

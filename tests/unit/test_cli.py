@@ -68,6 +68,8 @@ def test_an_unknown_option_is_the_commands(capsys: pytest.CaptureFixture[str]) -
         (["queue", "join", "n1"], 1, "clusterdeck: the queue of this process would end with it: "),
         (["run", "-w", "n1", "--batch", "1,x", "true"], 2, "clusterdeck run: --batch: 'x'"),
         (["run", "-w", "n1", "--stop-at", "200%", "true"], 2, "clusterdeck run: --stop-at: '200%' is neither"),
+        (["run", "-w", "n1", ""], 2, "clusterdeck run: the command is empty: is a variable"),
+        (["run", "-w", "n1", "--", " ", ""], 2, "clusterdeck run: the command is empty: is a variable"),
         (["run", "--hostfile", "/no/file", "true"], 1, "clusterdeck: /no/file: No such file or directory"),
     ],
 )
