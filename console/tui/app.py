@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from importlib import resources
 from typing import Any, ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.screen import ModalScreen
 
@@ -25,35 +22,33 @@ from ...widgets.log_view import LogBook
 from ...widgets.messages import GroupsWanted, PagerRequested, TextCopied, Told
 from ...widgets.node_colours import use_node_colours
 from ...widgets.prompt import PromptHost
-from ...widgets.queue_snapshot import QueueSnapshot
 from ...widgets.terminal_filters import PlainSigns
-from ..frontend import Answer, Confirmation, Document, Question
 from ..language.registry import Registry
 from ..language.spec import CommandSpec, Danger
-from ..runs.events import RunFinished, SessionEvent
 from ..settings import paths
 from .alt_keys import tell_alt_apart
+from .clipboard import copy_native
 from .deck import Deck
-from .errands import GLANCE, Errand, known_groups, look_at_queue
+from .errands import Errand, known_groups
+from .folding import Folding
 from .frontend import TuiFrontEnd
-from .housekeeping import Collector
 from .key_order import KeyOrder
 from .keymap import keys_of, load_keymap, normal, shown_key
 from .messages import LineAsked, LineOffered
 from .news import Newsreader
 from .palette import DeckCommands
+from .programs import Programs
 from .pump import Pump
 from .resolver import ExpressionResolver
-from .screens.dialogs import ConfirmDialog, Dialog, question_dialog
+from .screens.dialogs import Dialog
 from .screens.main import MainScreen
 from .screens.too_small import TooSmallScreen, too_small
 from .shelf import Shelf
 from .stopping import Stopping
+from .ticks import Ticks
 from .wardrobe import Wardrobe
 
 T = TypeVar("T")
-#: Seconds between two drawings of the prompt while runs go on.
-PROMPT_INTERVAL = 0.5
 
 
 class ClusterdeckApp(App[int]):
@@ -99,18 +94,16 @@ class ClusterdeckApp(App[int]):
         self._chosen_keys = load_keymap(session.settings.screen.keymap, paths.config_dir() / "keys.toml")
         self.deck = Deck(session, self._resolver, self._resolver.forget)
         self.main = MainScreen(self.deck, self.book, self._prompt_host)
-        self._pump = Pump(session, session.settings.screen.refresh, self._tick, self._tick_failed)
-        self._news = Newsreader(self)
+        self.wardrobe = Wardrobe(self, self.tell)
+        self.programs = Programs(self)
         self._shelf = Shelf(self)
+        self._folding = Folding(self.main, self.deck)
+        news = Newsreader(self, self._shown_ended)
+        self._ticks = Ticks(self, news, self._folding, self.call_soon)
+        self._pump = Pump(session, session.settings.screen.refresh, self._ticks.tick, self._tick_failed)
         self._stopping = Stopping(self)
         self._key_order = KeyOrder(self, self._give, lambda: self.main.filter_awaited)
-        self.wardrobe = Wardrobe(self)
-        self._collector = Collector()
         self._groups_errand = Errand(lambda: known_groups(groups), self._groups_seen, self.call_soon)
-        self._queue_errand = Errand(self._look_at_queue, self._queue_seen, self.call_soon)
-        self._prompt_stale = False
-        self._prompt_drawn = -math.inf
-        self._prompt_version = -1
         #: The task queue (console.queue.QueueService), where there is one.
         self.queue: Any = None
 
@@ -138,9 +131,9 @@ class ClusterdeckApp(App[int]):
             self._bind(spec)
         # After Ctrl-Z and fg the terminal is empty, and Textual would paint only what changes.
         self.app_resume_signal.subscribe(self, lambda _app: self.screen.refresh())
-        self._front_end.attach(self, self.call_soon)
+        self._front_end.attach(self._shelf, self.call_soon)
         self._groups_errand.maybe(time.monotonic(), 0.0)
-        self._collector.start(time.monotonic())
+        self._ticks.collector.start(time.monotonic())
         self.session.runs.pages.spared_thread = threading.get_ident()
         self._pump.start()
 
@@ -193,30 +186,15 @@ class ClusterdeckApp(App[int]):
     async def on_unmount(self) -> None:
         self._pump.stop()
         self.session.runs.pages.spared_thread = None
-        self._collector.stop()
+        self._ticks.collector.stop()
         self._front_end.detach()
         self._resolver.close()
 
     # -- the pump
 
-    def _tick(self, now: float, events: Sequence[SessionEvent]) -> None:
-        if events:
-            self._prompt_stale = True
-            if any(isinstance(event, RunFinished) for event in events):
-                self._prompt_drawn = -math.inf  # it must not tell for half a second that a run goes on that is over
-            self.deck.take(events)
-            self._news.read(events)
-        if self.deck.follow_newest():
-            self._shelf.run_began()
-        if self.queue is not None and self.queue.used:
-            if self.main.view == "queue":
-                self._queue_errand.maybe(now)
-            elif self.queue.version != self.main.painter.queue.version:  # its tab tells how much is to be done
-                self._queue_errand.maybe(now, GLANCE)
-        self._collector.tick(now, bool(events) or self.main.painter.stale)
-        with suppress(NoMatches):  # the first ticks come before all widgets are there, the last after they are gone
-            self.main.painter.tick(now)
-            self._redraw_prompt(now)
+    def _shown_ended(self) -> None:
+        self.main.painter.touch()
+        self._folding.run_ended()
 
     def _groups_seen(self, groups: Any) -> None:
         self.main.nodes.set_groups(groups)
@@ -225,25 +203,6 @@ class ClusterdeckApp(App[int]):
     def _groups_wanted(self) -> None:
         self._groups_errand.maybe(time.monotonic(), 0.0)
         self._resolver.forget()  # what the filter line knows of groups
-
-    def _look_at_queue(self) -> QueueSnapshot:
-        return look_at_queue(self.queue)
-
-    def _queue_seen(self, seen: QueueSnapshot | Exception) -> None:
-        if isinstance(seen, QueueSnapshot):
-            self.main.painter.queue = seen
-        else:
-            self.book.write(f"the queue cannot be read: {seen}", "warning")
-
-    def _redraw_prompt(self, now: float) -> None:
-        """The prompt tells the selection and how far runs are: drawn anew when that changed.
-
-        Twice a second at most, but at once when a run ended.
-        """
-        version = self.session.selection.version
-        if version != self._prompt_version or (self._prompt_stale and now - self._prompt_drawn >= PROMPT_INTERVAL):
-            self._prompt_version, self._prompt_drawn, self._prompt_stale = version, now, False
-            self.main.prompt.redraw()
 
     def _tick_failed(self, error: Exception) -> None:
         """End like any app that fails: the terminal restored, the traceback shown."""
@@ -318,10 +277,6 @@ class ClusterdeckApp(App[int]):
         self._front_end.detach()
         self.exit(code, return_code=code)
 
-    def run_ended(self) -> None:
-        """The run on show ended."""
-        self._shelf.run_ended()
-
     # -- small things
 
     def tell(self, text: str, level: str = "information") -> None:
@@ -344,11 +299,14 @@ class ClusterdeckApp(App[int]):
 
     @on(TextCopied)
     def _text_copied(self, message: TextCopied) -> None:
-        self._shelf.copy(message.text, message.what)
+        """To the clipboard: through the terminal, and with a native tool beside it."""
+        self.copy_to_clipboard(message.text)
+        self.tell(f"Copied {message.what}.")
+        self.run_worker(lambda: copy_native(message.text), thread=True, exit_on_error=False, group="clipboard")
 
     @on(PagerRequested)
     def _pager_requested(self, message: PagerRequested) -> None:
-        self._shelf.open_program(message.texts, message.program)
+        self.run_worker(self.programs.show(message.texts, message.program), exclusive=True, group="program")
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys as people write them."""
@@ -363,32 +321,6 @@ class ClusterdeckApp(App[int]):
 
     async def action_help(self) -> None:
         self._shelf.show_help()
-
-    # -- ScreenSide: what commands ask for (tui_frontend.py)
-
-    def show_document(self, document: Document) -> None:
-        self._shelf.show_document(document)
-
-    def knows_view(self, view: str) -> bool:
-        return self._shelf.knows_view(view)
-
-    def open_view(self, view: str, run: int | None, node: str | None, other: int | None) -> None:
-        self._shelf.open_view(view, run, node, other)
-
-    def act(self, command: str, arguments: tuple[str, ...]) -> bool:
-        return self._shelf.act(command, arguments)
-
-    def edit_text(self, text: str, suffix: str, edited: Callable[[str | None], None]) -> None:
-        async def edit() -> None:
-            edited(await self._shelf.edit(text, suffix))
-
-        self.run_worker(edit(), exclusive=True, group="program")
-
-    def confirm_dialog(self, confirmation: Confirmation) -> ModalScreen[bool]:
-        return ConfirmDialog(confirmation)
-
-    def question_dialog(self, question: Question) -> ModalScreen[Answer | None]:
-        return question_dialog(question)
 
     def open_dialog(self, dialog: ModalScreen[T], answered: Callable[[T | None], None]) -> None:
         """Ask; what was typed before the question was there must not answer it."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from textual.screen import ModalScreen
 
 from ..frontend import Answer, Confirmation, Document, Question
+from .screens.dialogs import ConfirmDialog, question_dialog
 
 if TYPE_CHECKING:
     from prompt_toolkit.history import History
@@ -22,7 +23,7 @@ LOOK = 0.2
 
 
 class ScreenSide(Protocol):
-    """What the app does for commands; every method is called in the UI thread."""
+    """What the screen does for commands; every method is called in the UI thread."""
 
     def show_document(self, document: Document) -> None: ...
 
@@ -31,10 +32,6 @@ class ScreenSide(Protocol):
     def knows_view(self, view: str) -> bool: ...
 
     def act(self, command: str, arguments: tuple[str, ...]) -> bool: ...
-
-    def confirm_dialog(self, confirmation: Confirmation) -> ModalScreen[bool]: ...
-
-    def question_dialog(self, question: Question) -> ModalScreen[Answer | None]: ...
 
     def open_dialog(self, dialog: ModalScreen[T], answered: Callable[[T | None], None]) -> None: ...
 
@@ -84,14 +81,11 @@ class TuiFrontEnd:
         return True
 
     def confirm(self, confirmation: Confirmation) -> bool:
-        def dialog(side: ScreenSide) -> ModalScreen[bool]:
-            return side.confirm_dialog(confirmation)
-
-        agreed = self._answered(dialog)
+        agreed = self._answered(lambda: ConfirmDialog(confirmation))
         return agreed is True
 
     def ask(self, question: Question) -> Answer | None:
-        return self._answered(lambda side: side.question_dialog(question))
+        return self._answered(lambda: question_dialog(question))
 
     def act(self, command: str, arguments: tuple[str, ...]) -> bool:
         """Do one of the screen's own actions, named by its command's id."""
@@ -121,14 +115,14 @@ class TuiFrontEnd:
         if side is not None:
             self._call(lambda: side.end(code))
 
-    def _answered(self, make: Callable[[ScreenSide], ModalScreen[T]]) -> T | None:
+    def _answered(self, make: Callable[[], ModalScreen[T]]) -> T | None:
         side = self._side
         if side is None or threading.get_ident() == self._thread:
             return None  # the UI thread cannot wait for itself
         answer: Future[T | None] = Future()
 
         def open_it() -> None:
-            side.open_dialog(make(side), lambda value: None if answer.done() else answer.set_result(value))
+            side.open_dialog(make(), lambda value: None if answer.done() else answer.set_result(value))
 
         self._call(open_it)
         return self._wait(answer)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from textual.screen import ModalScreen
 
 from ...widgets.cells import clock
+from ...widgets.log_view import LogBook
 from ..frontend import Answer, Question
 from ..runs.events import (
     Notice,
@@ -18,22 +21,39 @@ from ..runs.events import (
     TimerEnded,
     TimerFired,
 )
+from .deck import Deck
 from .screens.dialogs import QuestionDialog, question_dialog
 
-if TYPE_CHECKING:
-    from .app import ClusterdeckApp
-
+T = TypeVar("T")
 #: A run longer than this (seconds) that is not on show says when it ended.
 LONG_RUN = 10.0
 #: Seconds between two toasts about changes that one timer saw; all of them are in the log.
 QUIET = 30.0
 
 
-class Newsreader:
-    """Reads events, in the UI thread. One question is asked at a time; the others wait."""
+class Host(Protocol):
+    """What is needed of the app."""
 
-    def __init__(self, app: ClusterdeckApp) -> None:
+    session: Any
+    deck: Deck
+    book: LogBook
+
+    def tell(self, text: str, level: str = "information") -> None: ...
+
+    def open_dialog(self, dialog: ModalScreen[T], answered: Callable[[T | None], None]) -> None: ...
+
+    def run_worker(self, work: Any, *, thread: bool, exit_on_error: bool, group: str) -> Any: ...
+
+
+class Newsreader:
+    """Reads events, in the UI thread. One question is asked at a time; the others wait.
+
+    shown_ended: called when the run on show has ended.
+    """
+
+    def __init__(self, app: Host, shown_ended: Callable[[], None]) -> None:
         self._app = app
+        self._shown_ended = shown_ended
         self._waiting: list[QuestionAsked] = []
         self._open: tuple[int, QuestionDialog] | None = None
         #: Until when a timer's changes are only logged.
@@ -89,8 +109,7 @@ class Newsreader:
         text = f"#{number} ended after {took}: {run.summary()}"
         self._app.book.write(text)
         if run is self._app.deck.run:
-            self._app.main.painter.touch()
-            self._app.run_ended()
+            self._shown_ended()
         elif run.ended is not None and run.ended - run.started >= LONG_RUN:
             self._app.tell(text)
 

@@ -1,32 +1,25 @@
-"""What the app hands out on request: documents, views, help, the clipboard, a pager."""
+"""What commands ask of the screen (frontend.ScreenSide): documents, views, actions, questions, an editor."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shlex
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterable
-from functools import partial
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
-from ...engine.text import sanitize_text
-from ...widgets.background import Background
+from textual.screen import ModalScreen
+
 from ...widgets.diff_view import DiffView
+from ...widgets.log_view import LogBook
 from ...widgets.node_list import NodeList
 from ...widgets.plot_view import PlotView
-from ...widgets.text_rows import SLOW_DISK, TOLD_AFTER
-from ...widgets.texts import Texts
 from ..frontend import Document
-from .clipboard import copy_native
+from ..language.registry import Registry
+from .deck import Deck
 from .help import help_lines
-from .screens.main import VIEWS
+from .programs import Programs
+from .screens.main import VIEWS, MainScreen
+from .wardrobe import Wardrobe
 
-if TYPE_CHECKING:
-    from .app import ClusterdeckApp
-
+T = TypeVar("T")
 #: A document of at most this many lines is a toast; a longer one takes the place of a view.
 TOAST_LINES = 2
 TOAST_WIDTH = 100
@@ -35,15 +28,31 @@ _LEVELS = {"info": "information"}
 _NAMES = {"timeouts": "failures", "run": "panes", "output": "panes"}
 
 
+class Host(Protocol):
+    """What is needed of the app."""
+
+    session: Any
+    book: LogBook
+    main: MainScreen
+    deck: Deck
+    wardrobe: Wardrobe
+    programs: Programs
+    registry: Registry
+
+    def tell(self, text: str, level: str = "information") -> None: ...
+
+    def open_dialog(self, dialog: ModalScreen[T], answered: Callable[[T | None], None]) -> None: ...
+
+    def end(self, code: int) -> None: ...
+
+    def run_worker(self, work: Any, *, group: str, exclusive: bool) -> Any: ...
+
+
 class Shelf:
-    """Helpers of one app; UI thread only."""
+    """Of one app; UI thread only."""
 
-    def __init__(self, app: ClusterdeckApp) -> None:
-        self._app = app
-        self._folded_run = 0
-        self._reading = Background("program")
-
-    # -- documents and views
+    def __init__(self, host: Host) -> None:
+        self._app = host
 
     def show_document(self, document: Document) -> None:
         """A short text as a toast, a longer one in the place of a view; both are in the log."""
@@ -59,8 +68,7 @@ class Shelf:
             return
         self._app.main.show_document(document.title, lines, document.level)
 
-    @staticmethod
-    def knows_view(view: str) -> bool:
+    def knows_view(self, view: str) -> bool:
         """Whether `open_view` can open it."""
         return _NAMES.get(view, view) in VIEWS
 
@@ -100,27 +108,6 @@ class Shelf:
             return True
         return False
 
-    def run_began(self) -> None:
-        """A new run is on show: live output first, unless the operator looks at something else on purpose."""
-        main, run = self._app.main, self._app.deck.run
-        folded = main.view in ("gathered", "failures") and self._folded_run
-        read = main.view == "document" and run is not None and run.timer is None  # a text was read, a command typed
-        if (folded or read) and main.focused is main.prompt:
-            main.open_view("panes")
-        self._folded_run = 0
-
-    def run_ended(self) -> None:
-        """The run on show ended: live panes fold into the gathered answers, unless they are being read."""
-        main, run = self._app.main, self._app.deck.run
-        if run is None or main.view != "panes" or len(run.names) < 2 or main.focused is not main.prompt:
-            return
-        if main.panes.zoomed or not all(pane.following for pane in main.panes.panes):
-            return
-        self._folded_run = run.id
-        main.open_view("gathered" if run.lines_total else "failures")
-
-    # -- help
-
     def show_help(self) -> None:
         """What the keys do here, then what can be typed."""
         main = self._app.main
@@ -131,75 +118,22 @@ class Shelf:
         main.show_document("help", lines, "info")
         main.set_focus(main.query_one("#document"))
 
-    # -- clipboard and programs
+    def open_dialog(self, dialog: ModalScreen[T], answered: Callable[[T | None], None]) -> None:
+        """Ask."""
+        self._app.open_dialog(dialog, answered)
 
-    async def edit(self, text: str, suffix: str) -> str | None:
-        """The text after $EDITOR, with the screen handed over; None when it failed."""
-        with tempfile.NamedTemporaryFile("w+", prefix="clusterdeck-", suffix=suffix, encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            if not await self._run_on(_command("editor"), file.name):
-                return None
-            return Path(file.name).read_text("utf-8", "replace")
+    def edit_text(self, text: str, suffix: str, edited: Callable[[str | None], None]) -> None:
+        """Have a text edited; None comes back when it failed, or when another program took its place."""
 
-    def copy(self, text: str, what: str) -> None:
-        """To the clipboard: through the terminal, and with a native tool beside it."""
-        self._app.copy_to_clipboard(text)
-        self._app.tell(f"Copied {what}.")
-        self._app.run_worker(lambda: copy_native(text), thread=True, exit_on_error=False, group="clipboard")
-
-    def open_program(self, read: Callable[[], Iterable[Texts]], program: str) -> None:
-        """Show lines in $PAGER or $EDITOR, with the screen handed over."""
-        self._app.run_worker(self._run_program(_command(program), read), exclusive=True, group="program")
-
-    async def _run_program(self, command: list[str], read: Callable[[], Iterable[Texts]]) -> None:
-        with tempfile.NamedTemporaryFile("w", prefix="clusterdeck-", suffix=".txt", encoding="utf-8") as file:
-            late = asyncio.get_running_loop().call_later(TOLD_AFTER, self._app.tell, f"{SLOW_DISK} it is shown then.")
+        async def edit() -> None:
+            answer = None
             try:
-                # Models may be looked at in this thread only, disks in another one only: a piece at a time.
-                for texts in read():
-                    if problem := await self._reading.result(partial(_write, file, texts)):
-                        self._app.tell(f"nothing to show: {sanitize_text(problem)}", "error")
-                        return
+                answer = await self._app.programs.edit(text, suffix)
             finally:
-                late.cancel()
-            await self._run_on(command, file.name)
+                edited(answer)
 
-    async def _run_on(self, command: list[str], name: str) -> bool:
-        """Run a program on a file, with the terminal to itself; False when it failed, which is told."""
-        app = self._app
-        problem = ""
-        try:
-            # The loop goes on meanwhile, so that the session is drained; batch_update keeps it from painting.
-            with app.suspend(), app.batch_update():
-                problem = await asyncio.to_thread(_run, [*command, name])
-        except Exception as error:
-            problem = str(error) or type(error).__name__
-        if problem:
-            app.tell(f"{sanitize_text(command[0])}: {sanitize_text(problem)}", "error")
-        return not problem
+        self._app.run_worker(edit(), exclusive=True, group="program")
 
-
-def _write(file: IO[str], texts: Texts) -> str:
-    """Write some lines; what went wrong, or ""."""
-    try:
-        file.writelines(f"{text}\n" for text in texts())
-        file.flush()
-    except (OSError, ValueError) as error:  # a full disk; or the next program was asked for, and this file is closed
-        return getattr(error, "strerror", None) or str(error)
-    return ""
-
-
-def _run(command: list[str]) -> str:
-    try:
-        code = subprocess.run(command, check=False).returncode
-    except OSError as error:
-        return error.strerror or str(error)
-    return f"ended with {code}" if code else ""
-
-
-def _command(program: str) -> list[str]:
-    """$PAGER, or $VISUAL or $EDITOR, as words of a command line."""
-    if program == "editor":
-        return shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "") or ["vi"]
-    return shlex.split(os.environ.get("PAGER") or "") or ["less"]
+    def end(self, code: int) -> None:
+        """Leave with this exit code."""
+        self._app.end(code)

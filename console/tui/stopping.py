@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+from textual.screen import ModalScreen
 
 from ..frontend import Confirmation
 from ..repl import suspend
+from .deck import Deck
 from .screens.dialogs import ConfirmDialog
 
-if TYPE_CHECKING:
-    from .app import ClusterdeckApp
-
+T = TypeVar("T")
 #: Seconds in which another Ctrl-C means more than the one before.
 ESCALATION = 3.0
 #: Runs and timers named when leaving asks.
 NAMED = 10
 
 
+class Host(Protocol):
+    """What is needed of the app."""
+
+    session: Any
+    deck: Deck
+
+    def tell(self, text: str, level: str = "information") -> None: ...
+
+    def open_dialog(self, dialog: ModalScreen[T], answered: Callable[[T | None], None]) -> None: ...
+
+    def suspend(self) -> AbstractContextManager[Any]: ...
+
+    def end(self, code: int) -> None: ...
+
+
 class Stopping:
     """Of one app; UI thread only. clock: seconds, monotonic."""
 
-    def __init__(self, app: ClusterdeckApp, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: Host, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._clock = clock
         self._pressed_at = -ESCALATION

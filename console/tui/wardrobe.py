@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
 
 from ..settings import paths
 from .theming import choose, load_themes
 
-if TYPE_CHECKING:
-    from .app import ClusterdeckApp
-
 
 class Wardrobe:
-    """Of one app; UI thread only."""
+    """Of one app; UI thread only. tell: says something to the operator, with its level."""
 
-    def __init__(self, app: ClusterdeckApp) -> None:
+    def __init__(self, app: App[Any], tell: Callable[[str, str], None]) -> None:
         self._app = app
+        self._tell = tell
         self._names: list[str] = []
 
     def open(self, wanted: str, *, colour: bool) -> list[str]:
@@ -39,9 +40,9 @@ class Wardrobe:
         """Change the colours; False if there is no such theme, which is told."""
         app = self._app
         if name not in app.available_themes:
-            app.tell(f"there is no theme {name!a}; known are {', '.join(self._names)}", "error")
+            self._tell(f"there is no theme {name!a}; known are {', '.join(self._names)}", "error")
             return False
         app.theme = name
-        app.main.refresh(layout=True)
-        app.tell(f"Theme {name}. Put  screen.theme = {name!r}  into the configuration to keep it.")
+        app.screen_stack[0].refresh(layout=True)
+        self._tell(f"Theme {name}. Put  screen.theme = {name!r}  into the configuration to keep it.", "information")
         return True

@@ -25,12 +25,13 @@ def console(notes_file: str, arguments: list[str]) -> int:
     """The console under test: it notes when a frame with the changed prompt was written."""
     from clusterdeck.console.start import start_console
     from clusterdeck.console.tui.app import ClusterdeckApp
+    from clusterdeck.console.tui.folding import Folding
 
     notes = open(notes_file, "w", buffering=1)  # noqa: SIM115 - as long as the process
     pending: list[str] = []
     bench_tui.deck_prompt_watch(pending)
     display: Any = ClusterdeckApp._display
-    ended = ClusterdeckApp.run_ended
+    ended = Folding.run_ended
 
     def shown(self: Any, *given: Any, **named: Any) -> None:
         display(self, *given, **named)
@@ -38,12 +39,12 @@ def console(notes_file: str, arguments: list[str]) -> int:
             notes.write(f"{kind} {time.monotonic()}\n")
         pending.clear()
 
-    def run_ended(self: ClusterdeckApp) -> None:
+    def run_ended(self: Folding) -> None:
         ended(self)
-        notes.write(f"ended {time.monotonic()} {self.deck.run.summary() if self.deck.run else None}\n")
+        notes.write(f"ended {time.monotonic()} {self._deck.run.summary() if self._deck.run else None}\n")
 
     ClusterdeckApp._display = shown  # type: ignore[method-assign]
-    ClusterdeckApp.run_ended = run_ended  # type: ignore[method-assign]
+    Folding.run_ended = run_ended  # type: ignore[method-assign]
     nodes, *overrides = arguments
     return start_console(nodes, overrides)
 

@@ -31,6 +31,7 @@ from clusterdeck.console.repl.prompt import PromptParts, build_prompt
 from clusterdeck.console.runs.events import RunStarted
 from clusterdeck.console.runs.run_store import RunStore
 from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.tui.screens.dialogs import ConfirmDialog, question_dialog
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.hostile.corpus import corpus
 from clusterdeck.tests.hostile.judge import foreign, foreign_in_strips
@@ -215,7 +216,7 @@ def test_every_view_of_the_console() -> None:
                 judge(deck, 0, name)  # it shows numbers, and names
             else:
                 judge_all(deck, view)
-        deck.app.show_document(Document(hostile_texts()[0], tuple(hostile_texts())))
+        deck.app._shelf.show_document(Document(hostile_texts()[0], tuple(hostile_texts())))
         await settled(deck, pilot)
         judge_all(deck, main.query_one(DocumentView))
         main.open_view("panes", focus=True)
@@ -256,9 +257,9 @@ def test_notifications_titles_and_dialogs() -> None:
             judge(deck, 100 if start + 40 <= LINES else 1, "notification")
             deck.app.clear_notifications()
         for dialog in (
-            deck.app.confirm_dialog(Confirmation(said[0], tuple(said), 3, typed=said[1])),
-            deck.app.question_dialog(Question(said[2], "choice", tuple((text,) for text in said[:200]))),
-            deck.app.question_dialog(Question("choose", "choice", choices=tuple(said[:20]))),
+            ConfirmDialog(Confirmation(said[0], tuple(said), 3, typed=said[1])),
+            question_dialog(Question(said[2], "choice", tuple((text,) for text in said[:200]))),
+            question_dialog(Question("choose", "choice", choices=tuple(said[:20]))),
         ):
             deck.app.push_screen(dialog)
             await until(pilot, partial(mounted, deck, dialog))

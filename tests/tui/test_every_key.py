@@ -46,8 +46,8 @@ class Stage:
         self.groups: dict[str, list[str]] = {}
         errand: Any = self.app._groups_errand
         errand._look = lambda: self.groups
-        shelf: Any = self.app._shelf
-        shelf.open_program = self._opened
+        programs: Any = self.app.programs
+        programs.show = self._opened
         end: Any = self.ended.append
         self.app.end = end  # type: ignore[method-assign]
 
@@ -61,7 +61,7 @@ class Stage:
         """The row of the cursor."""
         return int(self.widget.cursor_row)
 
-    def _opened(self, read: Callable[[], Iterable[Texts]], program: str) -> None:
+    async def _opened(self, read: Callable[[], Iterable[Texts]], program: str) -> None:
         self.opened.append(([text for texts in read() for text in texts()], program))
 
     @property

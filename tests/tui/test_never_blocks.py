@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +20,7 @@ from textual.pilot import Pilot
 
 from clusterdeck.console.frontend import Confirmation
 from clusterdeck.console.runs.events import QuestionAsked
-from clusterdeck.console.tui import errands, shelf
+from clusterdeck.console.tui import errands
 from clusterdeck.console.tui.screens import dialogs
 from clusterdeck.console.tui.screens.dialogs import QuestionDialog
 from clusterdeck.tests.support.fake_run import FakeSession, finish, out
@@ -35,10 +39,10 @@ class Slow:
         self._end = threading.Event()
         self.threads: list[threading.Thread] = []
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         self.threads.append(threading.current_thread())
         self._end.wait(SLOW)
-        return self._answer(*arguments)
+        return self._answer(*arguments, **named)
 
     @property
     def called(self) -> bool:
@@ -81,8 +85,8 @@ async def test_slow_groups_filters_and_queue(monkeypatch: pytest.MonkeyPatch) ->
     groups = Slow(lambda: {"low": ["node1"]})
     resolve = Slow(lambda _expression: NodeSet("node[1-5]"))
     look = Slow(lambda *_: None)
-    monkeypatch.setattr("clusterdeck.console.tui.app.look_at_queue", look)
-    session.resolve = resolve  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr("clusterdeck.console.tui.ticks.look_at_queue", look)
+    session.resolve = resolve  # type: ignore[method-assign]
     deck = Deck(session)
     deck.app.queue = SimpleNamespace(used=True, version=0)
     deck.app._groups_errand = errands.Errand(groups, deck.app._groups_seen, deck.app.call_soon)
@@ -117,7 +121,7 @@ async def test_a_line_that_hangs_and_a_question_it_asks() -> None:
 async def test_an_answer_that_is_written_to_a_slow_disk() -> None:
     session = FakeSession()
     answer = Slow(lambda *_: True)
-    session.answer = answer  # type: ignore[method-assign, assignment]
+    session.answer = answer  # type: ignore[method-assign]
     deck = Deck(session)
     async with deck.app.run_test(size=(120, 30)) as pilot:
         await settled(deck, pilot)
@@ -134,7 +138,7 @@ async def test_an_answer_that_is_written_to_a_slow_disk() -> None:
 
 async def test_a_clipboard_tool_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     tool = Slow(lambda _text: False)
-    monkeypatch.setattr(shelf, "copy_native", tool)
+    monkeypatch.setattr("clusterdeck.console.tui.app.copy_native", tool)
     deck = Deck()
     async with deck.app.run_test(size=(120, 30)) as pilot:
         await settled(deck, pilot)
@@ -159,7 +163,7 @@ async def test_a_hundred_thousand_lines_for_the_pager(monkeypatch: pytest.Monkey
             shown.extend(file)
         return True
 
-    monkeypatch.setattr(deck.app._shelf, "_run_on", run_on)
+    monkeypatch.setattr(deck.app.programs, "run_on", run_on)
     async with deck.app.run_test(size=(120, 30)) as pilot:
         await settled(deck, pilot)
         await pilot.press("ctrl+o", "1")
@@ -168,3 +172,78 @@ async def test_a_hundred_thousand_lines_for_the_pager(monkeypatch: pytest.Monkey
             await until(pilot, lambda: len(shown) == 100_000)
     assert shown[-1] == "line 99999\n"
     session.close()
+
+
+async def test_files_for_programs_are_made_and_removed_beside_the_screen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    disk = Slow(partial(tempfile.NamedTemporaryFile, dir=tmp_path))
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", disk)
+    unlinked: list[threading.Thread] = []
+    unlink = os.unlink
+
+    def noted(name: str) -> None:
+        unlinked.append(threading.current_thread())
+        unlink(name)
+
+    monkeypatch.setattr(os, "unlink", noted)
+    deck = Deck()
+    shown: list[str] = []
+    what: Any = None
+
+    async def run_on(_command: list[str], name: str) -> bool:
+        file = Path(name)
+        shown.append(file.read_text())
+        if what is None:
+            os.remove(name)  # nobody put another one in its place
+        else:
+            (tmp_path / "new").write_text(what)
+            (tmp_path / "new").replace(file)
+        return True
+
+    monkeypatch.setattr(deck.app.programs, "run_on", run_on)
+    async with deck.app.run_test(size=(120, 30)) as pilot:
+        await settled(deck, pilot)
+        async with watched():
+            await pilot.press("ctrl+o", "0", "v")
+            await until(pilot, lambda: disk.called)
+            await press_about(deck, pilot)
+            disk.release()
+            await until(pilot, lambda: bool(shown))
+            assert "node24" in shown[0]
+            await until(pilot, lambda: not list(tmp_path.iterdir()))
+            asked = asyncio.create_task(asyncio.to_thread(deck.front_end.edit, "no end", ".deck"))
+            await until(pilot, asked.done)
+            assert (await asked, shown[-1]) == (None, "no end")
+            assert any("cannot be read" in str(one.message) for one in deck.app._notifications)
+            what = "a\nb"
+            asked = asyncio.create_task(asyncio.to_thread(deck.front_end.edit, "x", ".deck"))
+            await until(pilot, asked.done)
+            assert await asked == "a\nb"
+            await until(pilot, lambda: not list(tmp_path.iterdir()))
+    assert disk.called
+    assert threading.main_thread() not in unlinked
+
+
+async def test_another_program_gives_up_an_edit_that_waits_for_the_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    disk = Slow(partial(tempfile.NamedTemporaryFile, dir=tmp_path))
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", disk)
+    deck = Deck()
+    async with deck.app.run_test(size=(120, 30)) as pilot:
+        await settled(deck, pilot)
+        shown: list[str] = []
+
+        async def run_on(_command: list[str], name: str) -> bool:
+            shown.append(Path(name).suffix)
+            return True
+
+        monkeypatch.setattr(deck.app.programs, "run_on", run_on)
+        asked = asyncio.create_task(asyncio.to_thread(deck.front_end.edit, "x", ".deck"))
+        await until(pilot, lambda: disk.called)
+        await pilot.press("ctrl+o", "0", "v")
+        await until(pilot, asked.done)  # the prompt does not wait for ever
+        assert await asked is None
+        disk.release()
+        await until(pilot, lambda: shown == [".txt"] and not list(tmp_path.iterdir()))

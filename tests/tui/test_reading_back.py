@@ -164,7 +164,7 @@ async def test_searching_copying_and_the_pager_on_a_disk_that_hangs(
             handed.extend(Path(name).read_text().splitlines())
             return True
 
-        monkeypatch.setattr(deck.app._shelf, "_run_on", run_on)
+        monkeypatch.setattr(deck.app.programs, "run_on", run_on)
         async with watched():
             await pilot.press("home")
             pane.set_search("line 001234")

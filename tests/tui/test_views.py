@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from clusterdeck.console.tui import app
+from clusterdeck.console.tui import ticks
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
 from clusterdeck.tests.support.tui import Deck, settled, until
@@ -558,21 +558,21 @@ def test_safe_leaves_nothing_that_a_terminal_obeys() -> None:
 async def test_commands_of_the_screen() -> None:
     async with opened() as (deck, pilot):
         main = deck.app.main
-        assert deck.app.act("view.plot", (r"amd(\d+)",))
+        assert deck.app._shelf.act("view.plot", (r"amd(\d+)",))
         await settled(deck, pilot)
         assert main.view == "plot"
         assert "19 of 24 nodes" in deck.screen_text()
-        assert deck.app.act("view.filter", ("rc:2",))
+        assert deck.app._shelf.act("view.filter", ("rc:2",))
         await settled(deck, pilot)
         assert [main.nodes.board.names[node] for node in main.nodes.listed] == ["node2", "node11"]
         assert main.query_one("#filter").display
-        assert deck.app.act("view.filter", ("",))
+        assert deck.app._shelf.act("view.filter", ("",))
         assert not main.query_one("#filter").display
-        assert deck.app.act("view.theme", ("light",))
+        assert deck.app._shelf.act("view.theme", ("light",))
         assert deck.app.theme == "light"
-        assert deck.app.act("view.theme", ("no-such",))
+        assert deck.app._shelf.act("view.theme", ("no-such",))
         assert deck.app.theme == "light"
-        assert not deck.app.act("view.unknown", ())
+        assert not deck.app._shelf.act("view.unknown", ())
 
 
 async def test_keys_of_commands_that_reach_nodes_only_fill_the_prompt() -> None:
@@ -662,7 +662,7 @@ async def test_what_changed_since_the_round_before_is_marked() -> None:
 
 
 async def test_the_prompt_is_drawn_at_once_when_a_run_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "PROMPT_INTERVAL", 3600.0)
+    monkeypatch.setattr(ticks, "PROMPT_INTERVAL", 3600.0)
     session = FakeSession("node[1-2]")
     run = session.make_run("uptime")
     async with opened(session=session, run=False) as (deck, pilot):
