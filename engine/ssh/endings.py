@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..states import Failure, FailureKind
 from .failures import quote
 from .phases import Phase
+from .stream import CarrierError
 
 _KINDS = {
     Phase.BANNER: FailureKind.BANNER,
@@ -18,6 +19,8 @@ _KINDS = {
 def hung_up(label: str, phase: Phase, error: Exception | None, said: str) -> Failure:
     """The stream ended. error: None for an orderly end; said: the server's words where no version came."""
     words = str(error.strerror or error) if isinstance(error, OSError) else "the server closed it"
+    if phase is Phase.BANNER and isinstance(error, CarrierError) and error.in_vain:
+        return Failure(FailureKind.CONFIGURATION, f"{label}: {words}")
     if phase is Phase.BANNER:
         more = f"; it said: {quote(said)}" if said else ""
         reason = f"{label}: connection ended before the server's version came ({words}){more}"

@@ -1,11 +1,13 @@
 """ProxyCommand: a local shell line of the operator's own configuration that carries a connection.
 
-Names in the line were checked when the configuration was read (config_values.expand_command).
+Names in the line were checked when the configuration was read (config_values.expand_command). What the program says on
+its standard error is kept for the reason, should it end.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -14,15 +16,17 @@ import threading
 import time
 from collections.abc import Callable
 
-from ..reactor import Reactor
+from ..reactor import READ, Reactor
 from ..states import Failure, FailureKind
 from .config_values import HostConfig
-from .failures import descriptors
-from .stream import SocketStream, Stream
+from .failures import QUOTE, descriptors, quote
+from .stream import CarrierError, SocketStream, Stream
 
 #: Seconds between SIGTERM and SIGKILL, and between two looks.
 _PATIENCE = 0.5
 _LOOK = 0.02
+#: Exit codes of a shell that found no program, or could not start it.
+_NOT_STARTED = (126, 127)
 
 
 class CommandDial:
@@ -52,44 +56,80 @@ class CommandDial:
         self._over = True
         node = self._config.node
         try:
-            ours, theirs = socket.socketpair()
-        except OSError:
-            self._failed(descriptors(node))
-            return
-        with theirs:
-            try:
-                self._reactor.check_number(ours.fileno())
-            except OSError:
-                ours.close()
+            stream = _start(self._reactor, str(self._config.proxy_command))
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
                 self._failed(descriptors(node))
                 return
-            try:
-                program = subprocess.Popen(
-                    ["/bin/sh", "-c", f"exec {self._config.proxy_command}"],
-                    stdin=theirs.fileno(),
-                    stdout=theirs.fileno(),
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            except (OSError, ValueError) as error:
-                ours.close()
-                reason = f"{node}: ProxyCommand cannot be started: {getattr(error, 'strerror', None) or error}"
-                self._failed(Failure(FailureKind.CONFIGURATION, reason))
-                return
-        self._done(_CommandStream(self._reactor, ours, program), "ProxyCommand")
+            reason = f"{node}: ProxyCommand cannot be started: {getattr(error, 'strerror', None) or error}"
+            self._failed(Failure(FailureKind.CONFIGURATION, reason))
+            return
+        self._done(stream, "ProxyCommand")
+
+
+def _start(reactor: Reactor, command: str) -> _CommandStream:
+    """Start the program. Raises OSError, ValueError."""
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        near, far = socket.socketpair()
+        ours.enter_context(near)
+        theirs.enter_context(far)
+        words, words_far = os.pipe()
+        ours.callback(os.close, words)
+        theirs.callback(os.close, words_far)
+        for descriptor in (near.fileno(), words):
+            reactor.check_number(descriptor)
+        os.set_blocking(words, False)
+        program = subprocess.Popen(
+            ["/bin/sh", "-c", f"exec {command}"],
+            stdin=far.fileno(),
+            stdout=far.fileno(),
+            stderr=words_far,
+            start_new_session=True,
+        )
+        stream = _CommandStream(reactor, near, words, program)
+        ours.pop_all()
+        return stream
 
 
 class _CommandStream(SocketStream):
-    """The program's standard input and output; it ends with the stream."""
+    """The program's standard input and output; it ends with the stream. words: descriptor of its standard error."""
 
-    __slots__ = ("_program",)
+    __slots__ = ("_program", "_said", "_words")
 
-    def __init__(self, reactor: Reactor, sock: socket.socket, program: subprocess.Popen[bytes]) -> None:
+    def __init__(self, reactor: Reactor, sock: socket.socket, words: int, program: subprocess.Popen[bytes]) -> None:
         super().__init__(reactor, sock)
         self._program: subprocess.Popen[bytes] | None = program
+        self._words = words
+        self._said = b""
+        reactor.watch(words, READ, lambda _mask: self._listen())
+
+    def _listen(self) -> None:
+        if self._words < 0:
+            return
+        try:
+            data = os.read(self._words, 4096)
+        except OSError:
+            return
+        self._said = (self._said + data)[-QUOTE:]
+        if not data:
+            self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        words, self._words = self._words, -1
+        if words >= 0:
+            self._reactor.unwatch(words)
+            os.close(words)
+
+    def _fail(self, error: Exception | None) -> None:
+        self._listen()
+        code = self._program.poll() if self._program is not None else None
+        said = quote(b" ".join(self._said.split()))
+        reason = "its ProxyCommand ended" + (f" with exit code {code}" if code else "") + (f": {said}" if said else "")
+        super()._fail(CarrierError(reason, in_vain=code in _NOT_STARTED))
 
     def _shut(self) -> None:
         super()._shut()
+        self._stop_listening()
         program, self._program = self._program, None
         if program is not None:
             _signal(program, signal.SIGTERM)

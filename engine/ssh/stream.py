@@ -45,6 +45,14 @@ class Stream(Protocol):
         """Give everything back; no callback comes afterwards. Idempotent."""
 
 
+class CarrierError(ConnectionError):
+    """What carried the stream ended, for the reason in the message. in_vain: trying again would not help."""
+
+    def __init__(self, reason: str, *, in_vain: bool = False) -> None:
+        super().__init__(reason)
+        self.in_vain = in_vain
+
+
 def ignore_data(_data: bytes) -> None:
     """For a stream that nobody listens to yet."""
 

@@ -282,14 +282,20 @@ def test_proxy_command(ssh_task: Task, sshd: Sshd, tmp_path: Path, recorder: Rec
         "threading.Thread(target=out, daemon=True).start()\n"
         "while d := os.read(0, 65536):\n    s.sendall(d)\n"
     )
-    text = f"Host node1\n ProxyCommand python3 {relay} %h %p\nHost node2\n ProxyCommand exit 3\n"
-    text += "Host node3\n ProxyCommand sleep 60\n"
+    text = f"Host node1\n ProxyCommand python3 {relay} %h %p\n"
+    text += "Host node2\n ProxyCommand sh -c 'printf \"the way\\n is \\033[2Jbarred\" >&2; exit 3'\n"
+    text += "Host node3\n ProxyCommand sleep 60\nHost node4\n ProxyCommand no-such-program-of-ours\n"
     ssh_task.set_info("ssh_config", _config(tmp_path, sshd, text))
     ssh_task.set_info("connect_timeout", 1.5)
-    worker = ssh_task.run("seq 1 3000", nodes="node[1-3]", handler=recorder)
+    worker = ssh_task.run("seq 1 3000", nodes="node[1-4]", handler=recorder)
     assert len(worker.read("node1") or b"") == 13892
     assert recorder.kind("node2") is FailureKind.BANNER
+    said = {node: str(end.failure) for node, end in recorder.ends.items()}
+    assert "its ProxyCommand ended" in said["node2"]
+    assert "the way is barred)" in said["node2"], said
     assert recorder.kind("node3") is FailureKind.BANNER
+    assert recorder.kind("node4") in (FailureKind.CONFIGURATION, FailureKind.BANNER)
+    assert "no-such-program-of-ours" in said["node4"], said
 
 
 # -- logging in
