@@ -41,6 +41,7 @@ class Processes:
         self.next_deadline = math.inf
         self._ids = itertools.count(first)
         self._heap: list[tuple[float, int]] = []
+        self._unfinished: dict[int, Process] = {}
 
     def add(self, period: float | None, info: Any, now: float) -> Process:
         """Register; the process is overdue `factor` periods after it was last heard."""
@@ -62,13 +63,21 @@ class Processes:
         """Forget a process; None when it is not known. Its heap entry dies when it comes due."""
         return self.by_id.pop(process_id, None)
 
+    def give_up_later(self, process: Process, moment: float) -> None:
+        """Forget a process whose tasks could not be given back: `overdue` brings it once more, at that moment."""
+        self.by_id.pop(process.id, None)
+        self._unfinished[process.id] = process
+        process.deadline = moment
+        heapq.heappush(self._heap, (moment, process.id))
+        self.next_deadline = self._heap[0][0]
+
     def overdue(self, now: float) -> list[Process]:
         """Take out (of the heap, not of `by_id`) the processes that were silent too long."""
         gone: list[Process] = []
         heap = self._heap
         while heap and heap[0][0] <= now:
             _, process_id = heapq.heappop(heap)
-            process = self.by_id.get(process_id)
+            process = self.by_id.get(process_id) or self._unfinished.pop(process_id, None)
             if process is None:
                 continue
             if process.deadline <= now:

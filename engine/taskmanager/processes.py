@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import StaleTask, TaskManagerTermination, UnknownProcess
+from .errors import StaleTask, StoreUnavailable, TaskManagerTermination, UnknownProcess
 from .manager import TaskManager
 from .tasks import Failure
 
@@ -148,7 +148,8 @@ class WorkerProcess:
             self._over.set()
             if self.watchdog_period is not None:
                 pinger.join()
-            self.task_manager.unregister_process(self.process_id)
+            with contextlib.suppress(StoreUnavailable):  # then its silence tells
+                self.task_manager.unregister_process(self.process_id)
 
     def stop(self) -> None:
         """Leave after the task at hand, at the latest a second later when idle; from any thread."""
@@ -202,8 +203,9 @@ class WorkerProcess:
         while not self._over.wait(self.watchdog_period if self.watchdog_period < math.inf else None):
             process_id = self.process_id
             if process_id is not None:
-                # Given up: `_turn` finds that out by itself and registers again.
-                with contextlib.suppress(UnknownProcess):
+                # Given up: `_turn` finds that out by itself and registers again. The store is away: it may come back
+                # before this worker is given up.
+                with contextlib.suppress(UnknownProcess, StoreUnavailable):
                     self.task_manager.ping(process_id)
 
 

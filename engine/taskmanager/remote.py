@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import socket
 from collections.abc import Sequence
 from typing import Any
 
 from .errors import FrameError, StoreUnavailable, TaskCancelled, TaskLost, UnknownTask, remote_exception
 from .frames import TO_WORKER, VERSION, Frame, FrameReader, encode
+from .peer_user import connect
 from .tasks import Failure, Outcome, TaskState
 
 
@@ -23,17 +24,18 @@ class RemoteQueue:
         self._numbers = itertools.count(1)
         self._frames = FrameReader(TO_WORKER)
         self._ready: list[Frame] = []
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sock.settimeout(timeout)
         try:
-            self._sock.connect(path)
-            self._sock.sendall(
-                encode("hello", version=VERSION, role="client", tags=None, credits=0, period=None, info="")
-            )
+            self._sock = connect(path, timeout)
+        except OSError as error:
+            raise StoreUnavailable(f"no queue is served at {path}: {error.strerror or error}") from error
+        try:
+            hello = encode("hello", version=VERSION, role="client", tags=None, credits=0, period=None, info="")
+            with contextlib.suppress(OSError):  # it hung up already: then it has said why
+                self._sock.sendall(hello)
             self._next("welcome")
         except OSError as error:
             self._sock.close()
-            raise StoreUnavailable(f"no queue is served at {path}: {error.strerror or error}") from error
+            raise StoreUnavailable(f"the queue at {path} does not answer: {error.strerror or error}") from error
         except BaseException:
             self._sock.close()
             raise

@@ -8,14 +8,15 @@ import math
 import os
 import socket
 import stat
-import struct
 import tempfile
 import threading
 from collections import deque
 
 from ..reactor import READ, WRITE, Deadline, Reactor
 from .errors import StoreUnavailable
+from .frames import encode
 from .manager import TaskManager
+from .peer_user import same_user
 from .service import Peer, Service
 from .stores.base import Change, Event
 
@@ -45,6 +46,7 @@ class SocketServer:
         self._closing = False
         try:
             self._listener = _listen(path)
+            self._place = _identity(path)
         except OSError as error:
             self._reactor.close()
             raise StoreUnavailable(f"socket {path}: {error.strerror or error}") from error
@@ -120,8 +122,13 @@ class SocketServer:
                     self._reactor.unwatch(self._listener.fileno())
                     self._reactor.call_later(0.2, self._listen_again)
                 return
-            if self._service.peers >= self._most_peers or not _same_user(sock):
+            if not same_user(sock):
                 sock.close()
+                continue
+            if self._service.peers >= self._most_peers:
+                with sock, contextlib.suppress(OSError):
+                    sock.setblocking(False)
+                    sock.send(encode("fault", message="it has too many connections"))
                 continue
             _Connection(sock, self._reactor, self._service)
 
@@ -130,9 +137,11 @@ class SocketServer:
 
     def _end(self) -> None:
         self._reactor.unwatch(self._listener.fileno())
+        # Before it is closed: from then on another manager may take the place. Nor is it ours if somebody moved in.
+        with contextlib.suppress(OSError):
+            if _identity(self.path) == self._place:
+                os.unlink(self.path)
         self._listener.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
         for peer in self._service.all_peers():
             peer.lost()
         self._reactor.close()
@@ -216,7 +225,8 @@ def _listen(path: str) -> socket.socket:
         if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
             raise FileExistsError(errno.EEXIST, "something else is there")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex(path) == 0:
+            probe.settimeout(1.0)  # one that is stopped, with a full backlog, would keep us waiting
+            if probe.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT):
                 raise OSError(errno.EADDRINUSE, "another manager serves there")
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -236,15 +246,6 @@ def _listen(path: str) -> socket.socket:
     return listener
 
 
-def peer_uid(sock: socket.socket) -> int:
-    """The user id of the process at the other end of a Unix socket, as the kernel knows it."""
-    size = struct.calcsize("3i")
-    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return int(uid)
-
-
-def _same_user(sock: socket.socket) -> bool:
-    try:
-        return peer_uid(sock) == os.geteuid()
-    except OSError:
-        return False
+def _identity(path: str) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino

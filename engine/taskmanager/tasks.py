@@ -94,7 +94,11 @@ class Failure:
         """The failure for an exception; the traceback text is made from it when None."""
         if traceback is None:
             traceback = "".join(traceback_module.format_exception(exception))
-        return cls(type(exception).__name__, str(exception)[:MESSAGE_LIMIT], traceback[-TRACEBACK_LIMIT:], exception)
+        try:
+            message = str(exception)[:MESSAGE_LIMIT]
+        except Exception:  # its text is its author's code
+            message = "its text cannot be had"
+        return cls(type(exception).__name__, message, traceback[-TRACEBACK_LIMIT:], exception)
 
     def raised(self, task_id: str, tag: str) -> TaskRaisedException:
         """What the one who fetches the result gets."""

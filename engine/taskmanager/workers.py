@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from .errors import FrameError
 from .frames import TO_WORKER, VERSION, Frame, FrameReader, encode
+from .peer_user import connect
 from .processes import call_task
 from .tasks import NAME, Failure
 
@@ -87,10 +88,12 @@ def serve_stdio(modules: Sequence[str], *, slots: int = 1, period: float | None 
 def serve_socket(path: str, modules: Sequence[str], *, slots: int = 1, period: float | None = DEFAULT_PERIOD) -> int:
     """Work for the manager on a Unix socket until it ends; an exit code. Raises WorkerModuleError, OSError."""
     functions = load_functions(modules)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.connect(path)
-        with sock.makefile("rb", buffering=0) as reader, sock.makefile("wb", buffering=0) as writer:
-            return Worker(reader, writer, functions, slots=slots, period=period).run()
+    with (
+        connect(path) as sock,
+        sock.makefile("rb", buffering=0) as reader,
+        sock.makefile("wb", buffering=0) as writer,
+    ):
+        return Worker(reader, writer, functions, slots=slots, period=period).run()
 
 
 class Readable(Protocol):
@@ -204,7 +207,7 @@ class Worker:
                     self._leave_if_idle()
                 else:
                     self._send("credit", count=1)
-            except OSError:  # the manager is gone
+            except (OSError, ValueError):  # the manager is gone; ValueError: and our end is closed by now
                 return
 
     def _one(self, frame: Frame) -> None:
@@ -216,15 +219,15 @@ class Worker:
             return
         try:
             value = call_task(self._functions[frame["tag"]], frame["parameters"])
-            try:
-                self._send("result", **lease, value=value)
-                return
-            except (TypeError, ValueError) as error:
-                failure = Failure.of(error)
-        except OSError:
-            raise
-        except Exception as error:
-            failure = Failure.of(error)
+        except BaseException as error:  # SystemExit too: that is the end of the task, not of this worker
+            self._send_failure(lease, Failure.of(error))
+            return
+        try:
+            self._send("result", **lease, value=value)
+        except (TypeError, ValueError) as error:  # it is no JSON, or too large
+            self._send_failure(lease, Failure.of(error))
+
+    def _send_failure(self, lease: dict[str, Any], failure: Failure) -> None:
         fields = {"type_name": failure.type_name[:200], "message": failure.message, "traceback": failure.traceback}
         self._send("exception", **lease, error=fields)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import socket
@@ -13,12 +14,14 @@ from typing import Any
 
 import pytest
 
+from clusterdeck.engine.taskmanager import peer_user
 from clusterdeck.engine.taskmanager.errors import FrameError, StoreUnavailable
 from clusterdeck.engine.taskmanager.frames import SIZE_LIMIT, TO_MANAGER, TO_WORKER, FrameReader, encode
 from clusterdeck.engine.taskmanager.manager import TaskManager
 from clusterdeck.engine.taskmanager.remote import RemoteQueue
 from clusterdeck.engine.taskmanager.service import Service
 from clusterdeck.engine.taskmanager.sockets import SocketServer
+from clusterdeck.engine.taskmanager.workers import serve_socket
 
 
 class Bomb:
@@ -368,6 +371,8 @@ def test_more_connections_than_allowed_do_not_stop_service(server: SocketServer)
         idle = [dial(server) for _ in range(200)]
         assert client.add("t", [1]) == ["t_0"]
         assert server.peers <= 50
+        with pytest.raises(StoreUnavailable, match="too many connections"):
+            RemoteQueue(server.path)
         for sock in idle:
             sock.close()
     end = time.monotonic() + 20
@@ -387,7 +392,7 @@ def test_socket_is_private(server: SocketServer) -> None:
 def test_peer_of_another_user_is_hung_up_on(server: SocketServer, monkeypatch: pytest.MonkeyPatch) -> None:
     from clusterdeck.engine.taskmanager import sockets
 
-    monkeypatch.setattr(sockets, "peer_uid", lambda _sock: 65534)
+    monkeypatch.setattr(sockets, "same_user", lambda _sock: False)
     with dial(server) as sock:
         assert sock.recv(10) == b""
     monkeypatch.undo()
@@ -398,10 +403,45 @@ def test_peer_of_another_user_is_hung_up_on(server: SocketServer, monkeypatch: p
 def test_kernel_tells_the_peers_user(server: SocketServer) -> None:
     import os
 
-    from clusterdeck.engine.taskmanager.sockets import peer_uid
+    from clusterdeck.engine.taskmanager.peer_user import peer_uid
 
     with dial(server) as sock:
         assert peer_uid(sock) == os.geteuid()
+
+
+def test_nothing_is_said_to_another_users_queue(
+    server: SocketServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work.py").write_text("def do_t(): pass\n")
+    monkeypatch.setattr(peer_user, "same_user", lambda _sock: False)
+    with pytest.raises(StoreUnavailable, match="another user serves there"):
+        RemoteQueue(server.path)
+    with pytest.raises(PermissionError, match="another user serves there"):
+        serve_socket(server.path, [str(tmp_path / "work.py")])
+
+
+def test_what_moved_into_the_place_of_the_socket_stays(manager: TaskManager, tmp_path: Path) -> None:
+    first = SocketServer(manager, str(tmp_path / "q")).start()
+    Path(first.path).unlink()
+    second = SocketServer(manager, first.path).start()
+    first.close()
+    with RemoteQueue(second.path) as client:
+        assert client.status()["waiting"] == {}
+    second.close()
+    assert not Path(second.path).exists()
+
+
+def test_a_stopped_server_is_nobodys_place(tmp_path: Path) -> None:
+    """One that accepts nobody, with a full backlog: it is there all the same, and nobody waits for it."""
+    with contextlib.ExitStack() as open_ones, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "q"))
+        listener.listen(0)
+        for _ in range(2):
+            sock = open_ones.enter_context(socket.socket(socket.AF_UNIX))
+            sock.setblocking(False)
+            sock.connect_ex(str(tmp_path / "q"))
+        with pytest.raises(StoreUnavailable, match="another manager serves there"):
+            SocketServer(TaskManager(), str(tmp_path / "q"))
 
 
 def test_a_second_server_does_not_take_the_socket(server: SocketServer, tmp_path: Path) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ..errors import QueueFull, UnknownProcess
-from ..leases import DEFAULT_FACTOR, Process, Processes
-from ..tasks import DEFAULT_OPTIONS, Failure, ProcessInfo, TaskId, TaskInfo, TaskOptions, TaskState
-from .base import ANY_RESULT, Change, Claim, Counts, Event, Listener, RawOutcome, Termination
+from ..leases import DEFAULT_FACTOR, Process
+from ..tasks import DEFAULT_OPTIONS, Failure, TaskId, TaskInfo, TaskOptions, TaskState
+from .attendance import Attendance
+from .base import ANY_RESULT, Change, Claim, Counts, Event, RawOutcome, Termination
 from .lanes import Lanes
-from .polite_lock import PoliteLock
-from .records import Journal, Task, info_of, outcome_of
+from .outcomes import Outcomes
+from .records import Task, info_of, outcome_of
 
 WAITING = TaskState.WAITING
 LEASED = TaskState.LEASED
@@ -22,7 +22,7 @@ LEASED = TaskState.LEASED
 LOST_MESSAGE = "the worker that ran it vanished and it may not be run twice"
 
 
-class MemoryStore:
+class MemoryStore(Attendance):
     """See `Store`. limit: most waiting tasks (None: no bound). factor: periods of silence before a process is given up.
 
     One lock; no method waits for anything else than that lock (and, with a journal, the disk).
@@ -31,104 +31,22 @@ class MemoryStore:
     shared = False
 
     def __init__(self, *, limit: int | None = None, factor: float = DEFAULT_FACTOR) -> None:
-        self._lock = PoliteLock()
+        super().__init__(factor)
         self._limit = limit
         self._numbers = itertools.count()
         self._fronts = itertools.count(-1, -1)
         self._tasks: dict[str, Task] = {}
         self._waiting = Lanes[Task]()
-        self._finished = Lanes[Task]()
-        self._requested: dict[str, OrderedDict[str, Task]] = {}
+        self._outcomes = Outcomes()
         self._running: dict[str, int] = {}
-        self._processes = Processes(factor)
         self._data: dict[str, Any] = {}
         self._termination: Termination | None = None
-        self._events: deque[Event] = deque()
-        self._listener: Listener | None = None
-        self._journal: Journal | None = None
 
     def dumps(self, value: Any) -> Any:
         return value
 
     def loads(self, payload: Any) -> Any:
         return payload
-
-    def listen(self, listener: Listener) -> None:
-        self._listener = listener
-
-    def watch(self) -> None:
-        """Nobody else can change it."""
-
-    def _tell(self) -> None:
-        """Tell what happened; called without the lock, so that a listener may call the store."""
-        events, listener = self._events, self._listener
-        while events:
-            try:
-                event = events.popleft()
-            except IndexError:  # another thread told it
-                return
-            if listener is not None:
-                listener(event)
-
-    # -- processes
-
-    def register(self, period: float | None, info: Any) -> int:
-        with self._lock:
-            process = self._processes.add(period, info, time.monotonic())
-            if self._journal is not None:
-                self._journal.next_process(process.id + 1)
-            self._events.append(Event(Change.ALL))  # waiters compute their next deadline anew
-        self._tell()
-        return process.id
-
-    def unregister(self, process_id: int) -> bool:
-        with self._lock:
-            process = self._processes.remove(process_id)
-            if process is not None:
-                self._release(process)
-        self._tell()
-        return process is not None
-
-    def ping(self, process_id: int) -> bool:
-        with self._lock:
-            now = time.monotonic()
-            self._reap(now)
-            process = self._processes.by_id.get(process_id)
-            if process is not None:
-                self._processes.heard(process, now)
-        self._tell()
-        return process is not None
-
-    def processes(self) -> list[ProcessInfo]:
-        with self._lock:
-            now = time.monotonic()
-            self._reap(now)
-            found = [
-                ProcessInfo(p.id, p.info, p.period, now - p.heard, len(p.leases))
-                for p in self._processes.by_id.values()
-            ]
-        self._tell()
-        return found
-
-    def reap(self) -> None:
-        with self._lock:
-            self._reap(time.monotonic())
-        self._tell()
-
-    def next_deadline(self) -> float:
-        return max(0.0, self._processes.next_deadline - time.monotonic())
-
-    def _reap(self, now: float) -> None:
-        if now >= self._processes.next_deadline:
-            for process in self._processes.overdue(now):
-                self._processes.remove(process.id)
-                self._release(process)
-
-    def _release(self, process: Process) -> None:
-        # Newest first: each goes to the front, so the oldest ends up foremost.
-        for task in reversed(list(process.leases.values())):
-            self._take_back(task, lost=True, not_on=None)
-        self._events.append(Event(Change.ALL))  # with the last process a drain may be over
 
     # -- tasks
 
@@ -161,18 +79,20 @@ class MemoryStore:
         node: str | None = None,
         nodes: Collection[str] | None = None,
     ) -> tuple[TaskId, str, Any] | None:
-        with self._lock:
-            now = time.monotonic()
-            if now >= self._processes.next_deadline:
-                self._reap(now)
-            process: Process | None = None
-            if process_id is not None:
-                process = self._processes.by_id.get(process_id)
-                if process is None:
-                    raise UnknownProcess(process_id)
-                self._processes.heard(process, now)
-            task = self._next(tags, node, nodes)
-            if task is not None:
+        try:
+            with self._lock:
+                now = time.monotonic()
+                if now >= self._processes.next_deadline:
+                    self._reap(now)
+                process: Process | None = None
+                if process_id is not None:
+                    process = self._processes.by_id.get(process_id)
+                    if process is None:
+                        raise UnknownProcess(process_id)
+                    self._processes.heard(process, now)
+                task = self._next(tags, node, nodes)
+                if task is None:
+                    return None
                 attempt, started = task.attempt + 1, time.time()
                 if self._journal is not None:
                     self._journal.leased(task, attempt, started)
@@ -183,9 +103,10 @@ class MemoryStore:
                     process.leases[task.id] = task
                 if self._limit is not None:
                     self._events.append(Event(Change.SPACE))
-        if self._events:
-            self._tell()
-        return None if task is None else (TaskId(task.id, task.attempt), task.tag, task.payload)
+                return TaskId(task.id, attempt), task.tag, task.payload
+        finally:
+            if self._events:
+                self._tell()
 
     def _next(self, tags: Sequence[str] | None, node: str | None, nodes: Collection[str] | None) -> Task | None:
         if self._termination is Termination.NOW or not self._waiting:
@@ -267,7 +188,7 @@ class MemoryStore:
         if self._journal is not None:
             self._journal.waiting(task, place, losses, not_on)
         if task.state.finished:
-            self._unfinish(task)
+            self._outcomes.remove(task)
         self._unlease(task)
         task.state, task.place, task.losses, task.not_on = WAITING, place, losses, not_on
         task.result, task.started, task.ended = None, 0.0, 0.0
@@ -284,21 +205,8 @@ class MemoryStore:
                 self._events.append(Event(Change.SPACE))
         self._unlease(task)
         task.state, task.result, task.losses, task.ended = state, payload, losses, ended
-        self._enlist(task)
+        self._outcomes.add(task)
         self._events.append(Event(Change.RESULT, task.tag, task.id, task.requester))
-
-    def _enlist(self, task: Task) -> None:
-        self._finished.append(task.tag, task.id, task)
-        if task.requester is not None:
-            self._requested.setdefault(task.requester, OrderedDict())[task.id] = task
-
-    def _unfinish(self, task: Task) -> None:
-        self._finished.remove(task.tag, task.id)
-        if task.requester is not None:
-            mine = self._requested[task.requester]
-            del mine[task.id]
-            if not mine:
-                del self._requested[task.requester]
 
     def collect(self, claim: Claim = ANY_RESULT) -> RawOutcome | None:
         with self._lock:
@@ -306,7 +214,7 @@ class MemoryStore:
             if task is not None:
                 if self._journal is not None:
                     self._journal.dropped(task)
-                self._unfinish(task)
+                self._outcomes.remove(task)
                 del self._tasks[task.id]
                 if self._termination is not None:
                     self._events.append(Event(Change.ALL))  # who waits for more may now be told that there is none
@@ -323,13 +231,11 @@ class MemoryStore:
         if claim.task_id is not None:
             task = self._tasks.get(claim.task_id)
             return task if task is not None and task.state.finished else None
-        if claim.requester is not None:
-            return next(iter(self._requested.get(claim.requester, {}).values()), None)
-        return self._finished.first(None if claim.tag is None else (claim.tag,))
+        return self._outcomes.first(claim)
 
     def ended_of(self, requester: str) -> list[str]:
         with self._lock:
-            return list(self._requested.get(requester, ()))
+            return self._outcomes.of(requester)
 
     def known(self, task_id: str) -> bool:
         return task_id in self._tasks
@@ -337,7 +243,7 @@ class MemoryStore:
     def counts(self) -> Counts:
         with self._lock:
             self._reap(time.monotonic())
-            counts = Counts(self._waiting.counts(), dict(self._running), self._finished.counts())
+            counts = Counts(self._waiting.counts(), dict(self._running), self._outcomes.counts())
         self._tell()
         return counts
 
@@ -360,7 +266,7 @@ class MemoryStore:
             if LEASED in states:
                 found += itertools.islice((t for t in self._tasks.values() if t.state is LEASED), limit)
             if any(state.finished for state in states):
-                found += itertools.islice((t for t in self._finished.iterate(None) if t.state in states), limit)
+                found += itertools.islice((t for t in self._outcomes if t.state in states), limit)
             return [info_of(task) for task in found[:limit]]
 
     # -- data items, life

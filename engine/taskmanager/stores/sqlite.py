@@ -55,26 +55,36 @@ class SQLiteJournal:
     def __init__(self, path: str, synchronous: str) -> None:
         if synchronous not in ("normal", "full"):
             raise ValueError(f"synchronous={synchronous!r}: use normal or full")
+        self.path = path
+        self._reserved = 0
         try:
             # Parameters may hold secrets: the file is its owner's from the first byte on.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._base = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-            run = self._base.execute
-            run("PRAGMA locking_mode=EXCLUSIVE")
-            run("PRAGMA journal_mode=WAL")
-            run(f"PRAGMA synchronous={synchronous}")
-            run("BEGIN IMMEDIATE").execute("COMMIT")  # takes the lock now rather than at the first request
-            (version,) = run("PRAGMA user_version").fetchone()
         except (OSError, sqlite3.Error) as error:
-            hint = "; another manager has it open" if "locked" in str(error) else ""
             what = error.strerror if isinstance(error, OSError) else error
-            raise StoreUnavailable(f"journal {path}: {what}{hint}") from error
-        if version not in (0, SCHEMA_VERSION):
+            raise StoreUnavailable(f"journal {path}: {what}") from error
+        try:
+            self._begin(synchronous)
+        except sqlite3.Error as error:
             self._base.close()
-            raise StoreUnavailable(f"journal {path}: format {version}, this program writes {SCHEMA_VERSION}")
+            hint = "; another manager has it open" if "locked" in str(error) else ""
+            raise StoreUnavailable(f"journal {path}: {error}{hint}") from error
+        except StoreUnavailable:
+            self._base.close()
+            raise
+
+    def _begin(self, synchronous: str) -> None:
+        """Take the lock, now rather than at the first request, and make the tables."""
+        run = self._base.execute
+        run("PRAGMA locking_mode=EXCLUSIVE")
+        run("PRAGMA journal_mode=WAL")
+        run(f"PRAGMA synchronous={synchronous}")
+        run("BEGIN IMMEDIATE").execute("COMMIT")
+        (version,) = run("PRAGMA user_version").fetchone()
+        if version not in (0, SCHEMA_VERSION):
+            raise StoreUnavailable(f"journal {self.path}: format {version}, this program writes {SCHEMA_VERSION}")
         self._base.executescript(_SCHEMA + f"PRAGMA user_version={SCHEMA_VERSION};")
-        self.path = path
-        self._reserved = 0
 
     def _write(self, statement: str, values: Sequence[Any]) -> None:
         try:
@@ -211,7 +221,7 @@ class SQLiteStore(MemoryStore):
             elif task.state is TaskState.WAITING:
                 self._waiting.append(task.tag, task.id, task)
             else:
-                self._enlist(task)
+                self._outcomes.add(task)
         self._fronts = itertools.count(lowest - 1, -1)
         self._journal = self._file
         for task in reversed(running):
@@ -227,7 +237,8 @@ class SQLiteStore(MemoryStore):
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._file.next_task(next(self._numbers))
+                with contextlib.suppress(StoreUnavailable):  # then the numbers set aside are passed over
+                    self._file.next_task(next(self._numbers))
                 self._file.close()
 
 
