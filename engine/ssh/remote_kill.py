@@ -4,6 +4,8 @@ Closing a channel does not end the command behind it. OpenSSH starts each sessio
 group whose parent is the connection's own sshd process; a second session of the same connection has that parent, too,
 and so finds the group among its siblings: sorted by age they stand in the order in which the commands were started.
 The reaping command goes first, because a leader that a signal has ended no longer tells which group was its own.
+What has left the group (`setsid`) is not found so. It still holds the session open if it inherited the output, and then
+the end is not confirmed; a daemon that let go of it was meant to stay.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ class RemoteKill:
         self._done: Callable[[bool], None] | None = done
         self._command = command
         self._answer = b""
+        self._gone = False
         self._reaper: Command | None = None
         self._peer = peer
         reactor = peer.pool.reactor
@@ -78,6 +81,11 @@ class RemoteKill:
         self._done = None
         self._stop_timers()
 
+    def released(self) -> None:
+        """The command's session is closed: nothing there holds its output any more."""
+        if self._gone:
+            self._finish(True)
+
     def _said(self, data: bytes, is_error: bool) -> None:
         if not is_error:
             self._answer = (self._answer + data)[:64]
@@ -87,7 +95,9 @@ class RemoteKill:
             # A neighbour came or went between our count and the node's: count again.
             self._timers.append(self._peer.pool.reactor.call_later(_AGAIN, self._reap))
             return
-        self._finish(self._answer.strip() == b"gone")
+        self._gone = self._answer.strip() == b"gone"
+        if not self._gone or self._command.finished:
+            self._finish(self._gone)
 
     def _stop_timers(self) -> None:
         for timer in self._timers:
