@@ -52,9 +52,9 @@ class EventHandler:
         """Called once, when all of worker is done (not if it never started); timedout: at least one node timed out."""
 
     def ev_error(self, worker: Any) -> None:
-        """Called for each line on stderr of worker, which is in `worker.current_errmsg`.
+        """Called for each line on stderr of worker, which is in `worker.current_errmsg`, before `ev_read`.
 
-        Deprecated: only beside an `ev_read` of one argument, or without any.
+        Deprecated. An `ev_read` of one argument is not called for such lines.
         """
 
     def ev_port_start(self, port: Any) -> None:
@@ -100,8 +100,7 @@ class Hooks:
         read = _method(handler, "ev_read")
         self.legacy_read = read is not None and _is_legacy(read)
         self.read = _modern(handler, "ev_read", "ev_read(self, worker, node, sname, msg)")
-        #: ev_error belongs to the first generation: it is called only beside an ev_read of the same age, or alone.
-        self.error = _method(handler, "ev_error") if read is None or self.legacy_read else None
+        self.error = _method(handler, "ev_error")
 
 
 def _method(handler: object | None, name: str) -> Callable[..., Any] | None:

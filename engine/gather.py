@@ -55,7 +55,7 @@ class MsgTree:
     # -- adding
 
     def add(self, key: Hashable, line: bytes) -> None:
-        """Append one line (bytes without line end) to the key's message."""
+        """Append one line (bytes without line end) to the key's message; TypeError for a key that has no hash."""
         # Called once per line, and the next line mostly is the same key's: such lines wait and go in together.
         last = self._last
         if key is last:
@@ -63,6 +63,7 @@ class MsgTree:
         else:
             if last is not _NOBODY:
                 self._places[last] = self._follow(last, self._waiting)
+            hash(key)  # raises TypeError now, as such a key could not be put away later
             self._last = key
             self._waiting = [line]
 

@@ -34,7 +34,7 @@ class TaskSubmission(TopologyUser):
         raise NotImplementedError
 
     def shell(self, command: str, **kwargs: Any) -> Any:
-        """Schedule `command` (a line for the shell); returns its worker at once, from any thread.
+        """Schedule `command`, a line for the shell; returns its worker at once, from any thread.
 
         nodes (text or NodeSet): run it there with the default distant worker (remote=False: locally, once per node);
         without nodes it is one local shell command, whose results go by `key` (default: the worker). handler: see
@@ -100,8 +100,8 @@ class TaskSubmission(TopologyUser):
         """Make a timer that calls `handler.ev_timer(timer)`: `fire` seconds from now, then every `interval` seconds.
 
         fire: >= 0, 0 = at the first turn of the loop; it counts from now, also before the run. interval: 0 or less =
-        once. autoclose: does not keep the Task running. Any thread. Raises AssertionError for a negative `fire`,
-        ValueError for what is no number of seconds, and TaskError on a terminated Task.
+        once. autoclose: does not keep the Task running. Any thread. Raises AssertionError for a negative `fire` and
+        without a handler, ValueError for what is no number of seconds, and TaskError on a terminated Task.
         """
         assert fire >= 0.0, f"a timer's delay must be 0 or more seconds, not {fire!r}"
         timer = EngineTimer(fire, interval, autoclose, handler)

@@ -26,8 +26,9 @@ class EngineTimer:
     fire_delay: seconds, 0 = at the first turn of the loop. interval: seconds, 0 or less = only once.
     autoclose: does not keep the Task running. All methods belong to the Task's thread; `Task.timer()` is the way to
     make one from any thread. The next date of a repeater is the previous date plus the interval, so it does not
-    drift; after a stall it catches up, one call per turn of the loop. Raises ValueError for what is no number of
-    seconds. The semantic is that of ClusterShell's EngineTimer, but for the catching up, which is a burst there.
+    drift; after a stall it catches up, one call per turn of the loop. Raises AssertionError without a handler and
+    ValueError for what is no number of seconds. The semantic is that of ClusterShell's EngineTimer, but for the
+    catching up, which is a burst there.
     """
 
     # Scripts hang values of their own on their timers, so there is room for them, taken only where it is used.
@@ -45,9 +46,8 @@ class EngineTimer:
         "interval",
     )
 
-    def __init__(
-        self, fire_delay: float, interval: float = -1.0, autoclose: bool = False, handler: Any | None = None
-    ) -> None:
+    def __init__(self, fire_delay: float, interval: float = -1.0, autoclose: bool = False, handler: Any = None) -> None:
+        assert handler is not None, "a timer needs a handler"
         self.fire_delay = _seconds("fire delay", fire_delay)
         self.interval = _seconds("interval", interval)
         self.autoclose = autoclose
@@ -116,9 +116,7 @@ class EngineTimer:
             return
         self._deadline = None
         self._rearmed = False
-        handler = self.eh
-        if handler is not None:
-            handler.ev_timer(self)
+        self.eh.ev_timer(self)
         if not self._valid or self._rearmed:
             return
         if self.interval > 0:

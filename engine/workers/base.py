@@ -211,12 +211,16 @@ class Worker:
             self._set_current(node)
             hook(self, node)
 
+    def _debug_label(self, node: Any) -> str:
+        """What stands before a line of output in the lines for `print_debug`."""
+        return f"{node}:"
+
     def _on_lines(self, node: Any, sname: str, lines: list[bytes]) -> None:
         """A chunk of output: whole lines without line ends."""
         task = self._scheduled()
         if task.info("debug"):
             for line in lines:
-                task.engine.debug(f"{node}: {line!r}")
+                task.engine.debug(f"{self._debug_label(node)} {line!r}")
         hooks = self._handler()
         if hooks.lines is None and (hooks.read is not None or (hooks.error is not None and sname == self.SNAME_STDERR)):
             self._read_each(task, node, sname, lines)
@@ -231,7 +235,8 @@ class Worker:
         """One event per line: results then hold, at each event, what was read up to that line."""
         hooks = self._handler()
         is_error = sname == self.SNAME_STDERR
-        hook = hooks.error if is_error and (hooks.read is None or hooks.legacy_read) else hooks.read
+        error = hooks.error if is_error else None
+        read = None if is_error and hooks.legacy_read else hooks.read
         for line in lines:
             if is_error:
                 self.current_errmsg = line
@@ -240,12 +245,10 @@ class Worker:
             self._set_current(node)
             self.current_sname = sname
             task.results.add_lines(self, node, sname, [line])
-            if hook is None:
-                continue
-            if hook is hooks.error:
-                hook(self)
-            else:
-                hook(self, node, sname, line)
+            if error is not None:
+                error(self)
+            if read is not None and not self._aborted:
+                read(self, node, sname, line)
             if self._aborted:
                 return
 

@@ -37,9 +37,6 @@ class _PdshBase(ExecClient):
         """pdsh reads no input."""
         return False
 
-    def _debug_name(self) -> str:
-        return type(self).__name__.removesuffix("Client").upper()
-
     def write(self, data: bytes, sname: str | None = None) -> None:
         """Not possible: one input cannot be given to many nodes."""
         raise EngineClientNotSupportedError(_NO_INPUT)

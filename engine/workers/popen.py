@@ -35,7 +35,7 @@ class WorkerPopen(WorkerSimple):
 
     key: under which events and results come, by default the worker itself. handler: see EventHandler. stderr: keep
     the error output apart. timeout: seconds from the start, None or negative = none. autoclose: does not keep the Task
-    running. Raises ValueError for an empty command and for a timeout that is no number.
+    running. Raises ValueError for an empty command, for one that is no text, and for a timeout that is no number.
     """
 
     _hups_without_rc = False
@@ -49,7 +49,7 @@ class WorkerPopen(WorkerSimple):
         timeout: float | None = -1,
         autoclose: bool = False,
     ) -> None:
-        if not command:
+        if not command or not isinstance(command, str):
             raise WorkerBadArgumentError(f"WorkerPopen needs a command, not {command!r}")
         self.command = command
         self._files = (None, None, None)
@@ -58,6 +58,15 @@ class WorkerPopen(WorkerSimple):
 
     def _make_client(self, key: Any) -> EngineClient:
         return PopenClient(self, key, self.command, self.stderr, self.timeout, self.autoclose)
+
+    def _fileno(self, index: int) -> int | None:
+        client = self._client
+        assert isinstance(client, PopenClient)
+        if index == 1:
+            output = client.outputs.get(self.SNAME_STDIN)
+            return None if output is None else output.fd
+        source = client.inputs.get(self.SNAME_STDERR if index else self.SNAME_STDOUT)
+        return None if source is None else source.fd
 
     def retcode(self) -> int | None:
         """The return code; None while it runs, and if it timed out or was aborted.

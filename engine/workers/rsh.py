@@ -9,13 +9,13 @@ from .exec import CopyClient, ExecClient, ExecWorker
 from .remote_ends import unconfirmed
 from .ssh import program, words
 
-__all__ = ["WORKER_CLASS", "Rcp", "Rsh", "WorkerRsh"]
+__all__ = ["WORKER_CLASS", "RcpClient", "RshClient", "WorkerRsh"]
 
 #: rsh itself does not tell the command's return code: it is echoed behind this at the end of the output.
 _MARK = b"clusterdeck-rsh-rc: "
 
 
-class Rsh(ExecClient):
+class RshClient(ExecClient):
     """rsh to one node."""
 
     USER_KEYS = ("rsh_user",)
@@ -54,7 +54,7 @@ class Rsh(ExecClient):
         return unconfirmed(str(self.key), "rsh", end) if self.pid is not None else end
 
 
-class Rcp(CopyClient):
+class RcpClient(CopyClient):
     """rcp to or from one node."""
 
     USER_KEYS = ("rsh_user",)
@@ -74,8 +74,8 @@ class WorkerRsh(ExecWorker):
     rcp_path, rcp_options. Raises ValueError if a reverse copy's `dest` is no directory.
     """
 
-    SHELL_CLASS = Rsh
-    COPY_CLASS = Rcp
+    SHELL_CLASS = RshClient
+    COPY_CLASS = RcpClient
 
     def _for_all_nodes(self) -> bool:
         return False

@@ -12,7 +12,7 @@ from ..states import NodeEnd
 from .exec import CopyClient, ExecClient, ExecWorker
 from .remote_ends import REMEMBERED, ssh_end, unconfirmed
 
-__all__ = ["WORKER_CLASS", "Scp", "Ssh", "WorkerSsh"]
+__all__ = ["WORKER_CLASS", "ScpClient", "SshClient", "WorkerSsh"]
 
 
 def words(value: Any, default: str = "") -> list[str]:
@@ -50,7 +50,7 @@ class _OpenSsh(ExecClient):
         return unconfirmed(str(self.key), self.PROGRAM, end) if self.pid is not None else end
 
 
-class Ssh(_OpenSsh):
+class SshClient(_OpenSsh):
     """ssh to one node."""
 
     USER_KEYS = ("ssh_user",)
@@ -65,7 +65,7 @@ class Ssh(_OpenSsh):
         return [*command, "-oBatchMode=yes", str(self.key), self.command or ""], None
 
 
-class Scp(_OpenSsh, CopyClient):
+class ScpClient(_OpenSsh, CopyClient):
     """scp to or from one node."""
 
     PROGRAM = "scp"
@@ -87,8 +87,8 @@ class WorkerSsh(ExecWorker):
     scp_path, scp_user, scp_options, connect_timeout. Raises ValueError if a reverse copy's `dest` is no directory.
     """
 
-    SHELL_CLASS = Ssh
-    COPY_CLASS = Scp
+    SHELL_CLASS = SshClient
+    COPY_CLASS = ScpClient
 
     def _for_all_nodes(self) -> bool:
         return False

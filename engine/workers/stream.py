@@ -179,8 +179,9 @@ class StreamWorker(Worker):
 
     @property
     def key(self) -> Any:
-        """The key of events and results."""
-        return self._client.key
+        """The key that was given; None: events and results come under the worker itself."""
+        key = self._client.key
+        return None if key is self else key
 
     def set_key(self, key: Any) -> None:
         """Change the key of events and results. Raises WorkerError once started."""
@@ -190,6 +191,9 @@ class StreamWorker(Worker):
 
     def _check_key(self, node: Any | None) -> Any:
         return self._client.key if node is None else node
+
+    def _debug_label(self, node: Any) -> str:
+        return "LINE"
 
     def _set_current(self, node: Any) -> None:
         # current_node is for distant workers.

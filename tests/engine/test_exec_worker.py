@@ -6,7 +6,7 @@ import re
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -127,6 +127,8 @@ def test_an_empty_command() -> None:
 
     with pytest.raises(ValueError, match="''"):
         WorkerPopen("")
+    with pytest.raises(ValueError, match="b'true'"):
+        WorkerPopen(cast(Any, b"true"))
 
 
 def test_kill_hits_the_direct_child_only(task: Task, tmp_path: Path) -> None:

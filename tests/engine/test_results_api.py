@@ -120,7 +120,7 @@ def test_a_local_worker_is_its_own_key(task: Task) -> None:
     keyed = task.shell("echo foo", key=("any", "key"))
     task.resume()
     assert (worker.read(), worker.error(), worker.read(sname="stderr"), worker.retcode()) == (b"foo", b"bar", b"bar", 2)
-    assert (worker.key, keyed.key) == (worker, ("any", "key"))
+    assert (worker.key, keyed.key) == (None, ("any", "key"))
     assert task.key_buffer(worker) == task.key_buffer(("any", "key")) == b"foo"
     groups = list(task.iter_buffers())
     assert [bytes(message) for message, _ in groups] == [b"foo"]

@@ -145,7 +145,7 @@ def test_debug_lines(task: Task) -> None:
     task.set_info("ssh_path", "/bin/echo")
     told.clear()
     task.run("uname", nodes="n1")
-    assert told[0].startswith("SSH: /bin/echo")
+    assert told[0].startswith("SSHCLIENT: /bin/echo")
 
 
 def test_debug_goes_to_stdout_by_default(task: Task, capsys: pytest.CaptureFixture[str]) -> None:
