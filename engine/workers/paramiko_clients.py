@@ -206,6 +206,8 @@ class CommandClient(NodeClient):
                 rest = buffer.rest()
                 if rest:
                     self.report_lines(self.worker.SNAME_STDERR if apart else self.worker.SNAME_STDOUT, rest)
+        elif self._killing is not None:
+            self._killing.released()
         self.ended(rc, failure)
 
 

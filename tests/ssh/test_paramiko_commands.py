@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,20 @@ def test_of_a_hundred_that_are_stopped_those_that_live_on_are_named(ssh_task: Ta
     # What is only late is gone in a moment.
     left = wait_gone(_alive(marker), 5)
     assert len(left) <= min(1, said), f"{len(left)} live on, {said} were said to"
+
+
+def test_what_has_left_its_group_and_holds_the_output_is_not_confirmed(
+    ssh_task: Task, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clusterdeck.engine.ssh import remote_kill
+
+    monkeypatch.setattr(remote_kill, "PATIENCE", 1.0)
+    recorder.on_lines = lambda worker, node: worker.abort() if len(recorder.lines) == 2 else None
+    ssh_task.run("setsid sh -c 'echo $$; exec sleep 100'", nodes="node[1-2]", handler=recorder)
+    for node in ("node1", "node2"):
+        os.kill(int(recorder.lines[node][0]), signal.SIGKILL)
+    assert recorder.states() == {NodeState.ABORTED}
+    assert all("not confirmed" in str(end.failure) for end in recorder.ends.values()), recorder.ends
 
 
 @pytest.mark.usefixtures("patient")
