@@ -208,7 +208,7 @@ SPECS = (
     CommandSpec(
         "nodes.save", "nodes save", "nodes: Save", "keep the selection, or a set, under a name for @NAME", save,
         arguments=(
-            Argument("name", Kind.NAME, "how it is called"),
+            Argument("name", Kind.SAVED, "how it is called"),
             Argument("expression", Kind.NODES, "the selection if left out", required=False),
         ),
         examples=((":nodes save canary node[1-3]", "later: @canary uptime"),),
@@ -222,7 +222,7 @@ SPECS = (
     CommandSpec("nodes.saved", "nodes saved", "nodes: Saved sets", "list saved sets", saved),
     CommandSpec(
         "nodes.groups", "groups", "nodes: Groups", "list groups", groups,
-        arguments=(Argument("text", Kind.TEXT, "only those with this in their name", required=False),),
+        arguments=(Argument("text", Kind.GROUP, "only those with this in their name", required=False),),
         examples=((":groups", ""), (":groups web", "")),
     ),
 )  # fmt: skip

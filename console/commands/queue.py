@@ -252,7 +252,7 @@ def results(context: Context, command: Command) -> Outcome:
 _TASK = Argument("task", Kind.TASK, "ids, or all", required=False, repeat=True, choices=("all",))
 _EXPRESSION = Argument("expression", Kind.NODES, "node[1-4], @group ...")
 _KEEP = Option("keep", ("--keep",), Kind.FLAG, "keep them in the list")
-_MAP = Option("map", ("--map",), Kind.NUMBER, "a whole map", "N")
+_MAP = Option("map", ("--map",), Kind.MAP, "a whole map", "N")
 
 SPECS = (
     CommandSpec(
@@ -290,7 +290,7 @@ SPECS = (
     ),
     CommandSpec(
         "queue.wait", "queue wait", "queue: Wait", "wait for a map and show its outputs", wait,
-        arguments=(Argument("map", Kind.NUMBER, "its number; the newest if left out", required=False),),
+        arguments=(Argument("map", Kind.MAP, "its number; the newest if left out", required=False),),
         examples=((":queue wait", ""),),
     ),
     CommandSpec(

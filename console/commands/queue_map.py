@@ -26,7 +26,7 @@ from ..language.tokens import LanguageError, token_at
 from ..queue.jobs import MapJob, QueueError, counts
 from .documents import bounded
 
-TAG = Option("tag", ("-T", "--tag"), Kind.NAME, "the lane of the queue (shell)", "TAG")
+TAG = Option("tag", ("-T", "--tag"), Kind.TAG, "the lane of the queue (shell)", "TAG")
 RETRIABLE = Option("retriable", ("--retriable",), Kind.FLAG, "may run again where a node was lost in the middle")
 FROM = Option("from", ("--from", "-a"), Kind.LOCAL_PATH, "a file with an item per line; - is standard input", "FILE")
 MAP_OPTIONS = (
@@ -34,8 +34,22 @@ MAP_OPTIONS = (
     FROM,
     TAG,
     RETRIABLE,
-    Option("timeout", ("-t", "--timeout"), Kind.TEXT, "seconds for a job, or 300% of the median", "SEC|N%"),
-    Option("halt", ("--halt",), Kind.TEXT, "when to stop: fail=5%, now,fail=1, soon,done=100", "RULE"),
+    Option(
+        "timeout",
+        ("-t", "--timeout"),
+        Kind.TEXT,
+        "seconds for a job, or a share of the median",
+        "SEC|N%",
+        choices=("60", "300%"),
+    ),
+    Option(
+        "halt",
+        ("--halt",),
+        Kind.TEXT,
+        "when to stop",
+        "RULE",
+        choices=("fail=5%", "now,fail=1", "soon,done=100"),
+    ),
     Option("joblog", ("--joblog",), Kind.LOCAL_PATH, "a line per job, with GNU parallel's columns", "FILE"),
     Option("resume", ("--resume",), Kind.FLAG, "leave out the jobs of the job log"),
     Option("resume_failed", ("--resume-failed",), Kind.FLAG, "leave out only those that succeeded"),

@@ -20,9 +20,9 @@ from ..settings import paths
 
 SLOTS = Option("slots", ("-j", "--slots"), Kind.COUNT, "tasks at a time on each node", "N")
 WORKER_OPTIONS = (
-    Option("module", ("-m", "--module"), Kind.TEXT, "a Python module on the nodes: dotted, or a .py file", "MODULE",
+    Option("module", ("-m", "--module"), Kind.MODULE, "a Python module on the nodes: dotted, or a .py file", "MODULE",
            repeat=True),
-    Option("program", ("--program",), Kind.TEXT, "how clusterdeck is called there (clusterdeck)", "PROGRAM"),
+    Option("program", ("--program",), Kind.REMOTE_PATH, "how clusterdeck is called there (clusterdeck)", "PROGRAM"),
 )  # fmt: skip
 #: Seconds between two looks whether a process that only serves has anything left to do.
 _LOOK = 0.5

@@ -44,13 +44,13 @@ SPECS = (
     CommandSpec(
         "view.filter", "filter", "view: Filter", "narrow every view to some nodes", _act,
         help="Words that a node must all pass: node sets, globs, state:failed, rc:2, out:/regex/, /regex/, plain text.",
-        arguments=(Argument("words", Kind.TEXT, "the filter; empty ends it", required=False, raw=True),),
+        arguments=(Argument("words", Kind.FILTER, "the filter; empty ends it", required=False, raw=True),),
         examples=((":filter @web state:failed rc:2", ""), (":filter", "all nodes again")),
         screen=True,
     ),
     CommandSpec(
         "view.theme", "theme", "view: Theme", "change the colours; without a name, the next theme", _act,
-        arguments=(Argument("name", Kind.TEXT, "dark, light, high-contrast, sixteen, monochrome", required=False),),
+        arguments=(Argument("name", Kind.THEME, "dark, light, high-contrast, sixteen, monochrome", required=False),),
         examples=((":theme light", ""),),
         screen=True,
     ),

@@ -144,7 +144,7 @@ SPECS = (
         "settings.set", "set", "settings: Set", "change a setting for this session, or show it", set_value,
         arguments=(
             Argument("key", Kind.SETTING, "section.key, or the key alone where it is unique"),
-            Argument("value", Kind.TEXT, "shown if left out", required=False),
+            Argument("value", Kind.VALUE, "shown if left out", required=False),
         ),
         examples=(
             (":set fanout 128", ""),

@@ -14,8 +14,10 @@ from ..language.language import SHELL, LanguageError, parse
 from ..language.registry import Registry
 from ..language.spec import Argument, Command, CommandSpec, Kind, Option
 from ..language.tokens import BLANKS, Token, skip_blanks, token_at
+from ..queue.queue import QueueService
 from ..session.service import Service
-from .candidates import Candidate, Sources, offers
+from .candidate import Candidate, Sources
+from .candidates import offers
 from .names import NameCache, Names
 
 __all__ = ["LIMIT", "Candidate", "complete"]
@@ -25,14 +27,19 @@ LIMIT = 200
 
 
 def complete(
-    text: str, cursor: int, session: Service, registry: Registry, names: Names | None = None
+    text: str,
+    cursor: int,
+    session: Service,
+    registry: Registry,
+    names: Names | None = None,
+    queue: QueueService | None = None,
 ) -> list[Candidate]:
     """Candidates for the word at the cursor, best first, at most LIMIT.
 
-    names: nodes and groups to offer; those that are known of the session if left out.
+    names: nodes and groups to offer; those that are known of the session if left out. queue: where maps and tasks are.
     """
     known = NameCache.of(session).snapshot() if names is None else names
-    sources = Sources(session, registry, known)
+    sources = Sources(session, registry, known, queue)
     found: dict[str, Candidate] = {}
     for candidate in islice(_candidates(text[:cursor], sources), LIMIT * 2):
         found.setdefault(candidate.text, candidate)
@@ -168,7 +175,7 @@ def _arguments(
                 yield from _raw(spec, text, begin, sources)
                 return
     if waiting is not None:
-        yield from _values(spec, waiting, current, values, sources)
+        yield from _values(waiting, current, values, sources)
         return
     if not only_words and current.text.startswith("-"):
         yield from _flags(spec, given, current, sources)
@@ -177,7 +184,7 @@ def _arguments(
     if part is not None and part.raw:
         yield from _raw(spec, text, current.start, sources)
     elif part is not None:
-        yield from _values(spec, part, current, values, sources)
+        yield from _values(part, current, values, sources)
     if not only_words and not current.text:
         yield from _flags(spec, given, current, sources)
 
@@ -218,15 +225,8 @@ def _flags(spec: CommandSpec, given: list[str], current: Token, sources: Sources
                 yield Candidate(name, current.start, name + value, option.help)
 
 
-def _values(
-    spec: CommandSpec, part: Argument | Option, current: Token, values: list[Token], sources: Sources
-) -> Iterator[Candidate]:
-    if spec.id == "settings.set" and part.name == "value" and values:
-        yield from sources.setting_values(values[0].text, current)
-    elif spec.id == "macro.play" and part.name == "values" and values:
-        yield from sources.macro_parameters(values[0].text, current)
-    else:
-        yield from offers(part.kind, current, sources, part.choices)
+def _values(part: Argument | Option, current: Token, values: list[Token], sources: Sources) -> Iterator[Candidate]:
+    yield from offers(part.kind, current, sources, part.choices, values[0].text if values else "")
 
 
 def command_at(text: str, registry: Registry) -> Command | None:

@@ -42,28 +42,33 @@ class Kind(enum.StrEnum):
     REMOTE_PATH = "path on the nodes"
     DURATION = "duration"
     COUNT = "count"
-    NUMBER = "number"
     SHARE = "share of nodes"
     BATCHES = "batches"
     RUN = "run"
     TIMER = "timer"
+    MAP = "map"
     TASK = "task"
+    TAG = "tag"
     WAIT = "run or duration"
     WORKER = "worker"
     USER = "user"
     SETTING = "setting"
+    VALUE = "value of a setting"
+    THEME = "theme"
     NAME = "name"
     SAVED = "saved node set"
+    GROUP = "group"
+    FILTER = "filter"
     MACRO = "macro"
     MACRO_NAME = "name of a macro"
     PARAMETER = "parameter"
     ASSIGNMENT = "NAME=VALUE"
     VARIABLE = "variable"
+    MODULE = "Python module"
     CONDITION = "condition"
     UNTIL = "condition on a round"
     CHOICE = "choice"
     WORD = "command"
-    VIEW = "view"
 
 
 _CHECKS: Mapping[Kind, Callable[[str], object]] = {
@@ -75,11 +80,13 @@ _CHECKS: Mapping[Kind, Callable[[str], object]] = {
     Kind.REMOTE_PATH: values.read_present,
     Kind.DURATION: values.read_duration,
     Kind.COUNT: values.read_count,
-    Kind.NUMBER: values.read_number,
     Kind.SHARE: values.read_share,
     Kind.BATCHES: values.read_batches,
     Kind.RUN: values.read_number,
     Kind.TIMER: values.read_number,
+    Kind.MAP: values.read_number,
+    Kind.TAG: values.read_name,
+    Kind.MODULE: values.read_present,
     Kind.NAME: values.read_name,
     Kind.MACRO_NAME: values.read_name,
     Kind.SAVED: values.read_name,

@@ -64,6 +64,7 @@ class Interactive(Repl):
                 say=self.say,
                 recording=lambda: recorder.name if recorder.active else "",
                 color=color,
+                queue=self.interpreter.context.queue,
             ),
             self.terminal.input,
             self.terminal.output,

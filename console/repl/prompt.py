@@ -15,6 +15,7 @@ from prompt_toolkit.output.base import Output
 from ...engine.states import NodeState
 from ...engine.text import clean_text_line
 from ..language.registry import Registry
+from ..queue.queue import QueueService
 from ..runs.runs import Run
 from ..session.service import Service
 from .completer import DeckCompleter, Suggested
@@ -36,7 +37,8 @@ class PromptParts:
 
     stop_run: stops the current run; False where none is running (called by Ctrl-C, must not block).
     say: shows one line to the operator. recording: name of the macro being recorded, or "".
-    hosted: the prompt lives in a widget: no toolbar, no suspending, no editor of its own.
+    hosted: the prompt lives in a widget: no toolbar, no suspending, no editor of its own. queue: whose maps and tasks
+    are completed.
     """
 
     session: Service
@@ -47,6 +49,7 @@ class PromptParts:
     recording: Callable[[], str] = lambda: ""
     color: bool = True
     hosted: bool = False
+    queue: QueueService | None = None
 
 
 def build_prompt(parts: PromptParts, input: Input | None = None, output: Output | None = None) -> PromptSession[str]:  # noqa: A002
@@ -86,7 +89,7 @@ def _completion(parts: PromptParts) -> Callable[[str, int], Sequence[Suggested]]
     def complete(text: str, cursor: int) -> Sequence[Suggested]:
         from ..completion.completion import complete as candidates  # the first prompt need not wait for it
 
-        return candidates(text, cursor, parts.session, parts.registry)
+        return candidates(text, cursor, parts.session, parts.registry, queue=parts.queue)
 
     return complete
 

@@ -23,7 +23,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 from clusterdeck.console.commands.catalogue import default_registry
-from clusterdeck.console.completion.candidates import Candidate
+from clusterdeck.console.completion.candidate import Candidate
 from clusterdeck.console.frontend import Confirmation, Document, Question
 from clusterdeck.console.repl.completer import DeckCompleter
 from clusterdeck.console.repl.history import DeckHistory

@@ -12,13 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterdeck.console.commands.catalogue import default_registry
+from clusterdeck.console.completion.candidates import FREE
 from clusterdeck.console.completion.completion import LIMIT, Candidate, complete
 from clusterdeck.console.completion.names import NameCache, Names
 from clusterdeck.console.completion.remote_files import RemoteFiles
-from clusterdeck.console.language.spec import CommandSpec
+from clusterdeck.console.language.spec import Argument, CommandSpec, Kind, Option
+from clusterdeck.console.queue.queue import QueueService
 from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
+from clusterdeck.engine.taskmanager.mapping import MapOptions
+from clusterdeck.tests.support.answering_runner import AnsweringRunner
 from clusterdeck.tests.support.fake_session import Answered, FakeSession
 
 REGISTRY = default_registry()
@@ -90,6 +94,13 @@ def texts(text: str) -> list[str]:
         (":help ti", 6, {"timer", "timers"}),
         (":view ", 6, {"panes", "gathered"}),
         (":export ", 8, {"json", "csv", "md"}),
+        (":theme ", 7, {"dark", "light"}),
+        (":set screen.theme ", 18, {"dark", "light"}),
+        (":set run.worker p", 16, {"paramiko", "pdsh"}),
+        (":set safety.protected @w", 22, {"@web"}),
+        (":filter @web state:f", 13, {"state:failed"}),
+        (":groups w", 8, {"web"}),
+        (":shell -l ro", 10, {"root"}),
         (":play roll", 6, {"rolling-restart"}),
         (":play rolling-restart se", 22, {"service=", "settle="}),
         (":expect o", 8, {"ok>="}),
@@ -102,7 +113,7 @@ def test_what_is_offered(text: str, start: int, some: set[str]) -> None:
     assert {found[word].start for word in some} == {start}
 
 
-@pytest.mark.parametrize("text", ["# comment ", ":nosuch ", ":shell -f ", ":gather 1 ", "@web ls | ", ":shell -l "])
+@pytest.mark.parametrize("text", ["# comment ", ":nosuch ", ":shell -f ", ":gather 1 ", "@web ls | ", ":say "])
 def test_where_nothing_is_known_nothing_is_made_up(text: str) -> None:
     assert [word for word in texts(text) if not word.startswith("-") and word != "uptime"] == []
 
@@ -271,6 +282,74 @@ def test_every_option_and_every_word_that_is_allowed_is_offered(spec: CommandSpe
         assert set(option.choices) <= offered(f":{spec.word} {option.flags[-1]} ")
     first = next(iter(spec.arguments), None)
     assert first is None or set(first.choices) <= offered(f":{spec.word} ")
+
+
+def _parts() -> list[tuple[str, Argument | Option]]:
+    """Every argument and option that takes a value, with the line before it."""
+    found: list[tuple[str, Argument | Option]] = []
+    for spec in REGISTRY:
+        found += [(f":{spec.word} {option.flags[-1]} ", option) for option in spec.options if option.takes_value]
+        earlier = {"macro.play": "rolling-restart ", "settings.set": "fanout ", "runs.diff": "web1 "}.get(spec.id, "x ")
+        found += [(f":{spec.word} {earlier * n}", argument) for n, argument in enumerate(spec.arguments)]
+    return found
+
+
+def test_every_argument_has_its_candidates_or_is_free_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUSTERDECK_CONFIG_DIR", str(tmp_path / "config"))
+    (tmp_path / "module.py").touch()
+    monkeypatch.chdir(tmp_path)
+    session = _session()
+    queue = QueueService(session, lambda _name: AnsweringRunner())
+    try:
+        queue.add(["sleep 1"], tag="night")
+        queue.maps.begin("gzip {}", ["a", "b"], {"web1": 1}, MapOptions())
+        session.selection.replace(session.resolve("@web"))
+        listing = _with_files(session)
+        complete("cat /srv/", 9, session, REGISTRY, NAMES)
+        listing.answers[0](CommandEnd(NodeState.OK, 0, b"data\n"))
+        for line, part in _parts():
+            if part.kind in FREE:
+                continue
+            typed = {Kind.REMOTE_PATH: "/srv/", Kind.COMMAND: "sl", Kind.LOCAL_COMMAND: "sl"}.get(part.kind, "")
+            assert complete(line + typed, len(line + typed), session, REGISTRY, NAMES, queue), line + typed
+        assert {part.kind for _, part in _parts()} >= FREE  # none is called free in vain
+    finally:
+        queue.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "some"),
+    [
+        (":queue wait ", {"1"}),
+        (":queue retry --map ", {"1"}),
+        (":queue cancel --map=", {"1"}),
+        (":queue add --tag ", {"shell", "night"}),
+    ],
+)
+def test_the_queue_is_completed(line: str, some: set[str]) -> None:
+    session = _session()
+    queue = QueueService(session, lambda _name: AnsweringRunner())
+    try:
+        (task,) = queue.add(["sleep 1"], tag="night")
+        queue.maps.begin("gzip {}", ["a", "b"], {"web1": 1}, MapOptions())
+
+        def offered(line: str) -> dict[str, str]:
+            found = complete(line, len(line), session, REGISTRY, NAMES, queue)
+            return {candidate.text: candidate.description for candidate in found}
+
+        assert some <= set(offered(line))
+        assert "sleep 1" in offered(":queue cancel ")[task]
+        session.settings.set("queue.store", "redis://127.0.0.1:1/")  # elsewhere: never asked while somebody types
+        assert task not in offered(":queue cancel ")
+    finally:
+        queue.close()
+
+
+def test_a_queue_that_nobody_uses_is_not_opened_for_a_completion() -> None:
+    queue = QueueService(_session())
+    for line in (":queue cancel ", ":queue retry ", ":queue add --tag ", ":queue wait "):
+        complete(line, len(line), SESSION, REGISTRY, NAMES, queue)
+    assert not queue.used
 
 
 def test_macros_edit_offers_the_macros() -> None:

@@ -221,13 +221,14 @@ def _value(part: Argument | Option) -> st.SearchStrategy[str]:
     known: dict[Kind, list[str]] = {
         Kind.DURATION: ["30s", "5m", "1h30m", "0.5s", "7"],
         Kind.COUNT: ["1", "128"],
-        Kind.NUMBER: ["0", "12"],
+        Kind.MAP: ["0", "12"],
         Kind.RUN: ["1", "#12"],
         Kind.TIMER: ["1"],
         Kind.WAIT: ["3", "30s"],
         Kind.SHARE: ["3", "2%"],
         Kind.BATCHES: ["1,10%,rest", "5"],
         Kind.NAME: ["x", "a-b"],
+        Kind.TAG: ["x", "a-b"],
         Kind.MACRO_NAME: ["x", "a-b"],
         Kind.SAVED: ["x", "undo"],
         Kind.PARAMETER: ["x", "a_b"],
@@ -240,7 +241,7 @@ def _value(part: Argument | Option) -> st.SearchStrategy[str]:
     if part.kind in known:
         return st.sampled_from(known[part.kind])
     texts = st.one_of(_TEXT, _AWKWARD)
-    return texts if part.kind is Kind.TEXT else texts.filter(lambda text: text.strip() != "")
+    return texts if part.kind in (Kind.TEXT, Kind.VALUE) else texts.filter(lambda text: text.strip() != "")
 
 
 @st.composite
