@@ -15,6 +15,8 @@ from .node_sections import NodeSections, ssh_words
 
 #: Settings that count for every node.
 _SETTINGS = ("user", "connect_timeout", "timeout", "worker", "fanout", "sudo")
+#: The same said twice: in ssh_config, which counts unless it says 0, and in the settings.
+_KEEPALIVE = ("serveraliveinterval", "ssh.keepalive")
 DEFAULT = "default"
 
 #: Name of a setting (with a dot) or keyword of ssh_config, value, where it was set.
@@ -46,6 +48,10 @@ class NodeSettings:
         where = {name: place for name, _value, place in rows}
         theirs = where["run.connect_timeout"] == DEFAULT and where["connecttimeout"] != DEFAULT
         rows = [row for row in rows if row[0] != ("run.connect_timeout" if theirs else "connecttimeout")]
+        theirs = any(name == _KEEPALIVE[0] and value not in ("", "0") for name, value, _place in rows)
+        if not theirs:
+            rows.append((_KEEPALIVE[1], as_toml(self._settings.ssh.keepalive), self._settings.source(_KEEPALIVE[1])))
+            rows = [row for row in rows if row[0] != _KEEPALIVE[0]]
         return sorted(rows, key=lambda row: row[2] == DEFAULT)
 
     def _setting(self, name: str, section: NodeSection | None) -> Row:

@@ -21,6 +21,16 @@ from .config_values import Here, HostConfig, build, expand_command, expand_token
 SYSTEM_FILE = "/etc/ssh/ssh_config"
 #: Keywords of which every value counts.
 _REPEATED = frozenset(("identityfile", "certificatefile", "sendenv"))
+#: Keywords that would change where a connection goes or whom it believes, and what holds without them.
+_NOT_FOLLOWED = {
+    "canonicalizehostname": "CanonicalizeHostname is not supported, names are used as they are",
+    "bindinterface": "BindInterface is not supported, the system chooses",
+    "proxyusefdpass": "ProxyUseFdpass is not supported",
+    "knownhostscommand": "KnownHostsCommand is not supported, host keys come from files",
+    "casignaturealgorithms": "CASignatureAlgorithms is not supported, authorities may sign with any but SHA-1",
+    "requiredrsasize": "RequiredRSASize is not supported",
+    "pkcs11provider": "PKCS11Provider is not supported, load the key into the agent (ssh-add -s)",
+}
 _EXEC_TIMEOUT = 10.0
 
 
@@ -80,8 +90,9 @@ class SshConfig:
             self._read(os.path.expanduser(path), user_file=True, must_exist=True)
         self._index()
         for option in (option for section in self._sections for option in section.options):
-            if option.key == "canonicalizehostname" and option.value.lower() not in ("no", "none"):
-                self._warn(f"{option.where}: CanonicalizeHostname is not supported, names are used as they are")
+            without = _NOT_FOLLOWED.get(option.key)
+            if without is not None and option.value.lower() not in ("no", "none"):
+                self._warn(f"{option.where}: {without}; -R ssh follows it")
 
     def _read(self, path: str, *, user_file: bool, must_exist: bool) -> None:
         reader = Reader(self.here.home, user_file=user_file, on_read=self.files.append)

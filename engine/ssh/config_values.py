@@ -74,6 +74,7 @@ class HostConfig:
     alive_count: int
     user_known_hosts: tuple[str, ...]
     global_known_hosts: tuple[str, ...]
+    revoked_host_keys: tuple[str, ...]
     hash_known_hosts: bool
     strict_host_keys: str
     host_key_alias: str | None
@@ -147,6 +148,7 @@ def build(looked: Looked, here: Here) -> HostConfig:
         alive_count=take.number("serveralivecountmax", 3),
         user_known_hosts=paths(take.words("userknownhostsfile", DEFAULT_USER_HOSTS)),
         global_known_hosts=paths(take.words("globalknownhostsfile", DEFAULT_GLOBAL_HOSTS)),
+        revoked_host_keys=paths(take.words("revokedhostkeys", ())),
         hash_known_hosts=take.flag("hashknownhosts", False),
         strict_host_keys=take.choice("stricthostkeychecking", "ask"),
         host_key_alias=_alias(take.text("hostkeyalias")),

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from . import wire
 from .hostcerts import CERT_SUFFIX, CertificateError, is_certificate, parse, wildcard_regex
+from .revoked_keys import RevokedKeys, RevokedKeysError
 from .transport import HOST_KEY_ALGORITHMS
 
 #: Larger files are refused (a known_hosts of 10 MB has some 80,000 lines).
@@ -164,10 +165,16 @@ class _File:
 
 
 class KnownHosts:
-    """The files of one configuration, in the order in which they are searched; the first is the one written to."""
+    """The files of one configuration, in the order in which they are searched; the first is the one written to.
 
-    def __init__(self, user_files: Sequence[str], global_files: Sequence[str] = ()) -> None:
+    revoked_files: RevokedHostKeys, which go before all of them.
+    """
+
+    def __init__(
+        self, user_files: Sequence[str], global_files: Sequence[str] = (), revoked_files: Sequence[str] = ()
+    ) -> None:
         self.user_files = tuple(user_files)
+        self._revoked = [RevokedKeys(path) for path in revoked_files]
         self._files = [_File(path) for path in (*user_files, *global_files)]
         self._cache: dict[str, list[Entry]] = {}
         self._trusted: dict[str, list[Entry]] = {}
@@ -211,6 +218,9 @@ class KnownHosts:
         return self._judge(list(dict.fromkeys((name, host))), host, key)
 
     def _judge(self, names: Sequence[str], host: str, key: bytes) -> Judgement:
+        revoked = self._judge_revoked(key) if self._revoked else None
+        if revoked is not None:
+            return revoked
         if is_certificate(key):
             judgement = self._judge_certificate(names, host, key)
             if judgement is not None:
@@ -223,6 +233,24 @@ class KnownHosts:
             judged = self._judge_plain(names, key)
             return Judgement(judged.verdict, judged.entry, judged.note or note)
         return self._judge_plain(names, key)
+
+    def _judge_revoked(self, key: bytes) -> Judgement | None:
+        """A verdict if RevokedHostKeys names the key, the one inside a certificate or its authority; else None."""
+        keys = [key]
+        if is_certificate(key):
+            try:
+                keys += [parse(key).plain_key, parse(key).authority]
+            except CertificateError as error:
+                return Judgement(Verdict.UNKNOWN, None, f"its certificate is refused: {error}")
+        try:
+            for file in self._revoked:
+                for one in keys:
+                    line = file.line_of(one)
+                    if line is not None:
+                        return Judgement(Verdict.REVOKED, Entry("revoked", one, file.path, line))
+        except RevokedKeysError as error:
+            return Judgement(Verdict.REVOKED, None, f"RevokedHostKeys cannot be used, so no key is believed: {error}")
+        return None
 
     def _judge_plain(self, names: Sequence[str], key: bytes) -> Judgement:
         first = _judge_key(self.find(names[0]), key)

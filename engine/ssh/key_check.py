@@ -23,8 +23,8 @@ def check_host_key(
     entry = judgement.entry
     if judgement.verdict is Verdict.REVOKED:
         where = f"{entry.path}:{entry.line}" if entry else "known_hosts"
-        reason = f"{label}: its host key {shown} is revoked in {where}: do not connect"
-        raise SshError(FailureKind.HOST_KEY_REVOKED, reason)
+        why = judgement.note or f"its host key {shown} is revoked in {where}: do not connect"
+        raise SshError(FailureKind.HOST_KEY_REVOKED, f"{label}: {why}")
     name = config.host_key_alias or lookup_name(config.hostname, config.port)
     if judgement.verdict is Verdict.CHANGED and entry is not None:
         old = fingerprint(entry.key)

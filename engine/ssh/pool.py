@@ -60,7 +60,7 @@ class Pool:
         self._told_limit = False
         self._directories: dict[tuple[object, ...], Directory] = {}
         self._peers: dict[tuple[HostConfig, Peer | None], Peer] = {}
-        self._known: dict[tuple[tuple[str, ...], tuple[str, ...]], KnownHosts] = {}
+        self._known: dict[tuple[tuple[str, ...], ...], KnownHosts] = {}
         self._plans = Plans(self._loader)
         self._lucky: dict[tuple[str, ...], dict[str, bytes]] = {}
         #: Connections until the server's version is there; handshakes and logins.
@@ -155,7 +155,7 @@ class Pool:
 
     def known_hosts(self, config: HostConfig) -> KnownHosts:
         """The files that count for a host, read once."""
-        key = (config.user_known_hosts, config.global_known_hosts)
+        key = (config.user_known_hosts, config.global_known_hosts, config.revoked_host_keys)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = KnownHosts(*key)

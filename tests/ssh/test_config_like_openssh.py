@@ -370,11 +370,13 @@ def test_one_program_runs_once_for_many_nodes(folder: Path) -> None:
 
 def test_what_is_not_supported_is_said(folder: Path) -> None:
     path = folder / "config"
-    path.write_text("Host x\nCanonicalizeHostname yes\nMatch localnetwork 10.0.0.0/8\n Port 9\n")
+    lines = ["Host x", "CanonicalizeHostname yes", "ProxyUseFdpass no", "BindInterface eth0"]
+    path.write_text("\n".join([*lines, "Match localnetwork 10.0.0.0/8", " Port 9\n"]))
     config = SshConfig(str(path))
     assert config.lookup("a").port == 22
     assert [warning.partition(" is ")[0] for warning in config.warnings] == [
         f"{path}:2: CanonicalizeHostname",
+        f"{path}:4: BindInterface",
         "Match localnetwork",
     ]
 

@@ -60,6 +60,7 @@ class World:
         self.keys["ecdsa"] = _make(folder, "ecdsa", "ecdsa")
         self.keys["rsa"] = _make(folder, "rsa", "rsa")
         self.keys["rsaca"] = _make(folder, "rsaca", "rsa")
+        _keygen("-k", "-f", folder / "krl", folder / "host.pub")
         self._start("plain", "")
         cert = ["-h", "-I", "id", "-n"]
         self._start("cert", self._sign("cert", "ca", *cert, "127.0.0.1,alias"))
@@ -155,6 +156,13 @@ def _cases(world: World) -> dict[str, Case]:
         "global file revokes": Case(
             "plain", good, "GlobalKnownHostsFile @global#", {"global": f"@revoked * {key['host']}\n"}
         ),
+        "revoked by a file": Case("plain", good, "RevokedHostKeys @list#", {"list": f"# x\n\n{key['host']} why\n"}),
+        "another one revoked by a file": Case("plain", good, "RevokedHostKeys @list#", {"list": key["other"]}),
+        "revoked by a file that is not there": Case("plain", good, "RevokedHostKeys @list#"),
+        "revoked by no file": Case("plain", good, "RevokedHostKeys none"),
+        "revoked by a file, a KRL": Case("plain", good, "RevokedHostKeys @krl"),
+        "authority revoked by a file": Case("cert", authority, "RevokedHostKeys @list#", {"list": key["ca"]}),
+        "certified key revoked by a file": Case("cert", authority, "RevokedHostKeys @list#", {"list": key["host"]}),
         "rubbish around": Case("plain", b"\0\0\n#x\n\n garbage\nx y\n" + good.encode() + b"\xff\xfe\n"),
         "broken base64": Case("plain", f"{here} ssh-ed25519 AAAA!!!!\n"),
         "type word is another": Case("plain", f"{here} ssh-rsa {key['host'].split()[1]}\n"),
