@@ -12,16 +12,17 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import secrets
 import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from ..errors import QueueFull, UnknownProcess
+from ..errors import QueueFull, StoreUnavailable, UnknownProcess
 from ..leases import DEFAULT_FACTOR
 from ..tasks import DEFAULT_OPTIONS, ProcessInfo, TaskId, TaskInfo, TaskOptions, TaskState
-from . import payloads
+from . import payloads, redis_probe
 from . import redis_process_scripts as process_lua
 from . import redis_scripts as lua
 from .base import ANY_RESULT, Change, Claim, Counts, Event, Listener, RawOutcome, Termination
@@ -50,7 +51,7 @@ ADD, TAKE, FINISH, GIVE_BACK = (
     Script(lua.GIVE_BACK),
 )
 CANCEL, RETRY, COLLECT, TASKS = Script(lua.CANCEL), Script(lua.RETRY), Script(lua.COLLECT, lua.LEAN), Script(lua.TASKS)
-COUNTS, TERMINATE = Script(lua.COUNTS), Script(lua.TERMINATE)
+COUNTS, TERMINATE, PROBE = Script(lua.COUNTS), Script(lua.TERMINATE), Script(redis_probe.PROBE, lua.LEAN)
 REGISTER, UNREGISTER = Script(process_lua.REGISTER), Script(process_lua.UNREGISTER)
 PING, REAP, PROCESSES = Script(process_lua.PING), Script(process_lua.REAP), Script(process_lua.PROCESSES)
 
@@ -80,6 +81,7 @@ class RedisStore:
         self._watcher: threading.Thread | None = None
         self._closed = False
         link.check()
+        self._probe()
         if limit is not None:
             link.command("SET", self._prefix + "bounded", limit)
 
@@ -101,10 +103,16 @@ class RedisStore:
     def _run(self, script: Script, *arguments: Any) -> Any:
         """One script, exactly once, whatever happens to the connection."""
         caller = self._callers
-        if not hasattr(caller, "name"):
-            caller.name = secrets.token_hex(8)
-            caller.numbers = itertools.count(1)
+        if getattr(caller, "process", None) != os.getpid():  # a process that was forked off is another caller
+            caller.process, caller.name, caller.numbers = os.getpid(), secrets.token_hex(8), itertools.count(1)
         return self._link.script(script.text, script.sha, self._prefix, caller.name, next(caller.numbers), *arguments)
+
+    def _probe(self) -> None:
+        """Try whether the server does all that the scripts need: one that stops in the middle leaves half a change."""
+        self._link.try_listening(self._prefix + "wake")
+        answers = [each.decode("utf-8", "replace") for each in self._run(PROBE)]
+        if answers:
+            raise StoreUnavailable(f"{self._link.label}: {redis_probe.denied(list(_rows(answers, 2)))}")
 
     # -- being told
 
@@ -113,7 +121,7 @@ class RedisStore:
 
     def watch(self) -> None:
         with self._watching:
-            if self._watcher is not None or self._closed:
+            if self._closed or (self._watcher is not None and self._watcher.is_alive()):
                 return
             ready = threading.Event()
             self._watcher = threading.Thread(target=self._follow, args=(ready,), name="redis-wake", daemon=True)

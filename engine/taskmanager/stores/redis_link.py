@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import socket
 import threading
 import time
@@ -17,10 +18,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import StoreUnavailable
+from .redis_refusals import evicts, meaning
 
 #: Pauses between attempts to reach the server, seconds: first, longest.
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.25
+#: Longest time for the first contact, seconds: an address may be wrong.
+OPENING = 3.0
+#: Seconds in which nothing is published until a look whether the connection still is one.
+QUIET = 15.0
 
 
 class RedisLink:
@@ -47,7 +53,9 @@ class RedisLink:
             from redis.retry import Retry
         except ImportError as error:
             raise StoreUnavailable("Redis stores need the package redis: pip install 'clusterdeck[redis]'") from error
-        self._errors = redis.exceptions
+        self._errors = errors = redis.exceptions
+        #: What passes: these calls are made again.
+        self._passing = (errors.ConnectionError, errors.TimeoutError, errors.ClusterDownError, errors.TryAgainError)
         self._allow_plain = allow_plain
         self._away = urlsplit(address).scheme != "unix" and not _is_here(urlsplit(address).hostname or "localhost")
         self._patience = patience
@@ -68,14 +76,33 @@ class RedisLink:
             options["username"] = username
         if password is not None:
             options["password"] = password
+        self._timeout = timeout
         self._pool: Any = redis.ConnectionPool.from_url(address, **options)
-        self._idle: deque[Any] = deque()
-        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = threading.Event()
+        self._begin()
+        try:
+            self._idle.append(self._connect())
+        except TypeError as error:
+            raise ValueError(f"{self.label}: an option behind ? that is not known: {error}") from error
+
+    def _begin(self) -> None:
+        """No connection yet, or none any more: in a process that was forked off they are the other one's."""
+        self._process = os.getpid()
+        self._idle: deque[Any] = deque()
+        self._adding = threading.Lock()
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def check(self) -> None:
-        """Reach the server once. StoreUnavailable when it is away or open to everybody."""
-        self.command("PING")
+        """Reach the server once. StoreUnavailable when it is away, open to everybody, or throws keys away."""
+        self._repeat(("PING",), None, min(self._patience, OPENING))
+        memory = b""
+        with contextlib.suppress(StoreUnavailable):  # a user may be refused to look
+            memory = self.command("INFO", "memory")
+        if evicts(memory.decode("utf-8", "replace")):
+            raise StoreUnavailable(
+                f"{self.label}: it throws keys away when its memory is full, and a queue would lose tasks; "
+                "set its maxmemory-policy to noeviction"
+            )
         credentials = self._pool.connection_kwargs
         if (
             self._away
@@ -88,31 +115,33 @@ class RedisLink:
 
     def command(self, *words: Any) -> Any:
         """One command; repeated after a lost connection, so only what may be done twice."""
-        return self._repeat(words, None)
+        return self._repeat(words, None, self._patience)
 
     def script(self, text: str, sha: str, key: str, *arguments: Any) -> Any:
         """One script that knows repeated calls by itself."""
-        return self._repeat(("EVALSHA", sha, 1, key, *arguments), text)
+        return self._repeat(("EVALSHA", sha, 1, key, *arguments), text, self._patience)
 
-    def _repeat(self, words: tuple[Any, ...], text: str | None) -> Any:
-        end, pause = time.monotonic() + self._patience, FIRST_PAUSE
+    def _repeat(self, words: tuple[Any, ...], text: str | None, patience: float) -> Any:
+        end, pause = time.monotonic() + patience, FIRST_PAUSE
         while True:
             if self._closed.is_set():
                 raise StoreUnavailable(f"{self.label}: closed")
             try:
                 return self._once(words, text)
-            except (self._errors.AuthenticationError, self._errors.NoPermissionError) as error:
-                raise StoreUnavailable(f"{self.label}: {error}") from error
-            except (self._errors.ConnectionError, self._errors.TimeoutError, OSError) as error:
+            except self._errors.AuthenticationError as error:
+                raise StoreUnavailable(f"{self.label}: {meaning(error)}") from error
+            except (*self._passing, OSError) as error:
                 if time.monotonic() + pause > end:
-                    raise StoreUnavailable(f"{self.label}: out of reach for {self._patience:g} s: {error}") from error
+                    raise StoreUnavailable(f"{self.label}: out of reach for {patience:g} s: {error}") from error
             except self._errors.ResponseError as error:
-                raise StoreUnavailable(f"{self.label}: {error}") from error
+                raise StoreUnavailable(f"{self.label}: {meaning(error)}") from error
             self._closed.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _connection(self) -> Any:
         """An idle connection, or a new one."""
+        if self._process != os.getpid():
+            self._begin()
         with contextlib.suppress(IndexError):
             return self._idle.pop()
         return self._connect()
@@ -120,22 +149,33 @@ class RedisLink:
     def _connect(self) -> Any:
         # Not through the pool's own counting: the pool only holds what a connection is made with.
         connection = self._pool.connection_class(**self._pool.connection_kwargs)
-        self._connections.add(connection)
+        with self._adding:
+            self._connections.add(connection)
         return connection
 
     def _once(self, words: tuple[Any, ...], text: str | None) -> Any:
         connection = self._connection()
         try:
             answer = self._ask(connection, words, text)
+        except (self._errors.ReadOnlyError, self._errors.MasterDownError):
+            self._drop(connection)  # the address may lead to another server by now
+            raise
         except self._errors.ResponseError:  # an answer all the same: the connection is good
             self._idle.append(connection)
             raise
         except BaseException:
-            with contextlib.suppress(Exception):  # it is broken already
-                connection.disconnect()
+            self._drop(connection)
             raise
         self._idle.append(connection)
         return answer
+
+    def _drop(self, connection: Any) -> None:
+        """Give up a connection, and the idle ones, too: what broke it has broken them, and each would cost a pause."""
+        with contextlib.suppress(Exception):  # it is broken already
+            connection.disconnect()
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().disconnect()
 
     def _ask(self, connection: Any, words: tuple[Any, ...], text: str | None) -> Any:
         # Packed here: the client's own way costs as much as the server's work.
@@ -148,6 +188,20 @@ class RedisLink:
             connection.read_response()
             connection.send_packed_command((packed(words),))
             return connection.read_response()
+
+    def try_listening(self, channel: str) -> None:
+        """Whether `messages` will work. StoreUnavailable when the server refuses."""
+        connection = self._connect()
+        try:
+            connection.send_command("SUBSCRIBE", channel)
+            connection.read_response()
+        except self._errors.ResponseError as error:
+            raise StoreUnavailable(f"{self.label}: {meaning(error)}") from error
+        except (self._errors.RedisError, OSError):  # it is away: `messages` tries again and again
+            return
+        finally:
+            with contextlib.suppress(Exception):  # broken already
+                connection.disconnect()
 
     def messages(self, channel: str, ready: threading.Event) -> Iterator[str]:
         """What is published on a channel, until closed; "all|||" after each (re)connection: something may be missed.
@@ -164,7 +218,10 @@ class RedisLink:
                 pause = FIRST_PAUSE
                 yield "all|||"
                 while not self._closed.is_set():
-                    answer = connection.read_response(timeout=None)
+                    if not connection.can_read(QUIET):
+                        # Nothing for so long: is anybody there? A connection that was cut on the way says nothing, too.
+                        connection.send_command("PING")
+                    answer = connection.read_response(timeout=self._timeout)
                     if isinstance(answer, list) and len(answer) == 3 and answer[0] == b"message":
                         yield answer[2].decode("utf-8", "replace")
             except (self._errors.RedisError, OSError, ValueError):
@@ -178,7 +235,9 @@ class RedisLink:
     def close(self) -> None:
         """Break all connections, also under a reader. Idempotent."""
         self._closed.set()
-        for connection in list(self._connections):
+        with self._adding:
+            connections = list(self._connections)
+        for connection in connections:
             sock = getattr(connection, "_sock", None)
             if sock is not None:
                 with contextlib.suppress(OSError):

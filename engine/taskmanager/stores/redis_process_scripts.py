@@ -9,6 +9,7 @@ from __future__ import annotations
 REGISTER = """
 local kept = answered()
 if kept then return kept end
+relieve()
 local pid, now = call('INCR', P .. 'pn') - 1, clock()
 call('HSET', P .. 'pi', pid, cjson.encode({period = tonumber(ARGV[4]), info = ARGV[5]}))
 call('HSET', P .. 'ps', pid, ARGV[3])
@@ -27,6 +28,7 @@ return answer(tostring(release(ARGV[3])))
 #: pid -> 1 or 0
 PING = """
 local now = clock()
+relieve()
 reap(now)
 return heard(ARGV[3], now) and 1 or 0
 """
