@@ -116,6 +116,9 @@ class FailuresView(LineView):
             places = ((reason.key, node) for reason, node in self._rows_list)
             self.move_cursor(next((row for row, place in enumerate(places) if place == at), self.cursor_row))
 
+    def search_changed(self) -> None:
+        self._collect()  # what is folded is searched, too
+
     def _place(self) -> tuple[tuple[NodeState, str], int] | None:
         """What the cursor is on: a reason, and a node of it."""
         if self.cursor_row >= len(self._rows_list):
@@ -124,7 +127,7 @@ class FailuresView(LineView):
         return reason.key, node
 
     def _rows_of(self, reason: Reason) -> Sequence[int]:
-        if len(reason.nodes) <= UNFOLDED or reason.key in self._opened:
+        if len(reason.nodes) <= UNFOLDED or reason.key in self._opened or self.search:
             return (HEADING, *reason.nodes)
         return (HEADING, *reason.nodes[:_FOLDED], MORE)
 
@@ -149,7 +152,8 @@ class FailuresView(LineView):
             count, folded = f"({len(reason.nodes)}) ", self._fold(reason, run)
             room = max(8, line.left - len(count) - min(_NODES_LEAST, len(folded)) - 2)
             line.add(fit(reason.text, min(room, width_of(reason.text))) + " " if reason.text else "", look.text)
-            line.add(count, look["accent"]).add(f"{folded} ", look["title"])
+            line.add(count, look["accent"])
+            line.add(fit(folded, min(width_of(folded), line.left - 1)) + " ", look["title"])
             line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
         elif node == MORE:
             more = len(reason.nodes) - _FOLDED

@@ -63,6 +63,8 @@ class OutputScan:
         self._reading = False
         self._term = term
         self._looked = [0] * board.size
+        #: How often the output of nodes had begun anew when it was looked at.
+        self._restarts: dict[int, int] = {}
         self.hits = bytearray(len(board.names))
         self._at = 0
         self._version = -1
@@ -84,6 +86,7 @@ class OutputScan:
             self._version = run.output_version
         while self._at < board.size:
             node = self._at
+            self._note_restart(run, node)
             count = run.line_count(node)
             if self.hits[node] or self._looked[node] >= count:
                 self._at += 1
@@ -99,10 +102,17 @@ class OutputScan:
             if time.perf_counter() >= until:
                 return
 
+    def _note_restart(self, run: RunView, node: int) -> None:
+        """A node that was tried again answers anew: what it said before no longer counts."""
+        if (restarts := run.restarts(node)) != self._restarts.get(node, 0):
+            self._restarts[node] = restarts
+            self._looked[node] = self.hits[node] = 0
+
     def _look_aside(self, run: RunView, search: Search) -> None:
         """Look through the next output that is on disk, in a thread that may wait for it."""
         wanted: dict[int, tuple[int, Excerpt]] = {}
         for node in range(self._at, self._board.size):
+            self._note_restart(run, node)
             stop = min(run.line_count(node), self._looked[node] + _LINES_ASIDE)
             if not self.hits[node] and self._looked[node] < stop:
                 wanted[node] = (stop, run.excerpt(node, self._looked[node], stop))
@@ -115,9 +125,9 @@ class OutputScan:
         def looked(hits: list[int]) -> None:
             self._reading = False
             for node, (stop, _) in wanted.items():
-                self._looked[node] = stop
-            for node in hits:
-                self.hits[node] = 1
+                if run.restarts(node) == self._restarts.get(node, 0):
+                    self._looked[node] = stop
+                    self.hits[node] = node in hits
 
         self._reading = True
         self._aside.submit(look, looked)
@@ -240,11 +250,18 @@ class FilterModel:
                     return None, False, "not finished"  # the list must not go empty for the first letters of `state:`
                 return found_nodes, False, ""
 
-    def _in_set(self, term: Term, nodes: Sequence[int]) -> tuple[list[int] | None, bool, str]:
-        known = self._resolve(term.text)
+    def names_of(self, expression: str) -> frozenset[str] | None:
+        """What a node set stands for as far as it is known; for views of something else than nodes."""
+        return self._resolved(expression)[1]
+
+    def _resolved(self, expression: str) -> tuple[Resolution, frozenset[str] | None]:
+        known = self._resolve(expression)
         if known.names is not None:
-            self._good[term.text] = known.names
-        names = known.names if known.names is not None else self._good.get(term.text)
+            self._good[expression] = known.names
+        return known, known.names if known.names is not None else self._good.get(expression)
+
+    def _in_set(self, term: Term, nodes: Sequence[int]) -> tuple[list[int] | None, bool, str]:
+        known, names = self._resolved(term.text)
         if names is None:
             return None, known.pending, known.error
         inside = {self._board.index[name] for name in names if name in self._board.index}
@@ -276,11 +293,3 @@ def _in_order(characters: str, text: str) -> bool:
 
 def _nothing(_text: str) -> bool:
     return False
-
-
-def text_matcher(text: str) -> Callable[[str], bool] | None:
-    """For views without nodes (runs, log, queue): passes texts that have every plain word; None: no filter."""
-    words = [term.text.lower() for term in parse_filter(text) if term.kind in ("text", "glob") and not term.error]
-    if not words:
-        return None
-    return lambda line: all(word in line.lower() for word in words)

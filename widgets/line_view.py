@@ -40,8 +40,9 @@ class LineView(TextRows, can_focus=True):
         self._looks = LookCache()
         #: Characters of a row's text that are scrolled out on the left.
         self._shift = 0
-        #: Whether some row is longer than the view is wide.
+        #: Whether some row is longer than the view is wide, and the characters of the longest text that moves.
         self._cut = False
+        self._longest = 0
 
     # -- for subclasses
 
@@ -107,7 +108,7 @@ class LineView(TextRows, can_focus=True):
         filters = line_filters(self)
         top = self.scroll_offset.y
         strips: list[Strip] = []
-        self._cut = False
+        self._cut, self._longest = False, 0
         empty = None if self._rows else sentences(self.empty_text(), width)
         for y in range(crop.y, crop.bottom):
             row = top + y
@@ -194,13 +195,16 @@ class LineView(TextRows, can_focus=True):
 
     def action_shift(self, cells: int) -> None:
         """Show what is further right, where something is cut there, or (below 0) further left."""
-        if cells < 0 or self._cut:
+        ends = 0 < self._longest <= self._shift + cells  # what is still cut does not move, or is a mark of that
+        if cells < 0 or (self._cut and not ends):
             self._shift = max(0, self._shift + cells)
             self.refresh()
 
     def shifted(self, text: str) -> str:
         """A row's text without what is scrolled out on the left."""
-        return safe(text)[self._shift :]
+        clean = safe(text)
+        self._longest = max(self._longest, len(clean))
+        return clean[self._shift :]
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()

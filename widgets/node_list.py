@@ -174,6 +174,9 @@ class NodeList(LineView):
         if total and state == NodeState.RUNNING:
             return f"{done * 100 // total:3}% {quantity(done)}"
         reason = board.reason(node)
+        if done and state == NodeState.OK:
+            took = board.elapsed(node, self.clock())
+            return quantity(done) + (f"  {quantity(done / took)}/s" if took else "")
         if state in _REASON_FIRST and reason:
             return reason
         return board.last_line(node).lstrip() or reason

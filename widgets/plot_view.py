@@ -18,7 +18,8 @@ from .heat_map import BESIDE_NAME, HEAT_STEPS, HeatMap, Pieces
 from .line_view import LineView
 from .look import Look
 from .messages import NodeChosen
-from .plot import Numbers, Series, Summary, edges_told, histogram, sparkline, told
+from .numbers import Numbers, Series
+from .plot import Summary, edges_told, histogram, sparkline, told
 from .views import RunView
 
 PICTURES = ("heat map", "histogram", "sparklines")

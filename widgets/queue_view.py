@@ -110,12 +110,17 @@ class QueueView(LineView):
         self._matches = matches
         self._arrange()
 
+    def search_changed(self) -> None:
+        self._arrange()  # what is folded is searched, too
+
     def _arrange(self) -> None:
         snapshot, at = self.snapshot, self._current()
         items: list[Item] = [Summary(text) for text in snapshot.maps]
         items += [Counts(tag, counts) for tag, counts in sorted(snapshot.counts.items())]
         tasks = [task for task in snapshot.tasks if self._matches is None or self._matches(_told(task))]
-        if tasks:
+        if len(tasks) < len(snapshot.tasks):
+            items.append(Heading(f"tasks {len(tasks)} of {len(snapshot.tasks)} pass the filter"))
+        elif tasks:
             items.append(Heading(f"tasks {len(tasks)}"))
         for state, group in groupby(sorted(tasks, key=_rank), key=lambda task: task.state):
             items += self._listed(state, list(group))
@@ -139,7 +144,7 @@ class QueueView(LineView):
 
     def _listed(self, state: str, tasks: Sequence[QueueTask]) -> Iterator[Item]:
         """The rows of the tasks of one state, the first ones only where many wait or are over."""
-        fold = state in _FOLDING and len(tasks) > _UNFOLDED and state not in self._unfolded
+        fold = state in _FOLDING and len(tasks) > _UNFOLDED and state not in self._unfolded and not self.search
         for task in tasks[: _UNFOLDED // 2] if fold else tasks:
             yield task
             if task.id in self._opened:

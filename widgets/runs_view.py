@@ -56,7 +56,7 @@ class RunsView(LineView):
         self._runs: list[RunView] = []
         self._reading = False
         self._listed: list[RunView] = []
-        self._matches: Callable[[str], bool] | None = None
+        self._filter: Callable[[RunView], bool] | None = None
         self.shown: RunView | None = None
         self._seen: tuple[object, ...] = ()
         self._id_width = self._nodes_width = 2
@@ -73,15 +73,15 @@ class RunsView(LineView):
             self._reading = reading
             self._arrange()
 
-    def set_text_filter(self, matches: Callable[[str], bool] | None) -> None:
-        """Show only runs whose line matches (None: all)."""
-        self._matches = matches
+    def set_run_filter(self, passes: Callable[[RunView], bool] | None) -> None:
+        """Show only runs that pass (None: all)."""
+        self._filter = passes or None
         self._arrange()
 
     def _arrange(self) -> None:
         at = self._current()
         newest_first = reversed(self._runs)
-        self._listed = [run for run in newest_first if self._matches is None or self._matches(run.line)]
+        self._listed = [run for run in newest_first if self._filter is None or self._filter(run)]
         self._id_width = 1 + len(str(max((run.id for run in self._runs), default=0)))
         self._nodes_width = 1 + max((len(str(len(run.names))) for run in self._runs), default=0)
         self.update_rows()
@@ -92,7 +92,7 @@ class RunsView(LineView):
         return len(self._listed) + self._reading
 
     def empty_text(self) -> list[str]:
-        if self._matches is not None and self._runs:
+        if self._filter is not None and self._runs:
             return ["No run passes the filter."]
         return ["No runs yet.", "A line typed below runs on the selected nodes; every run stays here with its results."]
 

@@ -99,10 +99,14 @@ class TextRows(ScrollView):
     def _nothing_matched(self) -> None:
         self.post_message(Told("Nothing matches."))
 
+    def search_changed(self) -> None:
+        """Another text is looked for, or none any more; for views that fold rows."""
+
     def set_search(self, text: str) -> None:
         """Search for `text` (a `/regex/` is one) and go to the first match at or after the cursor."""
         self.search = Search(text)
         self._walk.stop()
+        self.search_changed()
         if self.search and self._rows:
             self._walk.start(self.cursor_row - 1, self._rows, 1, told=False)
         self.refresh()

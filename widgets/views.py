@@ -120,6 +120,9 @@ class RunView(Protocol):
 
     def last_line(self, node: int) -> str: ...
 
+    def restarts(self, node: int) -> int:
+        """How often the node was tried again in this run: its output began anew each time."""
+
     def line_count(self, node: int) -> int: ...
 
     def lines(self, node: int, start: int, stop: int) -> list[OutputLine]:

@@ -79,6 +79,7 @@ class Run:
         self._begun: dict[int, float] = {}
         self._over: dict[int, float] = {}
         self._progress: dict[int, tuple[int, int]] = {}
+        self._restarts: dict[int, int] = {}
         self.attempts = 1
         self.version = 0
         self.output_version = 0
@@ -152,6 +153,7 @@ class Run:
             self.states[node] = NodeState.PENDING
             for table in self._per_node():
                 table.pop(node, None)
+            self._restarts[node] = self._restarts.get(node, 0) + 1
             self.output.reset(node)
             self._grouping.touch(node)
         self.attempts = attempt
@@ -263,6 +265,10 @@ class Run:
         if len(nodes) == len(self.names):
             return sanitize_text(str(self.nodes) if len(self.nodes) else self.names[0])
         return sanitize_text(self._folder.fold(nodes))
+
+    def restarts(self, node: int) -> int:
+        """How often a node was tried again."""
+        return self._restarts.get(node, 0)
 
     def transferred(self) -> tuple[int, int]:
         """Bytes done and bytes in all, for copies."""

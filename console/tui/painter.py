@@ -11,13 +11,13 @@ from textual.widget import Widget
 from ...engine.states import NodeState
 from ...widgets.board import Board
 from ...widgets.diff_view import DiffView
-from ...widgets.filter_model import text_matcher
 from ...widgets.hint_line import HintLine
 from ...widgets.line_entry import FilterBar
 from ...widgets.line_view import LineView
 from ...widgets.plot_view import PlotView
 from ...widgets.queue_snapshot import QueueSnapshot
 from ...widgets.queue_view import QueueView
+from ...widgets.run_filter import RunFilter, text_filter
 from ...widgets.runs_view import RunsView
 from ...widgets.status_bar import ProgressLine, StatusBar
 from ...widgets.tab_line import Tab, TabLine
@@ -40,7 +40,7 @@ class Painter:
         self._screen = screen
         self._board: Board | None = None
         self._generation = -1
-        self._matcher_text = ""
+        self._text_filtered: tuple[object, ...] = ()
         self._stale = True
         self._painted: tuple[object, ...] = ()
         self._due = 0.0
@@ -145,12 +145,22 @@ class Painter:
             widget.set_runs(runs, reading=runs.reading)
         if isinstance(widget, QueueView):
             widget.set_snapshot(self.queue)
-        if deck.filter.text != self._matcher_text or self._stale:
-            self._matcher_text = deck.filter.text
-            if hasattr(widget, "set_text_filter"):
-                widget.set_text_filter(text_matcher(deck.filter.text))
+        self._filter_texts(widget)
         if hasattr(widget, "tick"):
             widget.tick(now)
+
+    def _filter_texts(self, widget: Any) -> None:
+        """Views of something else than nodes; node sets may have been looked up meanwhile."""
+        deck = self._screen.deck
+        now = (widget, deck.filter.text, deck.generation)
+        if now == self._text_filtered and not self._stale:
+            return
+        self._text_filtered = now
+        terms, names_of = deck.filter.terms, deck.filter.names_of
+        if isinstance(widget, RunsView):
+            widget.set_run_filter(RunFilter(terms, names_of))
+        elif hasattr(widget, "set_text_filter"):
+            widget.set_text_filter(text_filter(terms, names_of))
 
     def _run_before(self, runs: Sequence[Any]) -> Any:
         """The newest run before the one on show that did the same; else the one before it."""

@@ -29,7 +29,7 @@ def _session() -> FakeSession:
 
 def _fill(deck: Deck) -> None:
     deck.app.book.write(LONG)
-    tasks = [QueueTask(f"t{number}", "", "waiting", text=LONG) for number in range(5)]
+    tasks = [QueueTask(f"t{number}", "", "waiting", text=LONG) for number in range(30)]  # 20 of them are folded
     deck.app.main.painter.queue = QueueSnapshot(1, tasks)
 
 
@@ -50,8 +50,8 @@ MATCHES = {
     "nodes": ("/node1\\d/", 10),
     "panes": ("needle", 1),
     "gathered": ("needle", 1),
-    "failures": ("needle", 2),  # of the five nodes that are not folded
-    "queue": ("needle", 5),
+    "failures": ("needle", 10),  # folded or not
+    "queue": ("needle", 30),
     "runs": ("needle", 1),
     "log": ("needle", 1),
     "diff": ("needle", 20),
@@ -83,6 +83,7 @@ async def test_lists_tell_how_many_rows_match() -> None:
             assert widget.cursor_row == found[-1]
             await pilot.press("escape")
             assert not bar.display
+            assert view not in ("failures", "queue") or widget.row_count() < 20  # folded again
         await pilot.press("ctrl+f")
         bar.input.value = "nowhere to be found"
         await until(pilot, lambda: "no match" in bar.note.text, lambda: bar.note.text)
@@ -106,6 +107,13 @@ async def test_rows_that_are_cut_are_shifted_to_their_end_and_no_further() -> No
                 seen.append(deck.screen_text().count("the end"))
             assert max(seen) > seen[0], view
             assert widget._shift < len(LONG), view
+        run = deck.session.make_run("odd", ",".join(f"node{number}" for number in range(1, 400, 2)))
+        deck.session.push(states(run, range(200), NodeState.FAILED, 2), finish(run))
+        failures = await _shown(deck, pilot, "failures")
+        assert "node[1,3,5" in deck.screen_text()  # the heading is cut, and stays where it is
+        failures.action_shift(-999)
+        failures.action_shift(8)
+        assert failures._shift == 0
     deck.session.close()
 
 

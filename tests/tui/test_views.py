@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from clusterdeck.console.runs.events import CopyProgressed, RunStarted
 from clusterdeck.console.tui import ticks
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, mixed, out, states
@@ -326,6 +329,37 @@ async def test_runs_view_keys() -> None:
         await pilot.press("5", "e")
         assert deck.app.focused is deck.app.main.prompt
         await deck.wait_prompt(pilot, ":save --run 1 ")
+
+
+async def test_the_filter_picks_runs_by_their_commands_and_nodes() -> None:
+    session = FakeSession()
+    mixed(session, "uname")
+    other = session.make_run("uptime", "web[1-2]")
+    session.push(states(other, [0, 1], NodeState.OK, 0), finish(other))
+    async with opened(session=session, run=False) as (deck, pilot):
+        view = deck.app.main.query_one("#runs", RunsView)
+        session.groups["web"] = "web[1-2]"
+        await pilot.press("ctrl+o", "5")
+        for line, passing in (("node*", [1]), ("upt", [2]), ("@web", [2]), ("state:failed", [1]), ("none*", [])):
+            deck.app.main.set_filter(line)
+            await until(pilot, lambda passing=passing: [run.id for run in view.listed] == passing)  # type: ignore[misc]
+        await until(pilot, lambda: "No run passes the filter." in deck.screen_text())
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL])
+async def test_what_a_copy_took_stays_on_show(size: tuple[int, int]) -> None:
+    session = FakeSession("node[1-2]")
+    run = session.make_run(":copy a /tmp", kind="copy")
+    begun = time.monotonic() - 10.0
+    session.push(RunStarted(run.id, begun), states(run, [0, 1], NodeState.RUNNING, at=begun))
+    session.push(*(CopyProgressed(run.id, node, 25_000_000, 25_000_000) for node in range(2)))
+    session.push(states(run, [0], NodeState.OK, 0, at=begun + 5), states(run, [1], NodeState.OK, 0, at=begun + 2))
+    session.push(finish(run, begun + 5))
+    async with opened(size, session=session, run=False) as (deck, pilot):
+        await until(pilot, lambda: "2/2  5.0s ended  50.0 MB of 50.0 MB 10.0 MB/s" in deck.screen_text())
+        if size == WIDE:
+            assert re.search(r"node1 +ok +5.0s 25.0 MB  5.0 MB/s", deck.screen_text())
+            assert re.search(r"node2 +ok +2.0s 25.0 MB  12.5 MB/s", deck.screen_text())
 
 
 async def test_runs_of_earlier_sessions_come_while_the_view_is_there() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 
 import pytest
 
+from clusterdeck.console.runs.events import NodesRestarted
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, out, states
 from clusterdeck.widgets.board import Board
 from clusterdeck.widgets.filter_completion import completions
-from clusterdeck.widgets.filter_model import FilterModel, Resolution, text_matcher
+from clusterdeck.widgets.filter_model import FilterModel, Resolution
 from clusterdeck.widgets.filter_terms import parse_filter
+from clusterdeck.widgets.numbers import Numbers
+from clusterdeck.widgets.run_filter import RunFilter, text_filter
 
 NAMES = [f"node{number}" for number in range(1, 21)] + ["web1", "web2", "db-main"]
 GROUPS = {"@web": {"web1", "web2"}, "@low": {f"node{number}" for number in range(1, 11)}}
@@ -178,12 +182,100 @@ def test_every_prefix_of_a_filter_can_be_typed() -> None:
         parse_filter(text[:length])
 
 
-def test_views_without_nodes_use_the_words() -> None:
-    assert text_matcher("state:failed") is None
-    matches = text_matcher("uname state:ok")
+@pytest.mark.parametrize(
+    ("text", "passing"),
+    [
+        ("uname state:ok", ["#3 UNAME -r", "node12: uname"]),
+        ("!uname", ["web1: slow", "x"]),
+        ("node*", ["node12: uname"]),
+        ("node?", ["node12: uname"]),
+        ("/^web|^#/", ["#3 UNAME -r", "web1: slow"]),
+        ("@web", ["web1: slow"]),
+        ("node[1-20] uname", ["node12: uname"]),
+        ("!@web !node[1-20]", ["#3 UNAME -r", "x"]),
+        ("@slow x", ["x"]),
+    ],
+)
+def test_views_without_nodes_use_words_patterns_and_names(text: str, passing: list[str]) -> None:
+    matches = text_filter(parse_filter(text), lambda expression: resolve(expression).names)
     assert matches is not None
-    assert matches("#3 UNAME -r")
-    assert not matches("uptime")
+    assert [line for line in ("#3 UNAME -r", "node12: uname", "web1: slow", "x") if matches(line)] == passing
+
+
+def test_without_words_all_lines_pass() -> None:
+    assert text_filter(parse_filter("state:failed rc:2 out:x"), lambda _: None) is None
+    assert not RunFilter(parse_filter("out:x state:nonsense"), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "passing"),
+    [
+        ("uname", [1]),
+        ("df", [2]),
+        ("node1", [1]),  # exactly that node; no run but the first has it
+        ("node*", [1, 2]),
+        ("node2? df", [2]),
+        ("node2[0-9]", [2]),
+        ("@web", [3]),
+        ("@web uname", []),
+        ("uname state:failed", [1]),
+        ("state:failed", [1, 2]),
+        ("state:failed node3", [1]),
+        ("state:failed node4", []),  # that node went well
+        ("rc:2", [1]),
+        ("rc:>2", [2]),
+        ("rc:0", [1, 2]),
+        ("!node*", [3]),
+        ("!uname", [2, 3]),
+        ("!state:ok", [1, 2, 3]),
+        ("!rc:0 state:ok", []),
+        ("/^web1$/", [3]),
+        ("@slow", [1, 2, 3]),
+        ("u*e", [1, 3]),  # of the commands
+        ("nothing-has-this", []),
+    ],
+)
+def test_a_run_passes_by_its_command_or_by_one_of_its_nodes(text: str, passing: list[int]) -> None:
+    session = FakeSession("node[1-5]")
+    first = session.make_run("uname -r")
+    second = session.make_run("df", "node[20-22]")
+    session.make_run("uptime -e", "web[1-2]")
+    for run, bad, rc in ((first, 2, 2), (second, 0, 7)):
+        session.push(states(run, range(len(run.names)), NodeState.OK, 0), states(run, [bad], NodeState.FAILED, rc))
+    session.drain(10)
+    passes = RunFilter(parse_filter(text), lambda expression: resolve(expression).names)
+    assert [run.id for run in session.runs if passes(run)] == passing
+    session.close()
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+def test_output_of_a_node_that_was_tried_again_is_looked_at_again(lines: int) -> None:
+    session = FakeSession("node[1-3]")
+    run = session.make_run()
+    session.push(*(out(run, node, "panic") for node in range(3)))
+    session.drain(10)
+    model = FilterModel(resolve)
+    model.set_board(Board(run, list(run.names)))
+    model.set_text("out:panic")
+    while model.update(0.05):
+        pass
+    assert model.result.nodes == [0, 1, 2]
+    session.push(NodesRestarted(run.id, (0, 1), 2), out(run, 0, *["fine"] * lines), out(run, 1, *["panic"] * lines))
+    session.drain(10)
+    while model.update(0.05):
+        pass
+    assert model.result.nodes == [1, 2]
+    numbers = Numbers(run)
+    numbers.step(math.inf)
+    assert numbers.values == {}
+    session.push(NodesRestarted(run.id, (0,), 3), out(run, 0, *["7"] * lines))
+    session.drain(10)
+    numbers.step(math.inf)
+    session.push(NodesRestarted(run.id, (0,), 4), out(run, 0, *["8"] * lines))
+    session.drain(10)
+    numbers.step(math.inf)
+    assert numbers.values == {0: 8.0}
+    session.close()
 
 
 def test_ten_thousand_nodes_pass_in_milliseconds() -> None:

@@ -21,18 +21,9 @@ from clusterdeck.widgets.diff import compare, normalise
 from clusterdeck.widgets.failures import reasons_of
 from clusterdeck.widgets.heat_map import HeatMap
 from clusterdeck.widgets.look import make_look
+from clusterdeck.widgets.numbers import Series, number_in
 from clusterdeck.widgets.painted import painted
-from clusterdeck.widgets.plot import (
-    Series,
-    Summary,
-    edges_told,
-    heat_edges,
-    histogram,
-    levels,
-    number_in,
-    sparkline,
-    told,
-)
+from clusterdeck.widgets.plot import Summary, edges_told, heat_edges, histogram, levels, sparkline, told
 from clusterdeck.widgets.search import Search, around
 from clusterdeck.widgets.status_bar import eta, slowest
 from clusterdeck.widgets.views import OutputLine
