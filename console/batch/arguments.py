@@ -31,7 +31,7 @@ def join_values(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[s
         word = rest.pop(0)
         copying = copying or word in ("-c", "--copy", "--rcopy")  # options may follow the files
         joined.append(word)
-        if rest and _wants_value(parser, word):
+        if rest and word.startswith("-") and _wants_value(parser, word):
             value = rest.pop(0)
             if value.startswith("-"):
                 joined[-1] += f"={value}" if word.startswith("--") else value

@@ -101,7 +101,7 @@ LINES: list[tuple[list[str], str, bool]] = [
     (["-w", "@other:all", "-b", "echo hi"], "exact", True),
     (["-w", "n[1-2]", "--copy", "src", "--dest", "copied-%h"], "exact", True),
     (["-w", "n[1-2]", "--copy", "nosuch", "--dest", "copied-%h"], "exact", False),
-    (["-w", "n[1-2]", "--copy", "-v", "src", "--dest", "copied-%h"], "exact", True),
+    (["-w", "n[1-2]", "--copy", "-v", "big", "--dest", "copied-%h"], "exact", True),
     (["-w", "n[1-2]", "--rcopy", "src", "--dest", "nosuchfolder"], "exact", False),
     (["-c", "-w", "n1"], "exact", False),
     (["-w", "n[1", "true"], "exact", False),
@@ -212,6 +212,8 @@ def home(tmp_path: Path) -> Path:
     (tmp_path / "other.conf").write_text("[Main]\nmaxrc: yes\nnode_count: no\nverbosity: 2\n")
     (tmp_path / "home").mkdir()
     (tmp_path / "src").write_text("payload\n")
+    # A name whose last letter is an option that takes a value (-g).
+    (tmp_path / "big").write_text("payload\n")
     return tmp_path
 
 
