@@ -8,6 +8,7 @@ import platform
 import resource
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -25,6 +26,9 @@ _DISTRIBUTIONS = ("textual", "prompt_toolkit", "paramiko", "cryptography", "Clus
 _PROGRAMS = ("ssh", "scp", "ssh-agent", "pdsh", "sudo", "tmux")
 #: Descriptors that a thousand kept connections need, with room for the rest.
 _WANTED_DESCRIPTORS = 2048
+#: Copies that a killed console left half done: the newest are told, and those to nodes for this many days.
+_TOLD = 5
+_TOLD_DAYS = 7
 _LEVELS = {"ok": "  ", "warning": "! ", "error": "x "}
 
 
@@ -211,7 +215,26 @@ def _state() -> list[Finding]:
             found.append(
                 Finding("state", f"audit log: line {broken} does not follow from the one before", "error", remedy)
             )
+        found += _cut_off(log)
     return found
+
+
+def _cut_off(log: Path) -> list[Finding]:
+    """Copies of killed consoles, and how what they left is removed."""
+    from .records.cut_off import copies_cut_off, left_here
+
+    found = []
+    # What is on the nodes cannot be seen from here: after some days it is not told any more.
+    since = time.strftime("%Y-%m-%dT", time.gmtime(time.time() - _TOLD_DAYS * 86400))
+    for copy in copies_cut_off(log):
+        if copy.kind == "rcopy":
+            count = sum(1 for _ in left_here(copy))
+            text = f"{count} half-copied file{'s' * (count != 1)} below {copy.destination}" if count else ""
+        else:
+            text = f"half-copied files may be on {copy.nodes}" if copy.time >= since else ""
+        if text:
+            found.append(Finding("state", f"{text}: the console was killed while it copied", "warning", copy.remedy()))
+    return found[-_TOLD:]
 
 
 def _crashes() -> list[Finding]:

@@ -68,6 +68,8 @@ class AuditLog:
             value = getattr(options, key) or (run.kind != "local" and getattr(self._run_settings, key, None))
             if value:
                 record[key] = value
+        if run.kind in ("copy", "rcopy"):
+            record["destination"] = redact(os.path.abspath(run.destination) if run.kind == "rcopy" else run.destination)
         if run.retry_of is not None:
             record["retry_of"] = run.retry_of
         if run.timer is not None:

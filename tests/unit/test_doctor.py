@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ClusterShell.NodeSet import NodeSet
 
 from clusterdeck.console import doctor
 from clusterdeck.console.crash import write_crash_report
 from clusterdeck.console.doctor import Finding, examine
 from clusterdeck.console.records.audit import AuditLog
+from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.runs.output import OutputLimits
+from clusterdeck.console.runs.runs import Run
+from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.console.settings import paths
 from clusterdeck.console.settings.settings import Settings
 
@@ -125,3 +131,48 @@ def test_a_part_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(doctor, "_limits", fail)
     assert [finding.text for finding in found("limits", "error")] == ["could not be examined: ZeroDivisionError: oh"]
+
+
+#: No process can have this number (the kernel's are below 2**22).
+_NOBODY = 2**22 + 7
+
+
+def begin_copy(number: int, kind: str, destination: Path, pid: int) -> tuple[AuditLog, Run]:
+    """What stands in the audit log once a console with that process number has begun to copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: pid)
+        log = AuditLog(paths.audit_file(), Settings(), print)
+    spool = Spool(lambda: destination, 0, SpoolBudget(0))
+    run = Run(number, f":{kind} x", kind, NodeSet("n[1-3]"), RunOptions(), OutputLimits(), spool)
+    run.destination = str(destination)
+    log.submitted(run)
+    return log, run
+
+
+def test_what_copies_of_a_killed_console_left_is_told_and_goes_by_the_remedy(folders: Path) -> None:
+    here = folders / "it's here"
+    (here / "n1").mkdir(parents=True)
+    left = here / "n1" / (".clusterdeck-" + "0" * 16)
+    log, run = begin_copy(1, "rcopy", here, _NOBODY)
+    log.finished(run)
+    begin_copy(2, "rcopy", here, os.getpid())
+    left.write_text("half")
+    assert found("state", "warning") == [], "one has ended, the other's console lives"
+    begin_copy(3, "rcopy", here, _NOBODY)
+    begin_copy(4, "copy", here / "file", _NOBODY)
+    begin_copy(5, "rcopy", folders / "nothing left", _NOBODY)
+    back, out = found("state", "warning")
+    assert back.text.startswith(f"1 half-copied file below {here}:")
+    assert out.text.startswith("half-copied files may be on n[1-3]:")
+    kept = [here / "n1" / ".clusterdeck-mine", here / "n1" / "other"]
+    for file in kept:
+        file.touch()
+    beside = here / left.name  # where the copy out to `file` had its own
+    beside.touch()
+    for finding, gone in ((out, beside), (back, left)):
+        assert "-cmin +1440" in finding.remedy, "a file that a copy writes to just now is left alone"
+        subprocess.run(finding.remedy.replace("-cmin +1440", ""), shell=True, check=False, stderr=subprocess.DEVNULL)
+        assert not gone.exists()
+        assert left.exists() == (gone is beside), "what is deeper is not another file's"
+    assert all(file.exists() for file in kept)
+    assert [finding.text for finding in found("state", "warning")] == [out.text]
