@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,11 +42,14 @@ def fill(terminal: Tmux, text: str, shown: str) -> None:
 
 
 def give_up(terminal: Tmux, key: str, title: str) -> None:
-    """Press a key that refuses until the question takes keys."""
+    """Press a key that refuses until the question takes keys; not so fast that one is left for the prompt."""
+    pressed = 0.0
 
     def gone(screen: str) -> bool:
-        if "Go ahead" in screen:
+        nonlocal pressed
+        if "Go ahead" in screen and time.monotonic() - pressed > 1.0:
             terminal.key(key)
+            pressed = time.monotonic()
         return "Go ahead" not in screen
 
     terminal.wait_for(gone)

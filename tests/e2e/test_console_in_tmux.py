@@ -53,7 +53,7 @@ def _sleepers(terminal: Tmux) -> int:
 
 
 def _nothing_left(tmp_path: Path, processes: list[psutil.Process]) -> None:
-    assert wait_gone(processes, 15) == []
+    assert wait_gone(processes, 40) == []
     left = [path.name for path in (tmp_path / "tmp").iterdir() if path.name.startswith("clusterdeck-demo-")]
     assert left == []
 

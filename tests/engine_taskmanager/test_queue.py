@@ -345,7 +345,7 @@ def test_now_cuts(manager: TaskManager, background: Any) -> None:
     with pytest.raises(TaskManagerTermination):
         manager.add_task_request("t", 2)
     assert manager.store_result(held, "kept all the same") is True
-    manager.resume()
+    manager.terminate(None)
     assert manager.get_any_result(timeout=20)[2] == "kept all the same"
     assert manager.get_any_task(pid, timeout=20)[2] == 1
     with pytest.raises(ValueError, match="later"):
@@ -379,7 +379,7 @@ def test_silent_process_is_given_up_and_told(make_manager: Any) -> None:
 
 def test_pings_keep_a_process(make_manager: Any) -> None:
     """Five periods with a ping in each, where four in silence are too many; a busy machine gets longer ones."""
-    manager = make_manager(factor=4.0)
+    manager: TaskManager = make_manager(factor=4.0)
     manager.add_task_request("t", 0)
 
     def kept(period: float) -> TaskId | None:

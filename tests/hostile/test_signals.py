@@ -60,8 +60,8 @@ def resize_storm(console: PtyRecorder) -> None:
 
 def stop_and_go_on(console: PtyRecorder) -> None:
     console.process.send_signal(signal.SIGTSTP)
-    deadline = time.monotonic() + 3
-    while psutil.Process(console.process.pid).status() != psutil.STATUS_STOPPED and time.monotonic() < deadline:
+    process, deadline = psutil.Process(console.process.pid), time.monotonic() + 20
+    while process.status() != psutil.STATUS_STOPPED and time.monotonic() < deadline:
         time.sleep(0.02)
     console.process.send_signal(signal.SIGCONT)
     console.process.send_signal(signal.SIGTERM)
@@ -110,7 +110,7 @@ def end_by(way: str, front_end: str, folders: dict[str, str], tmp_path: Path) ->
             console.wait_for(b"running", 30)
         sleepers = started(console, 3)
         BATCH_WAYS[way](console)
-        status = console.wait(30)
+        status = console.wait(60)
         wrong = wrong_modes(console.data)
         after = termios.tcgetattr(console._master)
         if after[:4] != before[:4]:
@@ -124,7 +124,7 @@ def end_by(way: str, front_end: str, folders: dict[str, str], tmp_path: Path) ->
         for sleeper in sleepers:
             with contextlib.suppress(psutil.Error):
                 sleeper.kill()
-    wrong += [f"still there: {line}" for line in wait_gone(sleepers, 10)]
+    wrong += [f"still there: {line}" for line in wait_gone(sleepers, 30)]
     wrong += records_wrong(tmp_path)
     return [f"{front_end}, {way}: {what}" for what in wrong]
 
@@ -167,12 +167,12 @@ def test_the_terminal_is_as_it_was(front_end: str, way: str, folders: dict[str, 
 
 def test_a_reader_that_has_gone(folders: dict[str, str], tmp_path: Path) -> None:
     """`clusterdeck run ... | head -1`: no traceback, no message, and nothing goes on behind it."""
-    line = f"{' '.join(PROGRAM)} run -R exec -w 'n[1-3]' 'yes %h' | head -1; exit 0"
+    mark = f"gone-{os.getpid()}-{tmp_path.name}"  # of this test alone, whatever else runs on this machine
+    line = f"{' '.join(PROGRAM)} run -R exec -w 'n[1-3]' 'yes {mark}' | head -1; exit 0"
     with PtyRecorder(["/bin/sh", "-c", line], environment=folders, cwd=tmp_path) as shell:
-        assert shell.wait(20) == 0
+        assert shell.wait(60) == 0
         assert shell.data.count(b"\n") == 1, shell.data
-    left = everywhere(lambda words: words in (["yes", "n1"], ["yes", "n2"], ["yes", "n3"]))
-    assert wait_gone(left, 5) == []
+    assert wait_gone(everywhere(lambda words: words == ["yes", mark]), 30) == []
 
 
 @pytest.mark.parametrize("front_end", ["repl", "batch"])
@@ -191,18 +191,23 @@ def test_killed_without_a_word(front_end: str, folders: dict[str, str], tmp_path
     assert not spool.exists() or list(spool.iterdir()) == []
 
 
-def abort_on_nodes(sshd: Sshd, folders: dict[str, str], tmp_path: Path, nodes: int, mark: int) -> tuple[int, int]:
-    """Start a sleep on so many nodes, press ^C; how many still sleep three seconds later, how many were reported."""
+def abort_on_nodes(
+    sshd: Sshd, folders: dict[str, str], tmp_path: Path, nodes: int, mark: int, patience: float
+) -> tuple[int, int]:
+    """Start a sleep on so many nodes, press ^C; how many sleep `patience` seconds later, how many were reported."""
     argv = [*PROGRAM, "run", "-O", f"ssh.config={sshd.config}", "-f", "64", "-w", f"node[1-{nodes}]"]
     with PtyRecorder([*argv, f"echo begun; sleep {mark}"], columns=200, environment=folders, cwd=tmp_path) as batch:
         place = 0
         for _ in range(nodes):
             place = batch.wait_for(b"begun", 60, start=place)
-        assert len(_sleepers(sshd, mark)) == nodes
+        deadline = time.monotonic() + 30
+        while len(_sleepers(sshd, mark)) < nodes:
+            assert time.monotonic() < deadline, f"{len(_sleepers(sshd, mark))} of {nodes} sleep"
+            time.sleep(0.05)
         batch.send(b"\x03")
-        batch.wait(30)
+        batch.wait(60)
         said = batch.data.decode(errors="replace")
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + patience
     while _sleepers(sshd, mark) and time.monotonic() < deadline:
         time.sleep(0.05)
     reported = sum(int(count) for count in re.findall(r"not confirmed.*\((\d+)\)", said))
@@ -214,7 +219,7 @@ def _sleepers(sshd: Sshd, mark: int) -> list[psutil.Process]:
 
 
 def test_what_runs_on_nodes_ends_with_the_run(sshd: Sshd, folders: dict[str, str], tmp_path: Path) -> None:
-    left, _ = abort_on_nodes(sshd, folders, tmp_path, 20, 7_000_000 + os.getpid())
+    left, _ = abort_on_nodes(sshd, folders, tmp_path, 20, 7_000_000 + os.getpid(), 30)
     assert left == 0
 
 
@@ -237,7 +242,7 @@ def test_the_terminal_is_as_it_was_a_hundred_times(
 def test_a_hundred_sleeps_end(sshd: Sshd, folders: dict[str, str], tmp_path: Path) -> None:
     left = reported = 0
     for number in range(4):
-        some, told = abort_on_nodes(sshd, folders, tmp_path, 25, 8_000_000 + number * 100_000 + os.getpid())
+        some, told = abort_on_nodes(sshd, folders, tmp_path, 25, 8_000_000 + number * 100_000 + os.getpid(), 3)
         left, reported = left + some, reported + told
     sys.stdout.write(
         f"\nFIGURE remote sleeps after ^C: {100 - left} of 100 gone, {reported} reported as not confirmed\n"

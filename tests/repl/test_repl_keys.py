@@ -21,14 +21,15 @@ _PIECES = [
 
 def _answers_again(repl: PtyRecorder, *, vi: bool) -> None:
     """Out of whatever the keys have begun (a paste, a search, a question), and then a line is run."""
-    for attempt in range(1, 9):
+    attempts = 20
+    for attempt in range(1, attempts + 1):
         start = len(repl.data)
         # Ctrl-C clears the line; in vi mode Esc and i lead to where text can be typed.
         repl.send(b"\x1b[201~\x07\x03\x03" + (b"\x1bi" if vi else b"") + b"echo $((40+2))aaa\r")
         try:
             repl.wait_for(b"42aaa", 4.0, start)
         except AssertionError:
-            if attempt == 8:
+            if attempt == attempts:
                 raise
         else:
             return

@@ -60,8 +60,7 @@ def test_an_unknown_key_is_asked_above_what_is_typed_and_accepted(repl: Tmux, tm
 
 
 def test_a_half_typed_line_survives_the_question_and_does_not_answer_it(repl: Tmux) -> None:
-    repl.line("sleep 0.5; echo reached")
-    repl.send("echo half typed")
+    repl.send("sleep 0.5; echo reached\recho half typed")  # in one piece: the question comes soon
     repl.wait_for("accept, import, refuse?")
     repl.wait_for(lambda screen: screen.rstrip().endswith("accept, import, refuse?"))
     repl.line("refuse")
@@ -79,8 +78,7 @@ def test_no_answer_is_a_refusal(repl: Tmux, tmp_path: Path) -> None:
 
 
 def test_a_line_that_waits_for_the_nodes_does_not_wait_for_ever(repl: Tmux) -> None:
-    repl.line("echo reached")
-    repl.line(":wait")
+    repl.send("echo reached\r:wait\r")  # in one piece: the question comes soon
     repl.wait_for("accept, import, refuse?")
     repl.line("accept")
     repl.wait_for(re.compile(r"#1 echo reached   ok 3"))

@@ -50,7 +50,7 @@ def _temporaries(folder: Path) -> list[str]:
 
 def _turn_until(task: Task, done: Callable[[], bool]) -> None:
     reactor = pool_of(task).reactor
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not done() and time.monotonic() < deadline:
         reactor.turn(0.05)
 

@@ -146,4 +146,4 @@ def test_a_proxy_command_that_does_not_end_is_made_to(
     started = time.monotonic()
     ssh_task.run("true", nodes="node[1-40]", handler=recorder)
     assert recorder.states() == {NodeState.UNREACHABLE}
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60

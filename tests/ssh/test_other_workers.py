@@ -101,7 +101,7 @@ def test_time_limits(others: Task, recorder: Recorder) -> None:
     marker = f"96{time.monotonic_ns() % 10**9}"
     started = time.monotonic()
     worker = others.run(f"echo started; sleep {marker}", nodes="node[1-2]", handler=recorder, timeout=2.5)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert recorder.states() == {NodeState.TIMEOUT}
     assert worker.num_timeout() == 2
     if _name(others) != "pdsh":
@@ -171,7 +171,7 @@ def test_failures_that_ssh_tells(programs: None, sshd: Sshd, task: Task, tmp_pat
         (tmp_path / "config").write_text(text + sshd.config.read_text())
         task.set_default("distant_workername", "ssh")
         task.set_info("ssh_options", f"-F {tmp_path}/config")
-        task.set_info("connect_timeout", 2)
+        task.set_info("connect_timeout", 3)
         task.run("sleep 0.1", nodes=",".join([*faults, "gone", "nowhere", "node1"]), handler=recorder, timeout=20)
     finally:
         for server in servers.values():

@@ -51,7 +51,7 @@ def test_descriptors(sshd: Sshd, tmp_path: Path) -> None:
     text = sshd.config.read_text().replace("Host node1 ", "Host n* node1 ")
     config.write_text(text)
     done = subprocess.run(
-        [sys.executable, "-c", _FEW, str(config)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", _FEW, str(config)], capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stderr
     ends, again, notices = json.loads(done.stdout)
@@ -95,7 +95,7 @@ def test_descriptors_that_select_does_not_take(sshd: Sshd, tmp_path: Path) -> No
     config = tmp_path / "config"
     config.write_text(f"Host by\n ProxyCommand sleep 60\n{sshd.config.read_text()}")
     command = [sys.executable, "-c", _HIGH, str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     first, second = map(json.loads, done.stdout.splitlines())
     assert first == {"node1": "out of descriptors", "by": "out of descriptors"}
