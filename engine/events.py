@@ -27,7 +27,8 @@ class EventHandler:
     - `ev_lines(worker, node, sname, lines)`: a whole chunk, a list of lines, instead of `ev_read`;
     - `ev_connect(worker, node)`: connecting begins, before `ev_pickup`;
     - `ev_end(worker, node, end)`: once per node, whatever the end; end is a NodeEnd;
-    - `ev_progress(worker, node, done, total)`: bytes of a copy, at most ten times a second and node.
+    - `ev_progress(worker, node, done, total)`: bytes of a copy, at most ten times a second and node;
+    - `ev_deaf(worker, node, sname)`: the other side has closed a stream that is written to; what is written is lost.
     """
 
     def ev_start(self, worker: Any) -> None:
@@ -73,6 +74,7 @@ class Hooks:
     __slots__ = (
         "close",
         "connect",
+        "deaf",
         "end",
         "error",
         "hup",
@@ -93,6 +95,7 @@ class Hooks:
         self.lines = _method(handler, "ev_lines")
         self.end = _method(handler, "ev_end")
         self.progress = _method(handler, "ev_progress")
+        self.deaf = _method(handler, "ev_deaf")
         self.timeout = _method(handler, "ev_timeout")
         self.pickup = _modern(handler, "ev_pickup", "ev_pickup(self, worker, node)")
         self.hup = _modern(handler, "ev_hup", "ev_hup(self, worker, node, rc)")

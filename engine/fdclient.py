@@ -164,6 +164,7 @@ class FdClient(EngineClient):
             # EPIPE: nobody reads it any more. Other errors (ENOSPC of a file) end the stream just so.
             stream.queue.clear()
             self._output_ended(stream)
+            self.worker._on_deaf(self.key, stream.sname)
             return
         if size:
             self.worker._on_written(self.key, stream.sname, size)

@@ -89,6 +89,13 @@ class Feeder:
             self._push(reader)
             self._release()
 
+    def deaf(self, key: str) -> None:
+        """A command has closed its input, and goes on: the others must not wait for it."""
+        reader = self._readers.get(key)
+        if reader is not None:
+            reader.closed = True
+            self._release()
+
     def ended(self, key: str) -> None:
         """A node of a command is over."""
         reader = self._readers.get(key)

@@ -240,6 +240,11 @@ class RunDriver:
         if self._feeder is not None:
             self._feeder.written(str(node), size)
 
+    def ev_deaf(self, _worker: Any, node: Any, _sname: str) -> None:
+        """A command has closed its input."""
+        if self._feeder is not None:
+            self._feeder.deaf(str(node))
+
     def ev_lines(self, _worker: Any, node: str, sname: str, lines: Sequence[bytes]) -> None:
         """Whole lines of output."""
         number = self.ranks.get(node)

@@ -260,6 +260,14 @@ class Worker:
             self.current_sname = sname
             hook(self, node, sname, size)
 
+    def _on_deaf(self, node: Any, sname: str) -> None:
+        """Nobody reads a stream any more that is written to."""
+        hook = self._handler().deaf
+        if hook is not None:
+            self._set_current(node)
+            self.current_sname = sname
+            hook(self, node, sname)
+
     def _on_progress(self, node: Any, done: int, total: int) -> None:
         """Bytes of a copy are done; at most ten times a second and node."""
         hook = self._handler().progress

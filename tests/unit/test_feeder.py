@@ -193,6 +193,26 @@ def test_a_client_without_input_and_an_empty_source(make: Callable[..., Stage]) 
     assert stage.refused == []
 
 
+def test_who_closes_its_input_holds_up_nobody(make: Callable[..., Stage]) -> None:
+    stage = make()
+    stage.start("a")
+    stage.start("b")
+    stage.feeder.keep(False)
+    fed = stage.feed(100)
+    stage.take("a")
+    room = stage.room
+    assert stage.clients["a"].got == fed
+    stage.feeder.deaf("b")
+    assert stage.room == room + 1
+    got = len(stage.clients["b"].got)
+    fed += stage.feed(10)
+    stage.take("a")
+    assert stage.clients["a"].got == fed
+    assert len(stage.clients["b"].got) == got
+    stage.feeder.ended("b")
+    stage.feeder.deaf("b")
+
+
 def test_the_end_lets_the_source_go(make: Callable[..., Stage]) -> None:
     stage = make()
     stage.start("n1")

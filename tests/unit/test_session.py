@@ -239,6 +239,22 @@ def test_standard_input_is_fed_or_empty(session: Session, pump: Pump) -> None:
     assert [text(given, 1), text(empty), text(streamed)] == [["one", "two"], [], ["late"]]
 
 
+def test_a_command_that_closes_its_input_holds_up_no_other(session: Session, pump: Pump, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    # One closes its input and goes on until the other has read everything.
+    deaf = f"exec <&-; until test -e {done}; do sleep 0.05; done"
+    run = session.shell(f"if [ %n = 0 ]; then {deaf}; else wc -c; touch {done}; fi", NodeSet("n[1-2]"),
+                        RunOptions(open_stdin=True))  # fmt: skip
+    room = threading.Event()
+    for _ in range(64):
+        room.clear()
+        session.feed(run.id, bytes(65536), room.set)
+        assert room.wait(20)
+    session.feed(run.id, None)
+    pump(run.done.is_set)
+    assert text(run, 1) == [str(64 * 65536)]
+
+
 def test_variables_reach_the_command(session: Session, pump: Pump) -> None:
     options = RunOptions(environment=(("GREETING", "it's $HOME; `id`"),))
     run = session.shell('echo "$GREETING"', NodeSet("n1"), options)
