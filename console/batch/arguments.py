@@ -135,6 +135,11 @@ def _add_connection(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_course(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--pty", action="store_true", help="give the command a terminal")
+    group.add_argument(
+        "-e", "--env", dest="environment", action="append", default=[], metavar="NAME=VALUE",
+        help="set a variable for the command",
+    )  # fmt: skip
     group.add_argument("--batch", metavar="SIZES", help="in waves of nodes: 1,10%%,rest")
     group.add_argument("--stop-at", metavar="COUNT", help="no more waves after so many bad nodes: 3 or 2%%")
     group.add_argument("--retries", type=int, default=0, metavar="N", help="try bad nodes again, N times")

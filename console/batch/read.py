@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..language.values import read_batches, read_share
+from ..language.values import read_batches, read_share, read_variable
 from ..runs.options import RunOptions
 from ..settings.clush_conf import MARK
 from ..settings.overrides import read_overrides
@@ -186,6 +186,8 @@ def _run_options(arguments: argparse.Namespace, copy: str, worker: str | None) -
         user=arguments.user,
         stderr=not arguments.gather_all,
         sudo=arguments.sudo,
+        pty=arguments.pty,
+        environment=_variables(arguments.environment),
         batch=_read("--batch", arguments.batch, read_batches),
         stop_at=_read("--stop-at", arguments.stop_at, read_share),
         retries=arguments.retries,
@@ -204,6 +206,13 @@ def _read(option: str, value: str | None, read: Callable[[str], object]) -> str 
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
     return value
+
+
+def _variables(words: list[str]) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple(read_variable(word) for word in words)
+    except ValueError as error:
+        raise UsageError(f"-e: {error}") from None
 
 
 def _seconds(given: float | None) -> float | None:

@@ -33,6 +33,7 @@ _clusterdeck() {
         run:-m|run:--mode) return; return ;;
         run:--conf) COMPREPLY=($(compgen -f -- "$current")); return ;;
         run:--remote) COMPREPLY=($(compgen -W 'yes no' -- "$current")); return ;;
+        run:-e|run:--env) return; return ;;
         run:--batch) return; return ;;
         run:--stop-at) return; return ;;
         run:--retries) return; return ;;
@@ -45,13 +46,13 @@ _clusterdeck() {
         config:--node) COMPREPLY=($(compgen -A hostname -- "$current")); return ;;
     esac
     case $command in
-        run) COMPREPLY=($(compgen -W '-h --help -w -x -a --all -g --group -X --hostfile --machinefile --pick -s --groupsource --groupsconf -b --dshbak -B -L -N -S --maxrc -r --regroup -G --groupbase --axis --diff --outdir --errdir --json --jsonl --raw --color -P --progress -q --quiet -v --verbose -d --debug -c --copy --rcopy --dest -p -R --worker -l --user -f --fanout -t --connect_timeout --connect-timeout -u --command_timeout --timeout -o --options -O --option -m --mode --conf -n --nostdin --remote --batch --stop-at --retries --sudo --confirm --dry-run --version' -- "$current")) ;;
+        run) COMPREPLY=($(compgen -W '-h --help -w -x -a --all -g --group -X --hostfile --machinefile --pick -s --groupsource --groupsconf -b --dshbak -B -L -N -S --maxrc -r --regroup -G --groupbase --axis --diff --outdir --errdir --json --jsonl --raw --color -P --progress -q --quiet -v --verbose -d --debug -c --copy --rcopy --dest -p -R --worker -l --user -f --fanout -t --connect_timeout --connect-timeout -u --command_timeout --timeout -o --options -O --option -m --mode --conf -n --nostdin --remote --pty -e --env --batch --stop-at --retries --sudo --confirm --dry-run --version' -- "$current")) ;;
         repl) COMPREPLY=($(compgen -W '-h --help -w -O --option' -- "$current")) ;;
         play) COMPREPLY=($(compgen -W '-h --help -w -O --option --dry-run --yes' -- "$current")) ;;
         demo) COMPREPLY=($(compgen -W '-h --help -n --nodes --healthy --serve-only' -- "$current")) ;;
         doctor) COMPREPLY=($(compgen -W '-h --help --json' -- "$current")) ;;
         config) COMPREPLY=($(compgen -W '-h --help --node --force show explain init trust' -- "$current")) ;;
-        queue) COMPREPLY=($(compgen -W '-h --help serve workers add map status results cancel retry drain' -- "$current")) ;;
+        queue) COMPREPLY=($(compgen -W '-h --help serve workers add map status results cancel retry pause resume drain' -- "$current")) ;;
         worker) COMPREPLY=($(compgen -W '' -- "$current")) ;;
         help) COMPREPLY=($(compgen -W '-h --help exit-codes' -- "$current")) ;;
         *) COMPREPLY=($(compgen -W 'run repl play demo doctor config queue worker help -h --help --version -w -O --option' -- "$current")) ;;

@@ -26,9 +26,12 @@ def test_every_worker_runs_a_command(sshd: Sshd, tmp_path: Path, worker: str, st
         "PDSH_SSH_ARGS": f"-F {sshd.config} -l%u %h",
         "PDSH_RCMD_TYPE": "ssh",
     }
-    command = "cat; exit 3" if stdin == "given" else "echo hello; exit 3"
+    command = "cat; exit 3" if stdin == "given" else 'echo "$WORD"; exit 3'
+    options = ["-e", "WORD=hello"]
+    if (worker, stdin) == ("paramiko", "closed"):
+        command, options = f"test -t 1 && {command}", [*options, "--pty"]
     done = subprocess.run(
-        [sys.executable, "-m", "clusterdeck", "run", "-w", "node[1-2]", "-R", worker, "-S", "-b", command],
+        [sys.executable, "-m", "clusterdeck", "run", "-w", "node[1-2]", "-R", worker, *options, "-S", "-b", command],
         env=environment,
         input="hello\n" if stdin == "given" else "",
         capture_output=True,
