@@ -87,6 +87,18 @@ class Failure:
     reason: str
 
 
+def without_name(reason: str, name: str) -> str:
+    """A reason without the name, and the address behind it, that it begins with; for where the name stands anyway."""
+    if not reason.startswith(name):
+        return reason
+    rest = reason[len(name) :]
+    if rest.startswith(" ("):
+        _address, found, rest = rest.partition(")")
+        if not found:
+            return reason
+    return rest[2:] if rest.startswith(": ") else reason
+
+
 @dataclass(frozen=True, slots=True)
 class NodeEnd:
     """How a node's command ended.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..engine.states import NodeState
+from ..engine.states import NodeState, without_name
 from .cells import width_of
-from .reasons import short_kind, without_name
+from .reasons import short_kind
 from .views import OutputLine, RunView
 
 #: "State" of a node that has no part in the shown run.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..engine.states import without_name
 from .cells import safe
 
 #: FailureKind in words -> what stands in a narrow column.
@@ -45,18 +46,6 @@ _ADDRESS = re.compile(r"\[[0-9a-fA-F:]+\](?::\d+)?|\b\d{1,3}(?:\.\d{1,3}){3}(?::
 def short_kind(kind: str) -> str:
     """A FailureKind in at most nine cells; "" for what has no short word."""
     return _SHORT.get(kind, "")
-
-
-def without_name(reason: str, name: str) -> str:
-    """A reason without the node's name, and the address behind it, in front: the name stands beside it anyway."""
-    if not reason.startswith(name):
-        return reason
-    rest = reason[len(name) :]
-    if rest.startswith(" ("):
-        _address, found, rest = rest.partition(")")
-        if not found:
-            return reason
-    return rest[2:] if rest.startswith(": ") else reason
 
 
 def heading(kind: str, reason: str, name: str) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from ...engine.states import NodeState
+from ...engine.states import NodeState, without_name
 from ...engine.text import sanitize_text
 from ...widgets.views import OutputLine, RunView
 from ..frontend import Document
@@ -80,8 +80,8 @@ def problems(run: RunView) -> list[str]:
         state = NodeState(value)
         if not state.bad:
             continue
-        # Without the name, which stands before it: nodes with the same reason share a line.
-        reason = run.reason(number).removeprefix(f"{sanitize_text(run.names[number])}: ")
+        # Nodes with the same reason share a line.
+        reason = without_name(run.reason(number), sanitize_text(run.names[number]))
         rc = run.rc(number)
         label = f"{state.symbol} {state.word}"
         if reason:

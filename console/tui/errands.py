@@ -56,7 +56,8 @@ def look_at_queue(service: Any) -> QueueSnapshot:
                      late=one.period is not None and one.silent > LATE)
         for one in _alive(status.processes, slots)
     ]  # fmt: skip
-    maps = [_map(job) for job in service.maps.all()]
+    maps = ["paused: no task begins until :queue resume"] if status.paused else []
+    maps += [_map(job) for job in service.maps.all()]
     return QueueSnapshot(version, [*tasks, *ended[:TASKS]], processes, counts, workers, maps)
 
 

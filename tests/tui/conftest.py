@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from clusterdeck.console.tui import key_order
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
@@ -22,7 +24,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(autouse=True)
 def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No keymap, theme or history of whoever runs the tests; colours and animation as by default."""
+    """No keymap, theme or history of whoever runs the tests; colours and animation as by default.
+
+    And a key waits for the one before however slow the machine is.
+    """
+    monkeypatch.setattr(key_order, "PATIENCE", 30.0)
     for name in ("CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"CLUSTERDECK_{name}_DIR", str(tmp_path / name.lower()))
     for name in ("NO_COLOR", "SSH_CONNECTION", "TEXTUAL_THEME", "COLUMNS", "LINES"):

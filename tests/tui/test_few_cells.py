@@ -7,8 +7,8 @@ from typing import Any
 
 from prompt_toolkit import PromptSession
 
-from clusterdeck.console.frontend import Confirmation
-from clusterdeck.console.tui.screens.dialogs import ConfirmDialog
+from clusterdeck.console.frontend import Confirmation, Question
+from clusterdeck.console.tui.screens.dialogs import ConfirmDialog, question_dialog
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, states
 from clusterdeck.tests.support.tui import Deck, settled, until
@@ -41,6 +41,29 @@ async def test_toasts_and_long_commands_hide_no_button() -> None:
         await until(pilot, lambda: "Cancel       Go ahead" in deck.screen_text(), deck.screen_text)
         assert "Type  128  to agree." in deck.screen_text()
         await until(pilot, lambda: "told" not in deck.screen_text(), deck.screen_text)
+
+
+async def test_the_smallest_dialog_has_its_buttons_at_once() -> None:
+    deck = Deck()
+    async with deck.app.run_test(size=(30, 8)) as pilot:
+        await settled(deck, pilot)
+        lines = tuple(f"line {n}" for n in range(12))
+        rows = tuple((f"node{n}", "ssh-ed25519", "SHA256:" + "x" * 43) for n in range(5))
+        for dialog, title, last, buttons in (
+            (ConfirmDialog(Confirmation("run on 128 nodes", lines, 128, typed="128")), "run on", "Type", "Go ahead"),
+            (ConfirmDialog(Confirmation("Go on?")), "Go on?", "Go on?", "Go ahead"),
+            (question_dialog(Question("Unknown keys", "host-keys", rows, ("accept", "no"))), "Unknown", "DNS", "no"),
+            (question_dialog(Question("Password", "secret", secret=True)), "Password", "Password", "Send"),
+        ):
+            deck.app.push_screen(dialog)
+            wanted = (title, "Cancel", buttons)
+            await until(pilot, lambda wanted=wanted: all(w in deck.screen_text() for w in wanted), deck.screen_text)  # type: ignore[misc]
+            await until(pilot, lambda dialog=dialog: not dialog.deaf)  # type: ignore[misc]
+            await pilot.press("pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown")
+            await until(pilot, lambda last=last: last in deck.screen_text(), deck.screen_text)  # type: ignore[misc]
+            assert buttons in deck.screen_text()
+            await pilot.press("escape")
+            await until(pilot, lambda: deck.app.screen is deck.app.main)
 
 
 async def test_the_prompt_gives_up_its_menu_rather_than_itself() -> None:

@@ -102,7 +102,7 @@ def test_a_look_at_the_queue() -> None:
     service: Any = SimpleNamespace(
         version=9,
         status=lambda: SimpleNamespace(
-            waiting={"job": 2}, running={"job": 1}, finished={"job": 1}, processes=[process, *others]
+            waiting={"job": 2}, running={"job": 1}, finished={"job": 1}, processes=[process, *others], paused=True
         ),
         tasks=lambda limit: [
             SimpleNamespace(info=info, command="make \x9b -j4"),
@@ -117,6 +117,7 @@ def test_a_look_at_the_queue() -> None:
         result_lines=lambda _task: ("the last line",),
     )
     seen = look_at_queue(service)
+    assert list(seen.maps) == ["paused: no task begins until :queue resume"]
     task, gone, kept = seen.tasks
     assert (task.id, task.state, task.where, task.attempts) == ("job_1", "running", "node1", 2)
     assert "\x9b" not in task.text

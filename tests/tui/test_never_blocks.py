@@ -27,8 +27,8 @@ from clusterdeck.tests.support.fake_run import FakeSession, finish, out
 from clusterdeck.tests.support.tui import Deck, settled, until
 
 #: Seconds that everything slow here takes at most, and that the loop may be held up: the machine may be busy.
-SLOW = 10.0
-HELD_UP = 1.0
+SLOW = 20.0
+HELD_UP = 8.0
 
 
 class Slow:

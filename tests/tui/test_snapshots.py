@@ -143,7 +143,7 @@ async def test_dialog() -> None:
         await settled(deck, pilot)
         asked = Confirmation("'reboot' on 24 nodes", ("nodes  node[1-24] (24)",), 24)
         deck.app.open_dialog(ConfirmDialog(asked), lambda _agreed: None)
-        await pilot.pause()
+        await until(pilot, lambda: "Go ahead" in deck.screen_text(), deck.screen_text)
         await kept("dialog-80x24", deck, pilot)
 
 
@@ -165,8 +165,7 @@ async def test_ascii_only() -> None:
                 await settled(deck, pilot)
                 assert deck.screen_text().isascii(), deck.screen_text()
             deck.app.open_dialog(ConfirmDialog(Confirmation("Reboot?", ("node1",), 1, typed="1")), lambda _agreed: None)
-            await pilot.pause()
-            assert "+---" in deck.screen_text()
+            await until(pilot, lambda: "+---" in deck.screen_text(), deck.screen_text)
             assert deck.screen_text().isascii(), deck.screen_text()
             await pilot.app.pop_screen()
             await pilot.press("ctrl+p")

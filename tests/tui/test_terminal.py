@@ -71,7 +71,7 @@ def test_a_signal_leaves_a_sane_terminal(console: Open, number: int) -> None:
     commands = console_process.children(recursive=True)
     console_process.send_signal(number)
     sane(terminal, 128 + number)
-    assert wait_gone(commands, 10) == []
+    assert wait_gone(commands, 30) == []
 
 
 def test_quit_by_key_and_by_word(console: Open) -> None:

@@ -396,6 +396,15 @@ def test_results_as_documents(console: Console) -> None:
     assert "\x1b" not in console.front_end.text
 
 
+def test_nodes_that_failed_alike_share_a_line_whatever_their_addresses(console: Console) -> None:
+    addresses = {"web1": "10.0.0.1", "web2": "10.0.0.2:2222"}
+    console = Console(FakeSession(lambda _command, node: Answered(
+        rc=None, state=NodeState.UNREACHABLE, reason=f"{node} ({addresses[node]}): no connection within 5 s"
+    )))  # fmt: skip
+    console(":shell -w web[1-2] uptime")
+    assert console(":failed").splitlines()[1:] == ["web[1-2] (2): ! unreachable: no connection within 5 s"]
+
+
 def test_views_come_first_where_there_are_any(console: Console) -> None:
     console("@web uptime")
     console.front_end.views = ("gathered", "diff", "failures", "output", "runs", "run", "timeouts", "queue", "help")

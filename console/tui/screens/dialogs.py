@@ -30,10 +30,17 @@ def _clean(text: str) -> str:
     return sanitize_text(text).replace("\t", "    ")
 
 
+class Body(VerticalScroll, can_focus=False):
+    """All of a dialog but its buttons: it scrolls where there is no room for both."""
+
+    DEFAULT_CLASSES = "dialog-body"
+
+
 class Dialog(ModalScreen[T], Generic[T]):
     """The frame of all dialogs. Subclasses give `rows` and the buttons; the safe answer has the focus."""
 
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (18, "-tall")]  # noqa: RUF012 - as Textual has them
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (50, "-fit")]  # noqa: RUF012 - as Textual has them
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (12, "-short"), (18, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "Cancel", priority=True),
         Binding("ctrl+c", "give_up", "Cancel", priority=True),
@@ -43,6 +50,8 @@ class Dialog(ModalScreen[T], Generic[T]):
         Binding("pagedown", "page(1)", "Page down"),
     ]
 
+    #: Not simply the first widget, to which the body would be scrolled.
+    AUTO_FOCUS = ""
     #: What has the focus at the beginning, whether or not the terminal has it.
     FIRST: ClassVar[str] = "#cancel"
 
@@ -69,7 +78,7 @@ class Dialog(ModalScreen[T], Generic[T]):
 
     def action_page(self, step: int) -> None:
         """Move through what the question is about; the focus stays where it is."""
-        for lines in self.query(".dialog-lines"):
+        for lines in self.query(".dialog-lines, .dialog-body"):
             lines.scroll_relative(y=step * max(1, lines.size.height - 1), animate=False)
 
     def title_and(self, lines: tuple[str, ...]) -> ComposeResult:
@@ -90,13 +99,14 @@ class ConfirmDialog(Dialog[bool]):
     def compose(self) -> ComposeResult:
         asked = self._confirmation
         with Vertical():
-            yield from self.title_and(asked.lines)
-            if asked.nodes:
-                word = "node" if asked.nodes == 1 else "nodes"
-                yield Static(f"This touches {asked.nodes} {word}.", markup=False)
-            if asked.typed is not None:
-                yield Static(f"Type  {_clean(asked.typed)}  to agree.", markup=False, classes="dialog-hint")
-                yield Input(id="typed", compact=True, select_on_focus=False)
+            with Body():
+                yield from self.title_and(asked.lines)
+                if asked.nodes:
+                    word = "node" if asked.nodes == 1 else "nodes"
+                    yield Static(f"This touches {asked.nodes} {word}.", markup=False)
+                if asked.typed is not None:
+                    yield Static(f"Type  {_clean(asked.typed)}  to agree.", markup=False, classes="dialog-hint")
+                    yield Input(id="typed", compact=True, select_on_focus=False)
             with Horizontal():
                 yield Button("Cancel", id="cancel")
                 yield Button("Go ahead", id="agree", variant="warning", disabled=asked.typed is not None)
@@ -139,9 +149,10 @@ class QuestionDialog(Dialog[Answer | None]):
     def compose(self) -> ComposeResult:
         asked = self._question
         with Vertical():
-            yield from self.title_and(_table(asked.rows))
-            if not asked.choices:
-                yield Input(id="answer", compact=True, password=asked.secret or asked.kind == "secret")
+            with Body():
+                yield from self.title_and(_table(asked.rows))
+                if not asked.choices:
+                    yield Input(id="answer", compact=True, password=asked.secret or asked.kind == "secret")
             with Horizontal():
                 yield Button("Cancel", id="cancel")
                 for number, choice in enumerate(asked.choices):
@@ -177,9 +188,10 @@ class HostKeysDialog(QuestionDialog):
     def compose(self) -> ComposeResult:
         asked = self._question
         with Vertical():
-            yield from self.title_and(_table(asked.rows))
-            yield Static(self._HINT, markup=False, id="hint", classes="dialog-hint")
-            yield Input(id="which", compact=True)
+            with Body():
+                yield from self.title_and(_table(asked.rows))
+                yield Static(self._HINT, markup=False, id="hint", classes="dialog-hint")
+                yield Input(id="which", compact=True)
             with Horizontal():
                 yield Button("Cancel", id="cancel")
                 for number, choice in enumerate(asked.choices):
