@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from prompt_toolkit import PromptSession
@@ -14,12 +15,15 @@ from textual.strip import Strip
 
 from clusterdeck.console.language.registry import Registry
 from clusterdeck.console.language.spec import CommandSpec
+from clusterdeck.console.runs.runs import Run
 from clusterdeck.console.tui.app import ClusterdeckApp
 from clusterdeck.console.tui.frontend import TuiFrontEnd
+from clusterdeck.engine.states import NodeState
 from clusterdeck.widgets.diff_view import DiffView
 from clusterdeck.widgets.line_view import LineView
+from clusterdeck.widgets.output_pane import OutputPane
 
-from .fake_run import FakeSession
+from .fake_run import FakeSession, finish, out, states
 
 
 def plain_prompt(input: Input, output: Output) -> PromptSession[str]:  # noqa: A002 - prompt_toolkit's own names
@@ -95,3 +99,26 @@ def _registry() -> Registry:
 def whole(widget: LineView) -> list[str]:
     """Everything that a view hands to a pager."""
     return [text for texts in widget.all_texts() for text in texts()]
+
+
+@asynccontextmanager
+async def long_pane(
+    lines: int, text: Callable[[int], str], *, ended: bool
+) -> AsyncIterator[tuple[Deck, Pilot[int], OutputPane, Run]]:
+    """A focused pane that follows one node with so many lines, `text(number)` each. ended: so has its run."""
+    session = FakeSession("node1")
+    run = session.make_run("seq")
+    session.push(states(run, [0], NodeState.RUNNING))
+    for start in range(0, lines, 2_000):
+        session.push(out(run, 0, *map(text, range(start, min(lines, start + 2_000)))))
+    if ended:
+        session.push(finish(run))
+    deck = Deck(session)
+    async with deck.app.run_test(size=(120, 30)) as pilot:
+        await settled(deck, pilot)
+        await pilot.press("ctrl+o", "1")
+        pane = deck.app.main.panes.panes[0]
+        pane.focus()
+        await pilot.pause()
+        yield deck, pilot, pane, run
+    session.close()

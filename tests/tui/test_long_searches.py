@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from clusterdeck.tests.support.fake_run import FakeSession, finish, out
-from clusterdeck.tests.support.tui import Deck, settled, until
+from clusterdeck.tests.support.tui import Deck, long_pane, until
 from clusterdeck.widgets.output_pane import OutputPane
 from clusterdeck.widgets.search import Search
 
@@ -19,25 +18,14 @@ ROWS = 12_000
 
 
 @asynccontextmanager
-async def long_pane() -> AsyncIterator[tuple[Deck, Pilot[int], OutputPane, list[str]]]:
+async def searched_pane() -> AsyncIterator[tuple[Deck, Pilot[int], OutputPane, list[str]]]:
     """A pane on many lines, its cursor in the first; and what it tells."""
-    session = FakeSession("node1")
-    run = session.make_run("seq")
-    for start in range(0, ROWS, 2_000):
-        session.push(out(run, 0, *(f"line {number:06}" for number in range(start, start + 2_000))))
-    session.push(finish(run))
-    deck = Deck(session)
-    async with deck.app.run_test(size=(120, 30)) as pilot:
-        await settled(deck, pilot)
-        await pilot.press("ctrl+o", "1")
-        pane = deck.app.main.panes.panes[0]
-        pane.focus()
+    async with long_pane(ROWS, "line {:06}".format, ended=True) as (deck, pilot, pane, _run):
         pane.move_cursor(0)
         await pilot.pause()
         told: list[str] = []
         deck.app.tell = lambda text, level="": told.append(text)  # type: ignore[method-assign]
         yield deck, pilot, pane, told
-    session.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "clusterdeck-search" and not _ends(thread)]
 
 
@@ -64,7 +52,7 @@ class Slow:
 
 
 async def test_a_match_far_away_is_found_beside_everything_else_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with long_pane() as (deck, pilot, pane, told):
+    async with searched_pane() as (deck, pilot, pane, told):
         slow = Slow(monkeypatch)
         pane.search = Search("line 009000")
         await pilot.press("n")
@@ -83,7 +71,7 @@ async def test_a_match_far_away_is_found_beside_everything_else_and_told(monkeyp
 
 @pytest.mark.parametrize("key", ["down", "end", "f"])
 async def test_who_goes_elsewhere_is_not_called_back(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with long_pane() as (_deck, pilot, pane, told):
+    async with searched_pane() as (_deck, pilot, pane, told):
         slow = Slow(monkeypatch)
         pane.search = Search("line 009000")
         await pilot.press("n")
@@ -99,7 +87,7 @@ async def test_who_goes_elsewhere_is_not_called_back(key: str, monkeypatch: pyte
 
 
 async def test_near_matches_are_there_with_the_key_and_none_is_told() -> None:
-    async with long_pane() as (_deck, pilot, pane, told):
+    async with searched_pane() as (_deck, pilot, pane, told):
         pane.set_search("line 001234")
         assert pane.cursor_row == 1234
         pane.set_search("line 001234")

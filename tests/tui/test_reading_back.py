@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from clusterdeck.console.records.archive import ArchiveFile, restore, write_run
 from clusterdeck.console.runs.runs import Run
 from clusterdeck.engine.states import NodeState
 from clusterdeck.tests.support.fake_run import FakeSession, finish, out, states
-from clusterdeck.tests.support.tui import Deck, settled, until
+from clusterdeck.tests.support.tui import Deck, long_pane, settled, until
 from clusterdeck.tests.tui.test_never_blocks import watched
 from clusterdeck.widgets.gather_view import GatherView
 from clusterdeck.widgets.output_pane import OutputPane
@@ -71,23 +71,9 @@ def text(number: int) -> str:
     return f"line {number:06} {'x' * 48}"
 
 
-@asynccontextmanager
-async def long_pane() -> AsyncIterator[tuple[Deck, Pilot[int], OutputPane, Run]]:
+def spooled_pane() -> AbstractAsyncContextManager[tuple[Deck, Pilot[int], OutputPane, Run]]:
     """A pane that follows a node whose older lines are on disk; the run goes on."""
-    session = FakeSession("node1")
-    run = session.make_run("seq")
-    session.push(states(run, [0], NodeState.RUNNING))
-    for start in range(0, LINES, 2_000):
-        session.push(out(run, 0, *map(text, range(start, start + 2_000))))
-    deck = Deck(session)
-    async with deck.app.run_test(size=(120, 30)) as pilot:
-        await settled(deck, pilot)
-        await pilot.press("ctrl+o", "1")
-        pane = deck.app.main.panes.panes[0]
-        pane.focus()
-        await pilot.pause()
-        yield deck, pilot, pane, run
-    session.close()
+    return long_pane(LINES, text, ended=False)
 
 
 def rows(deck: Deck, pane: OutputPane) -> list[str]:
@@ -104,7 +90,7 @@ def shows(deck: Deck, pane: OutputPane) -> bool:
 
 
 async def test_scrolling_back_on_a_disk_that_hangs(disk: Disk) -> None:
-    async with long_pane() as (deck, pilot, pane, run):
+    async with spooled_pane() as (deck, pilot, pane, run):
         assert pane.following
         assert shows(deck, pane)  # the newest lines are in memory
         async with watched():
@@ -136,7 +122,7 @@ async def test_scrolling_back_on_a_disk_that_hangs(disk: Disk) -> None:
 
 
 async def test_what_is_no_longer_on_the_screen_is_not_read(disk: Disk) -> None:
-    async with long_pane() as (deck, pilot, pane, _run):
+    async with spooled_pane() as (deck, pilot, pane, _run):
         pages = deck.session.runs.pages
         await pilot.press("home")
         await until(pilot, lambda: disk.reads == 1)
@@ -155,7 +141,7 @@ async def test_what_is_no_longer_on_the_screen_is_not_read(disk: Disk) -> None:
 async def test_searching_copying_and_the_pager_on_a_disk_that_hangs(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with long_pane() as (deck, pilot, pane, _run):
+    async with spooled_pane() as (deck, pilot, pane, _run):
         told: list[str] = []
         handed: list[str] = []
         deck.app.tell = lambda text, level="": told.append(text)  # type: ignore[method-assign]
@@ -281,7 +267,7 @@ async def test_runs_of_earlier_sessions_on_a_disk_that_hangs(disk: Disk, tmp_pat
 
 
 async def test_what_was_marked_and_is_still_read_is_copied_and_stops_no_run(disk: Disk) -> None:
-    async with long_pane() as (deck, pilot, pane, _run):
+    async with spooled_pane() as (deck, pilot, pane, _run):
         await pilot.press("home")
         deck.app.main.selections = {pane: Selection(Offset(0, 4), Offset(11, 5))}
         await pilot.press("ctrl+c")
