@@ -111,6 +111,8 @@ def lasting_label(context: Context, expression: str) -> str:
     `@ok` means other nodes after the next run, but what was selected stays: its name is then `@run:12:ok`. Results of
     a run that goes on may still change, so they give no name at all.
     """
+    if expression.startswith("@"):
+        expression = checked(context.session, expression)  # `@@web` is called @web, and `@node1` may be a node
     if not expression.startswith("@"):
         return ""
     runs = context.session.runs

@@ -20,9 +20,10 @@ SHELL = "run.shell"
 LOCAL = "run.local"
 NOTE = "session.note"
 SELECT = "nodes.select"
+SHOW = "nodes.show"
 
-#: Whole lines with a meaning of their own.
-_WHOLE_LINES = {"?": "nodes.show", "=": "view.output", "quit": "session.quit", "exit": "session.quit"}
+#: Whole lines with a meaning of their own; as with clush, `Quit` leaves too.
+_WHOLE_LINES = {"=": "view.output", "quit": "session.quit", "exit": "session.quit"}
 #: First characters that change the selection.
 _CHANGES = {"+": "nodes.add", "-": "nodes.remove", "&": "nodes.keep"}
 
@@ -30,9 +31,9 @@ _CHANGES = {"+": "nodes.add", "-": "nodes.remove", "&": "nodes.keep"}
 def is_bare(line: str) -> bool:
     """Whether the line, as it is, goes to the remote shell."""
     text = line.strip(BLANKS)
-    if not text or text in _WHOLE_LINES or _is_note(text):
+    if not text or text.lower() in _WHOLE_LINES or _is_note(text):
         return False
-    return text[0] not in ":!@" and text[0] not in _CHANGES
+    return text[0] not in ":!@?" and text[0] not in _CHANGES
 
 
 def _is_note(text: str) -> bool:
@@ -58,8 +59,10 @@ def parse(line: str, registry: Registry, placeholders: Collection[str] = ()) -> 
         return Command(registry.by_id(SHELL), (), (("command", line),), line, {"command": start})
     if not text or text[0] == "#":
         return Command(registry.by_id(NOTE), (), (("text", text),) if text else (), line)
-    if text in _WHOLE_LINES:
-        return Command(registry.by_id(_WHOLE_LINES[text]), (), (), line)
+    if text.lower() in _WHOLE_LINES:
+        return Command(registry.by_id(_WHOLE_LINES[text.lower()]), (), (), line)
+    if text[0] == "?":  # whatever follows, as with clush
+        return Command(registry.by_id(SHOW), (), (), line)
     if text[0] == ":":
         command = _Parser(line, registry, placeholders).parse(start + 1)
     elif text[0] == "!":
@@ -83,12 +86,20 @@ def _on_nodes(line: str, start: int, registry: Registry) -> Command:
     token = token_at(line, start)
     assert token is not None
     if token.text == "@":
-        raise LanguageError("a group name is missing", token.end, "write @GROUP or @GROUP COMMAND")
+        return _named_apart(line, token.end, registry)
     begin = skip_blanks(line, token.end)
     if begin >= len(line):
         return Command(registry.by_id(SELECT), (), (("expression", token.text),), line, {"expression": start})
     places = {"nodes": start, "command": begin}
     return Command(registry.by_id(SHELL), (("nodes", token.text),), (("command", line[begin:]),), line, places)
+
+
+def _named_apart(line: str, position: int, registry: Registry) -> Command:
+    """`@ node3`: the node set stands apart from its sign."""
+    named = token_at(line, position)
+    if named is None or token_at(line, named.end) is not None:
+        raise LanguageError("a group name is missing", position, "write @GROUP or @GROUP COMMAND")
+    return Command(registry.by_id(SELECT), (), (("expression", named.text),), line, {"expression": named.start})
 
 
 def _selection(line: str, start: int, registry: Registry) -> Command:

@@ -587,6 +587,9 @@ def test_the_selection_by_hand(console: Console) -> None:
     assert "4 nodes" in console("?")
     console("@mine")
     assert console.session.selection.label == "@mine"
+    for typed, called in (("@@web", "@web"), ("@Node[1-2]", "Node[1-2]"), ("@web!web2", "@web!web2")):
+        console(typed)
+        assert console.session.selection.label == called
     assert "Node" in console(":nodes saved")
 
 

@@ -32,16 +32,11 @@ def said(line: str) -> tuple[str, tuple[tuple[str, str], ...], tuple[tuple[str, 
         "a=1 b=2 env",
         "quit now",
         "quitter",
-        "? ",
-        "?x",
         "=x",
         "/bin/true --help",
     ],
 )
 def test_a_bare_line_is_kept_byte_for_byte(line: str) -> None:
-    if line.strip() == "?":
-        assert said(line)[0] == "nodes.show"
-        return
     assert said(line) == ("run.shell", (), (("command", line),))
 
 
@@ -52,6 +47,11 @@ def test_a_bare_line_is_kept_byte_for_byte(line: str) -> None:
         ("   ", ("session.note", (), ())),
         ("# a note", ("session.note", (), (("text", "# a note"),))),
         ("?", ("nodes.show", (), ())),
+        (" ? ", ("nodes.show", (), ())),
+        ("?x y", ("nodes.show", (), ())),
+        ("Quit", ("session.quit", (), ())),
+        ("@ Node3", ("nodes.select", (), (("expression", "Node3"),))),
+        ("@ @web", ("nodes.select", (), (("expression", "@web"),))),
         ("=", ("view.output", (), ())),
         ("quit", ("session.quit", (), ())),
         (" exit ", ("session.quit", (), ())),
@@ -156,6 +156,7 @@ def test_lines(line: str, expected: object) -> None:
         (":play x y", 8, "gives no value", "NAME=VALUE"),
         ("!", 1, "nothing to run", "!COMMAND"),
         ("@", 1, "group name is missing", "@GROUP"),
+        ("@ web uptime", 1, "group name is missing", "@GROUP"),
         ("+", 1, "node set is missing", "+node"),
         ("+a uptime", 3, "one node set is enough", ":shell -w"),
         ("--help", 1, "do not begin with -", ""),
