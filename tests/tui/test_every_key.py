@@ -191,7 +191,7 @@ def _longer_rows(widget: Any) -> Iterator[None]:
 
     def longer(row: int, line: Row, look: Look) -> None:
         paint(row, line, look)
-        line.add("x" * 500)
+        line.add(widget.shifted("x" * 500))
 
     widget.paint = longer
     try:
