@@ -30,9 +30,11 @@ from ..macros import store as macro_store
 from ..macros.macros import SUFFIX, MacroError, parse_macro
 from ..macros.player import Player, error_document, judge_now
 from ..settings import paths
-from .documents import bounded, table
+from .documents import bounded
 from .shell import preview
 
+#: Cells of a macro's parameter above which what it is for stands out of line.
+_WIDE = 36
 _LIMIT = Option("limit", ("--timeout",), Kind.DURATION, "give up after that long", "DURATION")
 
 
@@ -97,18 +99,21 @@ def play(context: Context, command: Command) -> Outcome:
 
 def list_macros(context: Context, _command: Command) -> Outcome:
     """`:macros`."""
-    rows = []
+    lines: list[str] = []
     for name, file in macro_store.known().items():
         try:
             macro, _ = macro_store.load(str(file), context.registry)
-            needs = " ".join(f"{p.name}={'...' if p.default is None else p.default}" for p in macro.parameters)
-            text = macro.summary
         except (CommandError, MacroError) as error:
-            needs, text = "", f"not usable: {error.text}"
-        rows.append([sanitize_text(cell) for cell in (name, needs, text)])
-    if not rows:
+            lines.append(f"{name}: not usable: {error.text}")
+            continue
+        lines.append(f"{name}: {macro.summary}" if macro.summary else name)
+        given = [f"{one.name}={'...' if one.default is None else one.default}" for one in macro.parameters]
+        # Not one table: a value may be a whole command, and would tear all rows apart.
+        width = max((len(text) for text in given if len(text) <= _WIDE), default=0)
+        lines += (f"  {text:{width}}  {one.help}".rstrip() for text, one in zip(given, macro.parameters, strict=True))
+    if not lines:
         return context.tell(f"no macros: :record NAME makes one in {sanitize_text(str(paths.macros_dir()))}")
-    return context.show(Document("macros", bounded(table(rows, ("macro", "parameters", "what it does"))), data=True))
+    return context.show(Document("macros", bounded([sanitize_text(line) for line in lines]), data=True))
 
 
 def edit(context: Context, command: Command) -> Outcome:

@@ -123,6 +123,8 @@ def _read_part(part: str) -> Condition:
     if found["share"] and left in ("groups", "lines"):
         raise ValueError(f"{part!a}: {left} are not nodes, so a share of the nodes says nothing")
     number = float(found["number"]) if found["number"] else None
+    if found["share"] and number is not None and number > 100:
+        raise ValueError(f"{part!a}: {number:g}% is more than all nodes")
     return Comparison(left, found["sign"], number, bool(found["share"]))
 
 

@@ -153,6 +153,7 @@ def test_lines(line: str, expected: object) -> None:
         (":set", 4, "needs a key", ""),
         (":expect ok>=5%%", 8, "not a condition", ""),
         (":expect good>1", 8, "cannot be counted", ""),
+        (":expect ok>=950%", 8, "more than all nodes", ""),
         (":play x y", 8, "gives no value", "NAME=VALUE"),
         ("!", 1, "nothing to run", "!COMMAND"),
         ("@", 1, "group name is missing", "@GROUP"),

@@ -530,7 +530,9 @@ def test_examples_are_right_explained_and_can_be_shown(deck: Deck, file: Path) -
     shown = deck.line(f":play --dry-run {file.stem} {' '.join(given_values)}")
     assert "web[1-4] (4)" in shown
     assert deck.session.calls == []
-    assert file.stem in deck.line(":macros")
+    listed = deck.line(":macros")
+    assert f"{file.stem}: {macro.summary}" in listed
+    assert all(one.help in listed for one in macro.parameters)
 
 
 def test_config_push_takes_the_file_back(deck: Deck) -> None:
