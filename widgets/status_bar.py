@@ -18,16 +18,19 @@ ETA_NODES = 5
 
 
 class StatusBar(PaintedLine):
-    """`clusterdeck  @web (128)    #12 uname -r    read-only`: what the next command goes to, what is on show."""
+    """`clusterdeck  @web (128, 64 connected)    #12 uname -r    read-only`: where a command would go, what is shown."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
-        self._facts: tuple[str, int, str, str] = ("", 0, "", "")
+        self._facts: tuple[str, int, str, str, str] = ("", 0, "", "", "")
 
-    def show(self, selection: str, count: int, run: RunView | None, flags: str = "") -> None:
-        """Set all; repaints only what changed. flags: short words of modes that must be seen."""
+    def show(self, selection: str, count: int, run: RunView | None, flags: str = "", connected: int = 0) -> None:
+        """Set all; repaints only what changed. flags: short words of modes that must be seen.
+
+        connected: connections that are kept, to whichever nodes.
+        """
         told = f"#{run.id} {safe(run.line)}" if run is not None else ""
-        facts = (safe(selection), count, told, safe(flags))
+        facts = (safe(selection), count, told, safe(flags), f"{connected} connected" if connected else "")
         if facts != self._facts:
             self._facts = facts
             self.refresh()
@@ -38,11 +41,11 @@ class StatusBar(PaintedLine):
         return "  ".join(str(fact) for fact in self._facts if fact)
 
     def paint(self, line: Row, look: Look, row: int) -> None:
-        selection, count, run, flags = self._facts
+        selection, count, run, flags, connected = self._facts
         narrow = line.left < 70
         line.add(" clusterdeck ", look["title"]) if not narrow else line.add(" ")
         line.add(" ")
-        number = f" ({count})"
+        number = f" ({count}, {connected})" if connected and not narrow else f" ({count})"
         room = max(6, line.left // (2 if run else 1) - len(number) - len(flags) - 4)
         line.add(fit(selection, min(room, max(1, width_of(selection)))) if selection else "no nodes", look["accent"])
         line.add(number if count else "", look.text)

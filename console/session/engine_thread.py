@@ -47,11 +47,14 @@ class EngineThread:
         self.task.set_info("hang_up", True)  # who stops a command means all that it started
         self.task.set_info("ssh_ask", ask)
         self.task.set_info("ssh_notice", self._notice)
+        self.task.set_info("ssh_live", self._count)
         self.task.excepthook = self._died
         self._settings = settings
         self._launcher = Launcher(self.task, settings)
         self._port = self.task.port(handler=self)
         self.alive = True
+        #: SSH connections that stand; read by any thread.
+        self.connections = 0
 
     def start(self) -> None:
         """Let the loop run; it runs until `stop`."""
@@ -177,6 +180,9 @@ class EngineThread:
     def trace(self) -> None:
         """From now on tell every step towards a connection, as notices of the level "debug"; from any thread."""
         self.task.set_info("ssh_trace", lambda text: self.batcher.event(Notice("debug", clean_text_line(text))))
+
+    def _count(self, connections: int) -> None:
+        self.connections = connections
 
     def _notice(self, text: str) -> None:
         self.batcher.event(Notice("warning", clean_text_line(text)))

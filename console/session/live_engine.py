@@ -30,6 +30,12 @@ class LiveEngine:
         """The engine, alive or dead; None: none was needed yet, or the session is closed."""
         return self._engine
 
+    @property
+    def connections(self) -> int:
+        """SSH connections that stand."""
+        engine = self._engine
+        return engine.connections if engine is not None and engine.alive else 0
+
     def get(self) -> EngineThread:
         """A living engine. Raises RefusedError once closed."""
         with self._lock:

@@ -128,6 +128,11 @@ class Session:
         engine.prepare()
         return engine.task
 
+    @property
+    def connections(self) -> int:
+        """SSH connections that stand; from any thread."""
+        return self._engine.connections
+
     def trace(self) -> None:
         """From now on tell every step towards a connection, as notices of the level "debug"."""
         self._engine.get().trace()

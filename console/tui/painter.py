@@ -175,7 +175,8 @@ class Painter:
         screen, deck = self._screen, self._screen.deck
         session: Any = screen.app.session  # type: ignore[attr-defined]
         selection = session.selection
-        screen.query_one("#status", StatusBar).show(selection.label, len(selection), deck.run, self._flags(session))
+        flags, connected = self._flags(session), session.connections
+        screen.query_one("#status", StatusBar).show(selection.label, len(selection), deck.run, flags, connected)
         screen.query_one("#progress", ProgressLine).show(deck.run, now)
         screen.query_one("#tabs", TabLine).show(self._tabs(session), self._tab())
 

@@ -18,6 +18,7 @@ its own configuration, user, time to connect and rule for host keys, beside the 
     task.set_info("ssh_host_keys", "ask")    # or "accept-new", "refuse"; None: StrictHostKeyChecking
     task.set_info("ssh_ask", ask)            # a callable, see below; None: nobody to ask (batch)
     task.set_info("ssh_notice", tell)        # a callable that is given one line of text
+    task.set_info("ssh_live", tell)          # a callable that is given the number of connections when it has changed
     task.set_info("ssh_trace", tell)         # the same for each step of connecting; None: to print_debug under `debug`
     task.set_info("ssh_keepalive", 60); task.set_info("ssh_idle", 1800)          # seconds; 0 switches off
     task.set_info("ssh_overrides", {"IdentityAgent": "none"})                    # ssh_config keywords over the files

@@ -253,6 +253,7 @@ class Pool:
     def connected(self, peer: Peer) -> None:
         """A connection stands."""
         self.live.add(peer)
+        self.settings.live(len(self.live))
         self._open_limit += 0.5
         if self._sweeper is None or not self._sweeper.active:
             self._sweeper = self.reactor.call_later(_SWEEP, self._sweep)
@@ -260,6 +261,7 @@ class Pool:
     def disconnected(self, peer: Peer) -> None:
         """A connection is gone."""
         self.live.discard(peer)
+        self.settings.live(len(self.live))
 
     def _sweep(self) -> None:
         now = time.monotonic()

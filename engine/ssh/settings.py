@@ -22,7 +22,8 @@ class SshSettings:
     end the connection. idle: seconds after which an unused connection is closed; 0 never.
     allow_exec: whether `Match exec` may run programs. overrides: ssh_config keywords that win over the files.
     known_hosts: files in place of UserKnownHostsFile and GlobalKnownHostsFile. notice: is told of what an operator
-    should know (one line). trace: is told of every step towards a connection (one line each); None: nobody is.
+    should know (one line). live: is told how many connections stand, when that has changed. trace: is told of every
+    step towards a connection (one line each); None: nobody is.
     """
 
     config_file: str | None = None
@@ -37,4 +38,5 @@ class SshSettings:
     overrides: Mapping[str, str] = field(default_factory=dict)
     known_hosts: tuple[str, ...] | None = None
     notice: Callable[[str], None] = field(default=lambda _text: None)
+    live: Callable[[int], None] = field(default=lambda _count: None)
     trace: Callable[[str], None] | None = None

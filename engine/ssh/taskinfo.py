@@ -21,6 +21,7 @@ KEYS = {
     "ssh_overrides": "overrides",
     "ssh_known_hosts": "known_hosts",
     "ssh_notice": "notice",
+    "ssh_live": "live",
     "ssh_trace": "trace",
 }
 

@@ -71,6 +71,7 @@ def test_a_session(open_console: Open, tmp_path: Path, columns: int, rows: int) 
     assert "6.1.0-18-amd64" in shown
     terminal.line(":failed")
     terminal.wait_for(lambda screen: all(f"demo{number}" in screen for number in (22, 23, 24)))
+    terminal.wait_for("(24, 21 connected)")
 
     # A copy, out and looked at.
     (tmp_path / "notes").write_text("copied-for-certain\n")

@@ -24,12 +24,15 @@ from clusterdeck.tests.support.sshd import Sshd
 
 
 def test_status_output_and_kept_connections(ssh_task: Task, recorder: Recorder) -> None:
+    told: list[int] = []
+    ssh_task.set_info("ssh_live", told.append)
     worker = ssh_task.run("echo out; echo err >&2; exit 3", nodes="node[1-4]", handler=recorder)
     assert {rc: str(nodes) for rc, nodes in worker.iter_retcodes()} == {3: "node[1-4]"}
     assert recorder.states() == {NodeState.FAILED}
     assert sorted(recorder.lines["node2"]) == [b"err", b"out"]
     assert sorted(recorder.connects) == ["node1", "node2", "node3", "node4"]
     assert pool_of(ssh_task).live_count == 4
+    assert told == [1, 2, 3, 4]
     second = Recorder()
     ssh_task.run("echo $SSH_CONNECTION", nodes="node[1-4]", handler=second)
     third = Recorder()

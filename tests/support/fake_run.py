@@ -42,6 +42,7 @@ class FakeSession:
         self.aborted: list[tuple[int | None, NodeSet | None]] = []
         self.answered: list[tuple[int, object]] = []
         self.groups: dict[str, str] = {}
+        self.connections = 0
         self._budget = SpoolBudget(1 << 30)
         self._events: list[SessionEvent] = []
         self._next = 1
