@@ -14,7 +14,7 @@ import paramiko
 import pytest
 from paramiko.sftp import SFTP_EOF, SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK, SFTP_PERMISSION_DENIED
 
-from clusterdeck.engine.ssh.safe_folder import Limits
+from clusterdeck.engine.ssh.safe_folder import Limits, SafeFolder
 from clusterdeck.engine.states import FailureKind, NodeState
 from clusterdeck.engine.task import Task
 from clusterdeck.engine.workers.paramiko import WorkerParamiko
@@ -36,6 +36,8 @@ class Entry:
     children: dict[str, Entry] = field(default_factory=dict)
     endless: bool = False
     short_reads: int = 0
+    #: Bytes that come beyond what was asked for.
+    excess: int = 0
 
 
 def folder(mode: int = 0o755, **children: Entry) -> Entry:
@@ -77,7 +79,7 @@ class _Handle(paramiko.SFTPHandle):
             return b"x" * min(length, 32768)
         if entry.short_reads:
             length = min(length, entry.short_reads)
-        data = entry.content[offset : offset + length]
+        data = entry.content[offset : offset + length + entry.excess]
         return data if data else SFTP_EOF
 
 
@@ -187,6 +189,8 @@ ATTACKS: dict[str, tuple[Entry, NodeState]] = {
     "largest number as size": (named("x", entry=Entry(size=(1 << 64) - 1)), FAILED),
     "no size and no end": (named("x", entry=Entry(size=0, endless=True)), OK),
     "more than the limit in all": (named(*(f"x{n}" for n in range(40)), entry=Entry(size=9 << 30)), FAILED),
+    "more than fits on the disk": (named("x", entry=Entry(size=12 << 30)), FAILED),
+    "more than was asked for": (named("x", entry=Entry(content=b"w" * 20_000, size=100, excess=9000)), FAILED),
     "short reads": (named("x", entry=Entry(content=os.urandom(5000), short_reads=7)), OK),
     "may not be opened": (named("x", entry=Entry(on_open=SFTP_PERMISSION_DENIED)), FAILED),
     "fails when opened": (named("x", entry=Entry(on_open=SFTP_FAILURE)), FAILED),
@@ -233,6 +237,7 @@ def test_attacks(
 
     monkeypatch.setattr(download, "_UNSIZED_LIMIT", 2_000_000)
     monkeypatch.setattr(Limits, "__init__", _limits)
+    monkeypatch.setattr(SafeFolder, "free_bytes", lambda _folder: 10 << 30)
     back = tmp_path / "back"
     back.mkdir()
     (tmp_path / "x").write_text("untouched")
