@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ...engine.states import NodeState
 from ..commands.catalogue import default_registry
 from ..exits import ExitCode
-from ..frontend import Answer, Confirmation, Document, Question
+from ..frontend import Answer, Confirmation, Document, Question, View
 from ..interpreter.interpreter import Interpreter
 from ..runs.events import Notice, QuestionAsked, RunFinished, RunStarted, SessionEvent, TimerFired
 from ..runs.runs import Run
@@ -32,6 +32,7 @@ class BatchFrontEnd:
         self._session = session
         self._agree = agree
         self._errors: dict[int, LiveErrors] = {}
+        self._printed: set[int] = set()
         self._code: int | None = None
         if writer is None:
             out, err, color = sys.stdout.buffer, sys.stderr.buffer, session.settings.screen.color
@@ -56,8 +57,8 @@ class BatchFrontEnd:
         self._writer.flush()
 
     def open_view(self, view: str, run: int | None = None, node: str | None = None, other: int | None = None) -> bool:
-        """There are no views."""
-        return False
+        """There are no views; but the gathered answers of a run that has ended are on stdout already."""
+        return view == View.GATHERED and run in self._printed
 
     def confirm(self, confirmation: Confirmation) -> bool:
         """What was agreed to beforehand; never what needs a typed word."""
@@ -120,6 +121,7 @@ class BatchFrontEnd:
 
     def _finished(self, run: Run) -> None:
         """A run's answers on stdout, its course on stderr."""
+        self._printed.add(run.id)
         names = Names(run)
         for group in run.groups():
             self._writer.header(names.fold(group.members), names.count(group.members))

@@ -186,7 +186,7 @@ def until(context: Context, command: Command) -> Outcome:
     text = command.get("command")
     every, limit = command.duration("every") or 5.0, command.duration("limit") or 600.0
     if context.dry_run:
-        action = f"until ok, every {show_duration(every)}, at most {show_duration(limit)}"
+        action = f"until ok, every {show_duration(every)}, at most {show_duration(limit)}:"
         return preview(context, action, foreseen(context, command), text)
     left = targets(context, command)
     check(context, "run on", left, text)

@@ -135,13 +135,17 @@ def test_signals_keep_what_was_gathered(number: int, code: int, environment: dic
     marker = tmp_path / "alive"
     command = f"echo early; test %n = 0 || {{ echo x >> {marker}; exec sleep 60; }}"
     process = start(["run", "-R", "exec", "-w", "n[1-3]", "-bL", command], environment)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (marker.exists() and marker.read_text().count("x") == 2):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    # What they have said is there when the end of the one that ended has been noticed, or a moment later.
+    while len(descendants(process.pid, lambda words: words == ["sleep", "60"])) < len(descendants(process.pid)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(0.2)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert out == "n[1-3]: early\n"
     assert "n[2-3]: not ended when interrupted" in err
@@ -195,11 +199,12 @@ def test_macros_play_and_end_with_their_code(environment: dict[str, str], tmp_pa
     folder = tmp_path / "config" / "macros"
     folder.mkdir(parents=True)
     (folder / "check.deck").write_text(
-        ":param set\n:nodes {set}\n:shell -R exec -- echo hi %h\n:shell -R exec -- test %n = 0\n:expect ok>=90%\n"
+        ":param set\n:nodes {set}\n:shell -R exec -- echo hi %h\n:gather\n:shell -R exec -- test %n = 0\n:expect ok>=90%\n"
     )
     result = run(["play", "check", "set=n[1-2]"], environment)
     assert result.returncode == ExitCode.EXPECTATION_FAILED, result.stderr
-    assert "hi n1" in result.stdout
+    assert result.stdout.count("hi n1") == 1
+    assert result.stderr.count("ok 2") == 1
     dry = run(["play", "--dry-run", "check", "set=n[1-2]"], environment)
     assert dry.returncode == 0
     assert "hi n1" not in dry.stdout
