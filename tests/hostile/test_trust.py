@@ -20,6 +20,7 @@ from ClusterShell.NodeUtils import GroupSourceQueryFailed, UpcallGroupSource
 from clusterdeck.console.runs.run_store import RunStore
 from clusterdeck.console.session import group_files
 from clusterdeck.console.session.node_expressions import DeckResolver, NodeExpressionError, parse_nodes
+from clusterdeck.console.settings import paths, trust
 from clusterdeck.console.settings.clush_conf import read_clush_conf
 from clusterdeck.console.settings.settings import SettingsError
 from clusterdeck.console.tui.keymap import load_keymap
@@ -237,6 +238,26 @@ def test_an_agent_that_lies(answer: bytes, tmp_path: Path) -> None:
     assert plan.notes
 
 
+@pytest.mark.parametrize(
+    "swap", [lambda file: file.chmod(0o666), lambda file: file.chmod(0o664), _fifo], ids=["for all", "group", "a pipe"]
+)
+def test_a_file_that_is_swapped_while_it_is_checked(
+    swap: Spoil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was checked by its name may be another file when it is opened: what was opened is looked at once more."""
+    file = tmp_path / "settings"
+    file.write_text(SETTINGS)
+    check = trust.check_trusted
+
+    def check_and_lose_the_race(name: Path) -> None:
+        check(name)
+        swap(name)
+
+    monkeypatch.setattr(trust, "check_trusted", check_and_lose_the_race)
+    with pytest.raises(trust.TrustError, match=r"changed while|not a regular file"):
+        trust.read_trusted(file)
+
+
 @pytest.mark.parametrize("how", ["of another user", "a file", "a link to itself"])
 def test_a_state_folder_that_is_none(how: str, folders: dict[str, str], tmp_path: Path) -> None:
     state = tmp_path / "state"
@@ -263,6 +284,24 @@ def test_the_state_folder_is_tightened(folders: dict[str, str], tmp_path: Path) 
     run(["run", "-R", "exec", "-w", "n1", "true"], folders, tmp_path)
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert all(not file.stat().st_mode & 0o077 for file in state.rglob("*") if file.is_file())
+
+
+def test_what_is_refused_is_not_emptied_and_what_is_ours_is_tightened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "history"
+    file.write_text("mine")
+    file.chmod(0o664)
+    os.close(paths.private_file(file, os.O_RDONLY))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    def refuse(path: Path, _descriptor: int) -> None:
+        raise PermissionError(1, f"{path} belongs to another user")
+
+    monkeypatch.setattr(paths, "_check_ours", refuse)
+    with pytest.raises(PermissionError):
+        paths.private_file(file, os.O_WRONLY | os.O_TRUNC)
+    assert file.read_text() == "mine"
 
 
 GROUPS = "[Main]\ndefault: s\nautodir: $CFGDIR/groups.d\nconfdir: $CFGDIR/groups.conf.d\n[s]\nmap: echo n3\n"
