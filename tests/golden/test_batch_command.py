@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from clusterdeck.console.exits import ExitCode
+from clusterdeck.tests.support.processes import descendants
 from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.tree import ROOT
 
@@ -199,7 +200,8 @@ def test_macros_play_and_end_with_their_code(environment: dict[str, str], tmp_pa
     folder = tmp_path / "config" / "macros"
     folder.mkdir(parents=True)
     (folder / "check.deck").write_text(
-        ":param set\n:nodes {set}\n:shell -R exec -- echo hi %h\n:gather\n:shell -R exec -- test %n = 0\n:expect ok>=90%\n"
+        ":param set\n:nodes {set}\n:shell -R exec -- echo hi %h\n:gather\n"
+        ":shell -R exec -- test %n = 0\n:expect ok>=90%\n"
     )
     result = run(["play", "check", "set=n[1-2]"], environment)
     assert result.returncode == ExitCode.EXPECTATION_FAILED, result.stderr
