@@ -220,5 +220,6 @@ class Launcher:
             "ssh_host_keys": given("host_keys"),
             "ssh_window": ssh.connecting,
             "ssh_keepalive": ssh.keepalive,
+            "ssh_idle": ssh.idle,
             "ssh_overrides": ssh_overrides(ssh),
         }

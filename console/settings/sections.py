@@ -46,6 +46,7 @@ class SshSettings:
     password: bool = _setting(True, "ask for a password where keys do not do")
     connecting: int = _setting(32, "connections that are being made at a time", low=1)
     keepalive: float = _setting(30.0, "seconds between keep-alives on kept connections; 0 = none", low=0)
+    idle: float = _setting(1800.0, "seconds after which a connection that nothing uses is closed; 0 = never", low=0)
     options: str = _setting("", "options for the ssh program (worker ssh)")
     path: str = _setting("", "the ssh program (worker ssh); empty = ssh")
     scp_path: str = _setting("", "the scp program (worker ssh); empty = scp")

@@ -73,8 +73,19 @@ def test_the_setting_counts_where_no_section_does(home: Path) -> None:
     assert rows(load_settings(environment={}), "node7")["port"] == ("99", f"{home}/.ssh/config:3")
 
 
+@pytest.mark.parametrize("said", ["", " ServerAliveInterval 0\n"])
+def test_the_keep_alive_is_told_once(home: Path, said: str) -> None:
+    (home / ".ssh" / "config").write_text(f"Host node7\n ServerAliveInterval 7\nHost *\n Port 99\n{said}")
+    found = rows(load_settings(environment={}), "node7")
+    assert found["serveraliveinterval"] == ("7", f"{home}/.ssh/config:2")
+    assert "ssh.keepalive" not in found
+    other = rows(load_settings({"ssh.keepalive": "5"}, {}), "node8")
+    assert other["ssh.keepalive"] == ("5", "flag")
+    assert "serveraliveinterval" not in other
+
+
 def test_what_is_told_is_what_runs_get(home: Path) -> None:
-    settings = load_settings(environment={})
+    settings = load_settings({"ssh.idle": "77"}, {})
     parts = NodeSections(settings.nodes, NodeSet).parts(["edge1", "node7"])
     spec = RunSpec("shell", "true", RunOptions(), parts=parts)
     task = Task()
@@ -85,6 +96,7 @@ def test_what_is_told_is_what_runs_get(home: Path) -> None:
         assert by_node["edge1"].infos["ssh_user"] == "admin"
         assert by_node["edge1"].infos["ssh_host_keys"] == "refuse"
         assert "ssh_user" not in by_node["node7"].infos
+        assert (task.info("ssh_idle"), task.info("ssh_keepalive")) == (77, 30)
     finally:
         task.abort(kill=True)
 
