@@ -50,7 +50,7 @@ class QueueWorker:
 
 @dataclass(frozen=True, slots=True)
 class QueueSnapshot:
-    """The queue at one moment. version grows with every change."""
+    """The queue at one moment. version grows with every change. notes: why it stands still, where it does."""
 
     version: int = 0
     tasks: Sequence[QueueTask] = ()
@@ -58,3 +58,4 @@ class QueueSnapshot:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     workers: Sequence[QueueWorker] = ()
     maps: Sequence[str] = ()
+    notes: Sequence[str] = ()

@@ -36,6 +36,13 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What holds the queue up."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """How far one map is."""
 
@@ -65,7 +72,7 @@ class More:
     count: int
 
 
-Item = Heading | Summary | Step | Counts | More | QueueTask | QueueProcess | QueueWorker
+Item = Note | Heading | Summary | Step | Counts | More | QueueTask | QueueProcess | QueueWorker
 
 
 def _width(texts: Iterable[str]) -> int:
@@ -115,7 +122,8 @@ class QueueView(LineView):
 
     def _arrange(self) -> None:
         snapshot, at = self.snapshot, self._current()
-        items: list[Item] = [Summary(text) for text in snapshot.maps]
+        items: list[Item] = [Note(text) for text in snapshot.notes]
+        items += [Summary(text) for text in snapshot.maps]
         items += [Counts(tag, counts) for tag, counts in sorted(snapshot.counts.items())]
         tasks = [task for task in snapshot.tasks if self._matches is None or self._matches(_told(task))]
         if len(tasks) < len(snapshot.tasks):
@@ -166,6 +174,8 @@ class QueueView(LineView):
             case Heading(text=text):
                 line.add(f"{text} ", look["title"])
                 line.add("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * line.left, look["rule"])
+            case Note(text=text):
+                line.add(f" ! {self.shifted(text)}", look["warn"])
             case Summary(text=text):
                 line.add(f" {self.shifted(text)}", look["title"])
             case Step(text=text):
@@ -214,7 +224,7 @@ class QueueView(LineView):
 
     def row_text(self, row: int) -> str:
         match self._items[row]:
-            case Heading(text=text) | Summary(text=text) | Step(text=text):
+            case Note(text=text) | Heading(text=text) | Summary(text=text) | Step(text=text):
                 return safe(text)
             case More(state=state, count=count):
                 return f"{count} more {state}"

@@ -56,9 +56,20 @@ def look_at_queue(service: Any) -> QueueSnapshot:
                      late=one.period is not None and one.silent > LATE)
         for one in _alive(status.processes, slots)
     ]  # fmt: skip
-    maps = ["paused: no task begins until :queue resume"] if status.paused else []
-    maps += [_map(job) for job in service.maps.all()]
-    return QueueSnapshot(version, [*tasks, *ended[:TASKS]], processes, counts, workers, maps)
+    maps = [_map(job) for job in service.maps.all()]
+    return QueueSnapshot(version, [*tasks, *ended[:TASKS]], processes, counts, workers, maps, _notes(service, status))
+
+
+def _notes(service: Any, status: Any) -> list[str]:
+    """Why tasks wait, where it is not for a free slot, and what to do about it."""
+    if status.paused:
+        return ["paused: no task begins until :queue resume; what runs goes on"]
+    own = tuple(f".map{number}" for number in service.maps.nodes())  # these have brought nodes of their own
+    waits = any(count and not tag.endswith(own) for tag, count in status.waiting.items())
+    others = any("node" not in one.info if isinstance(one.info, dict) else True for one in status.processes)
+    if waits and not (service.nodes() or service.worker_nodes() or others or service.is_shared):
+        return ["nobody takes the waiting tasks: :queue join NODES"]
+    return []
 
 
 def _tell_ends(counts: dict[str, dict[str, int]], tasks: Sequence[QueueTask], ended: Sequence[QueueTask]) -> None:

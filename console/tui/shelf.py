@@ -73,8 +73,10 @@ class Shelf:
         return _NAMES.get(view, view) in VIEWS
 
     def open_view(self, view: str, run: int | None, node: str | None, other: int | None) -> None:
-        """Open a view, of a run, of a node of it, or of two runs."""
+        """Open a view, of a run, of a node of it, or of two runs: what the other one has against the first."""
         main, deck = self._app.main, self._app.deck
+        if other is not None:
+            run, other = other, run
         if run is not None:
             main.painter.show_run(run)
         name = _NAMES.get(view, view)

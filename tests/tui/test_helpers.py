@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clusterdeck.console.queue.ways import Ended
-from clusterdeck.console.tui import clipboard
+from clusterdeck.console.tui import clipboard, errands
 from clusterdeck.console.tui.errands import Errand, known_groups, look_at_queue
 from clusterdeck.console.tui.housekeeping import Collector
 from clusterdeck.console.tui.pump import Pump
@@ -117,7 +117,7 @@ def test_a_look_at_the_queue() -> None:
         result_lines=lambda _task: ("the last line",),
     )
     seen = look_at_queue(service)
-    assert list(seen.maps) == ["paused: no task begins until :queue resume"]
+    assert list(seen.notes) == ["paused: no task begins until :queue resume; what runs goes on"]
     task, gone, kept = seen.tasks
     assert (task.id, task.state, task.where, task.attempts) == ("job_1", "running", "node1", 2)
     assert "\x9b" not in task.text
@@ -134,6 +134,19 @@ def test_a_look_at_the_queue() -> None:
     assert "\x1b" not in worker.trouble
     assert seen.processes[0].where == "node1 slot 0"
     assert seen.version == 9
+
+
+def test_a_queue_that_nobody_works_for_says_so() -> None:
+    status = SimpleNamespace(waiting={"shell": 1, "shell.map1": 2}, processes=[], paused=False)
+    service: Any = SimpleNamespace(
+        maps=SimpleNamespace(nodes=lambda: {1: []}), nodes=list, worker_nodes=list, is_shared=False
+    )
+    assert errands._notes(service, status) == ["nobody takes the waiting tasks: :queue join NODES"]
+    for change in ({"waiting": {"shell.map1": 2}}, {"processes": [SimpleNamespace(info="a worker", running=0)]}):
+        assert errands._notes(service, SimpleNamespace(**{**vars(status), **change})) == []
+    some: list[dict[str, Any]] = [{"is_shared": True}, {"nodes": lambda: [1]}, {"worker_nodes": lambda: [1]}]
+    for served in some:
+        assert errands._notes(SimpleNamespace(**{**vars(service), **served}), status) == []
 
 
 def test_groups_that_cannot_be_read_are_none() -> None:

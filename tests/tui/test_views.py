@@ -420,6 +420,15 @@ async def test_queue_view_keys() -> None:
         await deck.wait_line(pilot, ":queue cancel t1")
 
 
+async def test_what_holds_the_queue_up_stands_first() -> None:
+    async with opened() as (deck, pilot):
+        deck.app.main.painter.queue = QueueSnapshot(0, notes=["nobody takes the waiting tasks: :queue join NODES"])
+        await pilot.press("ctrl+o", "4")
+        await until(pilot, lambda: " ! nobody takes the waiting tasks: :queue join NODES" in deck.screen_text())
+        await pilot.press("x", "r", "enter")
+        assert deck.lines == []
+
+
 async def test_a_text_asked_for_at_the_prompt_closes_to_the_prompt() -> None:
     async with opened() as (deck, pilot):
         main = deck.app.main
@@ -476,6 +485,18 @@ async def test_diff_against_the_majority_another_base_and_the_run_before() -> No
         await pilot.press("s")
         await pilot.pause()
         assert deck.lines[-1].startswith(":nodes node[")
+
+
+async def test_two_runs_are_compared_from_the_first_to_the_second() -> None:
+    session = FakeSession("node1")
+    for text in ("before", "after", "last"):
+        run = session.make_run(text)
+        session.push(out(run, 0, text), states(run, [0], NodeState.OK, 0), finish(run))
+    async with opened(session=session, run=False) as (deck, pilot):
+        deck.app._shelf.open_view("diff", 1, None, 2)
+        await until(pilot, lambda: " + after" in deck.screen_text())
+        assert " - before" in deck.screen_text()
+        assert "base: #1 before" in deck.screen_text()
 
 
 async def test_plot_pictures() -> None:
