@@ -32,7 +32,7 @@ exit codes: see `clusterdeck help exit-codes`; with `run -S`, the largest return
 
 
 #: What `clusterdeck queue` is usually followed by.
-QUEUE_WORDS = ("serve", "workers", "add", "map", "status", "results", "cancel", "retry", "drain")
+QUEUE_WORDS = ("serve", "workers", "add", "map", "status", "results", "cancel", "retry", "pause", "resume", "drain")
 
 
 def script() -> NoReturn:

@@ -14,15 +14,15 @@ from ...engine.text import sanitize_text
 from ..exits import ExitCode
 from ..frontend import Document, View
 from ..interpreter.context import CommandError, Context, Outcome
-from ..interpreter.safety import check
-from ..interpreter.targets import EXCLUDE, NODES, resolve
+from ..interpreter.targets import EXCLUDE, NODES
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import show_duration
 from ..queue.backend import Backend, LocalBackend, RemoteBackend
 from ..queue.jobs import MapJob
 from .documents import bounded, table
-from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, follow, map_, unquoted, wait, waits
-from .queue_serve import SLOTS, WORKER_OPTIONS, serve, served_elsewhere, stay, workers
+from .queue_map import MAP_OPTIONS, PAUSED, RETRIABLE, TAG, follow, map_, unquoted, wait, waits
+from .queue_nodes import KEEP, leave, many
+from .queue_serve import SLOTS, WORKER_OPTIONS, serve, served_elsewhere, workers
 
 _JSON = Option("json", ("--json",), Kind.FLAG, "a JSON value for a Python worker's do_TAG, not a command")
 #: A job that took too long is a failed task.
@@ -42,10 +42,6 @@ def backend(context: Context) -> closing[RemoteBackend] | nullcontext[Backend]:
     return nullcontext(LocalBackend(context.queue))
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
-
-
 def add(context: Context, command: Command) -> Outcome:
     """`:queue add -- CMD`."""
     text, tag, retriable = command.get("command"), command.get("tag", DEFAULT_TAG), command.has("retriable")
@@ -58,9 +54,10 @@ def add(context: Context, command: Command) -> Outcome:
             task = queue.request(tag, parameters, retriable=retriable)
         else:
             (task,) = queue.add([text], tag=tag, retriable=retriable)
-        workers = queue.look().workers
+        look = queue.look()
     who = ":queue workers --module MODULE" if command.has("json") else ":queue join NODES"
-    return context.tell(f"queued: {task}" + ("" if workers else f"; nobody works for the queue yet: {who}"))
+    trouble = f"; {PAUSED}" if look.paused else "" if look.workers else f"; nobody works for the queue yet: {who}"
+    return context.tell(f"queued: {task}{trouble}")
 
 
 def _parameters(text: str) -> Any:
@@ -81,6 +78,8 @@ def status(context: Context, _command: Command) -> Outcome:
     lines = table(rows, ("tag", "waiting", "running", "finished")) if rows else ["the queue is empty"]
     if not look.workers:
         lines.append("nobody works for it: :queue join NODES")
+    if look.paused:
+        lines.append(f"{PAUSED}; what runs goes on")
     if look.ends:
         lines.append("it ends once everything is done and fetched; :queue drain --undo keeps it")
     shown = [
@@ -89,35 +88,6 @@ def status(context: Context, _command: Command) -> Outcome:
     ]
     lines += ["", *table(shown, ("task", "state", "since", "where", "tries", "command"))] if shown else []
     return context.show(Document("queue", bounded(sanitize_text(line) for line in lines), data=True))
-
-
-def join(context: Context, command: Command) -> Outcome:
-    """`:queue join NODES [-j N]`."""
-    nodes = resolve(context, command.nodes("expression") or "", "expression")
-    slots = command.number("slots") or context.session.settings.queue.slots
-    if context.dry_run:
-        return context.tell(sanitize_text(f"would let {nodes} work for the queue, {slots} tasks at a time"))
-    if not nodes:
-        raise CommandError("no node to join", ":groups lists groups", code=ExitCode.REFUSED, argument="expression")
-    if context.alone and context.script is None and not context.queue.is_shared:
-        raise CommandError("the queue of this process would end with it", "clusterdeck queue serve -w NODES keeps one")
-    check(context, "run queued commands on", nodes)
-    context.queue.join(dict.fromkeys(nodes, slots))
-    context.tell(sanitize_text(f"{nodes} ({len(nodes)}): {slots} task{'s' * (slots != 1)} at a time each"))
-    return stay(context) if context.alone and context.script is None else Outcome()
-
-
-def leave(context: Context, command: Command) -> Outcome:
-    """`:queue leave NODES`."""
-    nodes = resolve(context, command.nodes("expression") or "", "expression")
-    drain = command.has("keep")
-    if context.dry_run:
-        return context.tell(sanitize_text(f"would let {nodes} take no more tasks"))
-    gone = context.queue.leave(list(nodes), drain=drain)
-    if not gone:
-        message = f"{sanitize_text(str(nodes))}: no such node works for the queue"
-        raise CommandError(message, ":queue nodes lists them", code=ExitCode.USAGE, argument="expression")
-    return context.tell(sanitize_text(f"{_many(len(gone), 'node')} will get no more tasks; what runs there goes on"))
 
 
 def drain(context: Context, command: Command) -> Outcome:
@@ -132,24 +102,22 @@ def drain(context: Context, command: Command) -> Outcome:
     return context.tell("the queue goes on" if undo else "the queue ends once everything is done and fetched")
 
 
-def nodes(context: Context, _command: Command) -> Outcome:
-    """`:queue nodes`."""
-    groups = {
-        "": context.queue.nodes(),
-        "queue (Python)": context.queue.worker_nodes(),
-        **{f"map {n}": views for n, views in context.queue.maps.nodes().items()},
-    }
-    rows = [
-        (view.name, whose or "queue", view.state, f"{view.running}/{view.slots}", str(view.done), str(view.failed),
-         str(view.lost), view.reason + (f", again in {view.retry_in:.0f}s" if view.retry_in else ""))
-        for whose, views in groups.items()
-        for view in views
-    ]  # fmt: skip
-    if not rows:
-        return context.show(Document.of("no node works for the queue: :queue join NODES, :queue workers", data=True))
-    header = ("node", "works for", "state", "running", "done", "failed", "lost", "")
-    lines = table([[sanitize_text(cell) for cell in row] for row in rows], header)
-    return context.show(Document("nodes of the queue", bounded(lines), data=True))
+def pause(context: Context, _command: Command) -> Outcome:
+    """`:queue pause`."""
+    return _pause(context, True, "the queue is paused: no task begins until :queue resume, what runs goes on")
+
+
+def resume(context: Context, _command: Command) -> Outcome:
+    """`:queue resume`."""
+    return _pause(context, False, "the queue goes on")
+
+
+def _pause(context: Context, paused: bool, text: str) -> Outcome:
+    if context.dry_run:
+        return context.tell("would pause the queue" if paused else "would let the queue go on")
+    with backend(context) as queue:
+        queue.pause(paused)
+    return context.tell(text)
 
 
 def cancel(context: Context, command: Command) -> Outcome:
@@ -168,7 +136,7 @@ def cancel(context: Context, command: Command) -> Outcome:
             wanted = [row.id for row in queue.look().tasks if row.state in ("waiting", "running")]
         done = [task for task in wanted if queue.cancel(task)]
     left = [task for task in wanted if task not in done]
-    text = f"cancelled: {_many(len(done), 'task')}"
+    text = f"cancelled: {many(len(done), 'task')}"
     if left:
         text += f"; over already, or never there: {' '.join(left)}"
     context.tell(sanitize_text(text), level="warning" if left else "info")
@@ -186,7 +154,7 @@ def retry(context: Context, command: Command) -> Outcome:
     if number is not None:
         job = context.queue.maps.find(number)
         count = context.queue.maps.retry(job)
-        context.tell(f"map {job.number}: {_many(count, 'job')} once more{_fetched(job)}", level=_level(count))
+        context.tell(f"map {job.number}: {many(count, 'job')} once more{_fetched(job)}", level=_level(count))
         return _follow(context, [job] if count else [])
     states = [state for word in wanted for state in _WORDS.get(word, ())]
     named = [word for word in wanted if word not in _WORDS]
@@ -203,7 +171,7 @@ def retry(context: Context, command: Command) -> Outcome:
         shown = sanitize_text(" ".join(named))
         context.tell(f"nothing to retry: {shown} did not end badly, or is not there", level="warning")
         return Outcome(ExitCode.ERROR, failed=True)
-    context.tell(f"{_many(count, 'task')} once more", level=_level(count))
+    context.tell(f"{many(count, 'task')} once more", level=_level(count))
     return _follow(context, list({job.number: job for job, jobs in again if jobs}.values()))
 
 
@@ -250,8 +218,6 @@ def results(context: Context, command: Command) -> Outcome:
 
 
 _TASK = Argument("task", Kind.TASK, "ids, or all", required=False, repeat=True, choices=("all",))
-_EXPRESSION = Argument("expression", Kind.NODES, "node[1-4], @group ...")
-_KEEP = Option("keep", ("--keep",), Kind.FLAG, "keep them in the list")
 _MAP = Option("map", ("--map",), Kind.MAP, "a whole map", "N")
 
 SPECS = (
@@ -264,8 +230,8 @@ SPECS = (
             ":queue retry and :queue cancel are about tasks. :queue serve lets other processes of yours use it. Where "
             "it is kept is the setting queue.store: in memory, in a file, or in Redis for several consoles."
         ),
-        subwords=("add", "map", "wait", "cancel", "results", "retry", "status", "join", "leave", "drain", "workers",
-                  "nodes", "serve"),
+        subwords=("add", "map", "wait", "cancel", "results", "retry", "status", "join", "leave", "pause", "resume",
+                  "drain", "workers", "nodes", "serve"),
         aliases=("queue status",),
     ),
     CommandSpec(
@@ -303,13 +269,16 @@ SPECS = (
         danger=Danger.TOUCHES,
     ),
     CommandSpec(
-        "queue.join", "queue join", "queue: Nodes join", "let nodes work for the queue", join,
-        arguments=(_EXPRESSION,), options=(SLOTS,), examples=((":queue join @web -j 4", "four tasks at a time each"),),
-        danger=Danger.TOUCHES,
+        "queue.pause", "queue pause", "queue: Pause", "begin no more tasks for now; what runs goes on", pause,
+        help=(
+            "Of all tags and maps, on all nodes and workers, also those of other consoles on one store. Tasks may be "
+            "added, cancelled and retried meanwhile. A queue in a file or in Redis stays paused when its console ends."
+        ),
+        examples=((":queue pause", ""),), danger=Danger.CHANGES,
     ),
     CommandSpec(
-        "queue.leave", "queue leave", "queue: Nodes leave", "let nodes take no more tasks; what runs goes on", leave,
-        arguments=(_EXPRESSION,), options=(_KEEP,), examples=((":queue leave node7", ""),), danger=Danger.CHANGES,
+        "queue.resume", "queue resume", "queue: Resume", "let a paused queue go on", resume,
+        examples=((":queue resume", ""),), danger=Danger.CHANGES,
     ),
     CommandSpec(
         "queue.drain", "queue drain", "queue: Drain", "end the queue once it is empty, or let nodes take no more tasks",
@@ -319,7 +288,7 @@ SPECS = (
             "process that only serves the queue ends, and so do worker processes that ask for more."
         ),
         arguments=(Argument("expression", Kind.NODES, "node[1-4], @group ...", required=False),),
-        options=(_KEEP, Option("undo", ("--undo",), Kind.FLAG, "the queue goes on after all")),
+        options=(KEEP, Option("undo", ("--undo",), Kind.FLAG, "the queue goes on after all")),
         examples=((":queue drain", ""), (":queue drain --undo", ""), (":queue drain node7 --keep", "")),
         danger=Danger.CHANGES,
     ),
@@ -338,7 +307,6 @@ SPECS = (
         ),
         danger=Danger.TOUCHES,
     ),
-    CommandSpec("queue.nodes", "queue nodes", "queue: Nodes", "list the nodes that work for the queue", nodes),
     CommandSpec(
         "queue.cancel", "queue cancel", "queue: Cancel", "end tasks, waiting or running", cancel,
         arguments=(_TASK,), options=(_MAP,),

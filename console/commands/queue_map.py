@@ -57,6 +57,8 @@ MAP_OPTIONS = (
     Option("dry_run", ("--dry-run",), Kind.FLAG, "show the commands, queue nothing"),
 )
 
+#: What is said where tasks do not begin for that reason.
+PAUSED = "the queue is paused: :queue resume lets it go on"
 #: A file of items may be that large, bytes.
 _MAX_FILE = 256 * 1024 * 1024
 #: Seconds without any usable node after which a map that nobody watches is given up.
@@ -224,7 +226,7 @@ def follow(context: Context, job: MapJob) -> Outcome:
 
 
 class _Away:
-    """Tells of nodes that a map waits for; without an operator it gives up when none is left for too long."""
+    """Tells what a map waits for: a pause, nodes. Without an operator it gives up when none is left for too long."""
 
     def __init__(self, context: Context, job: MapJob) -> None:
         self._context = context
@@ -232,6 +234,7 @@ class _Away:
         self._told: set[str] = set()
         self._next = 0.0
         self._none_since: float | None = None
+        self._paused = False
 
     def look(self) -> None:
         """To be called often; looks once per second."""
@@ -239,6 +242,12 @@ class _Away:
         if now < self._next or self._job.finished:
             return
         self._next = now + 1.0
+        if self._context.queue.manager.paused:
+            if not self._paused:
+                self._context.tell(PAUSED, level="warning")
+            self._paused, self._none_since = True, None
+            return
+        self._paused = False
         views = self._job.driver.nodes()
         for view in views:
             if view.state in ("down", "resting") and view.name not in self._told:

@@ -46,13 +46,14 @@ class TaskRow:
 class Look:
     """A queue at one moment. counts: tag -> (waiting, running, finished). workers: processes and slots that work.
 
-    ends: whether it was asked to end once it is empty.
+    ends: whether it was asked to end once it is empty. paused: whether nothing is handed out.
     """
 
     counts: dict[str, tuple[int, int, int]]
     tasks: list[TaskRow]
     workers: int
     ends: bool
+    paused: bool
 
 
 class Backend(Protocol):
@@ -78,6 +79,9 @@ class Backend(Protocol):
 
     def drain(self, *, undo: bool) -> None:
         """The queue ends once everything is done and fetched; undo: it does not."""
+
+    def pause(self, paused: bool) -> None:
+        """Begin no task until it is taken back; what runs goes on."""
 
     def results(self, limit: int) -> list[tuple[str, str, str, str]]:
         """Take what is finished: (task, state, what it was, output)."""
@@ -108,7 +112,7 @@ class LocalBackend:
             age = max(0.0, time.time() - since)
             rows.append(TaskRow(info.id, info.tag, info.state.word, age, info.attempt, where, command))
         counts = _counted(now.waiting, now.running, now.finished)
-        return Look(counts, rows, len(now.processes), now.termination is not None)
+        return Look(counts, rows, len(now.processes), now.termination is not None, now.paused)
 
     def cancel(self, task: str) -> bool:
         return self._service.cancel(task)
@@ -124,8 +128,11 @@ class LocalBackend:
         return sum(manager.retry(task) for task in reversed(again))
 
     def drain(self, *, undo: bool) -> None:
+        self._service.manager.terminate(None if undo else "drain")
+
+    def pause(self, paused: bool) -> None:
         manager = self._service.manager
-        manager.resume() if undo else manager.terminate("drain")
+        manager.pause() if paused else manager.resume()
 
     def results(self, limit: int) -> list[tuple[str, str, str, str]]:
         found = [_of_job(result) for result in self._service.results.take(limit)]
@@ -168,7 +175,7 @@ class RemoteBackend:
             about = sanitize_text(str(fields.get("parameters") or ""))
             rows.append(TaskRow(task, tag, state, age, attempts, "", about))
         counts = _counted(now["waiting"], now["running"], now["finished"])
-        return Look(counts, rows, len(now["processes"]), now["termination"] is not None)
+        return Look(counts, rows, len(now["processes"]), now["termination"] is not None, bool(now["paused"]))
 
     def cancel(self, task: str) -> bool:
         return self._said(lambda: self._queue.cancel(task))
@@ -180,7 +187,10 @@ class RemoteBackend:
         return self._said(lambda: self._queue.retry_all([state.word for state in states]))
 
     def drain(self, *, undo: bool) -> None:
-        self._said(self._queue.resume if undo else self._queue.terminate)
+        self._said(lambda: self._queue.terminate(None if undo else "drain"))
+
+    def pause(self, paused: bool) -> None:
+        self._said(self._queue.pause if paused else self._queue.resume)
 
     def results(self, limit: int) -> list[tuple[str, str, str, str]]:
         found: list[tuple[str, str, str, str]] = []

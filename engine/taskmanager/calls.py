@@ -107,6 +107,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "retry": lambda manager, id: manager.retry(id),  # noqa: A006
     "retry_all": lambda manager, states=None: manager.retry_all(_states(states or ["failed", "lost"])),
     "terminate": lambda manager, mode="drain": manager.terminate(mode),
+    "pause": lambda manager: manager.pause(),
     "resume": lambda manager: manager.resume(),
     "get_data": lambda manager, label: manager.retrieve_data(label),
     "put_data": lambda manager, label, value: manager.store_data(**{label: value}),
@@ -136,7 +137,8 @@ _CLIENT: dict[str, Fields] = {
     "cancel": {"id": _TEXT},
     "retry": {"id": _TEXT},
     "retry_all": {"states": (list, type(None))},
-    "terminate": {"mode": _TEXT},
+    "terminate": {"mode": (str, type(None))},
+    "pause": {},
     "resume": {},
     "put_data": {"label": _TEXT, "value": _ANY},
     "drop_data": {"label": _TEXT},

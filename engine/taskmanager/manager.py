@@ -24,13 +24,14 @@ EVERY_STATE = tuple(TaskState)
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """One look at a queue. waiting, running, finished: tasks per tag."""
+    """One look at a queue. waiting, running, finished: tasks per tag. termination: see `TaskManager.terminate`."""
 
     waiting: dict[str, int]
     running: dict[str, int]
     finished: dict[str, int]
     processes: list[ProcessInfo]
     termination: str | None
+    paused: bool
 
 
 class TaskManager(RequesterSide, WorkerSide, OriginalNames):
@@ -49,6 +50,11 @@ class TaskManager(RequesterSide, WorkerSide, OriginalNames):
     def shared(self) -> bool:
         """Whether other processes use the same queue."""
         return self._store.shared
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is handed out for now."""
+        return self._store.paused()
 
     # -- looking
 
@@ -85,7 +91,8 @@ class TaskManager(RequesterSide, WorkerSide, OriginalNames):
 
     def status(self) -> QueueStatus:
         """Counts, processes and mode in one look."""
-        return QueueStatus(*self._store.counts(), self._store.processes(), self._store.termination())
+        store = self._store
+        return QueueStatus(*store.counts(), store.processes(), store.termination(), store.paused())
 
     # -- data items
 
@@ -103,18 +110,25 @@ class TaskManager(RequesterSide, WorkerSide, OriginalNames):
 
     # -- steering
 
-    def terminate(self, mode: str = "drain") -> None:
-        """Say that nothing more will be requested.
+    def terminate(self, mode: str | None = "drain") -> None:
+        """Say that nothing more will be requested. None: take it back.
 
         drain: waiting tasks are still handed out and outcomes still fetched; whoever asks for more than there is gets
         TaskManagerTermination. now: everybody who waits or asks gets it at once; what a worker holds may still be
         stored. In a shared store this holds for everybody; to leave it alone, `close` instead.
         """
-        self._store.terminate(Termination(mode))
+        self._store.terminate(None if mode is None else Termination(mode))
+
+    def pause(self) -> None:
+        """Hand out nothing until `resume`, for nobody; what runs goes on, and requests and results as always.
+
+        A store that outlives this process keeps it.
+        """
+        self._store.pause(True)
 
     def resume(self) -> None:
-        """Take `terminate` back."""
-        self._store.terminate(None)
+        """Take `pause` back."""
+        self._store.pause(False)
 
     def close(self) -> None:
         """Let go of the store; what it keeps stays kept. Idempotent."""

@@ -61,7 +61,7 @@ class RemoteQueue:
         return found
 
     def status(self) -> dict[str, Any]:
-        """waiting, running, finished (tag -> count), processes, termination."""
+        """waiting, running, finished (tag -> count), processes, termination, paused."""
         found: dict[str, Any] = self._call("status")
         return found
 
@@ -95,12 +95,16 @@ class RemoteQueue:
         """The same for all tasks in these states; how many."""
         return int(self._call("retry_all", states=list(states)))
 
-    def terminate(self, mode: str = "drain") -> None:
-        """End the queue: `drain` or `now`."""
+    def terminate(self, mode: str | None = "drain") -> None:
+        """End the queue: `drain` or `now`; None: take it back."""
         self._call("terminate", mode=mode)
 
+    def pause(self) -> None:
+        """Hand out nothing until `resume`."""
+        self._call("pause")
+
     def resume(self) -> None:
-        """Take `terminate` back."""
+        """Take `pause` back."""
         self._call("resume")
 
     def close(self) -> None:

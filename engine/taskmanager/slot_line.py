@@ -233,7 +233,10 @@ class SlotLine:
             slot = self._jobs.get(event.task_id)
             if slot is not None and slot.job is not None and not slot.job.ended:
                 self._post(lambda: self._over_elsewhere(event.task_id))
-        elif event.change in (Change.TASK, Change.ALL) and not self._news:
+        elif event.change is Change.ALL:
+            # A pause may be over, in which nothing could be learned of tasks that avoid nodes.
+            self._avoiding = True
+        if event.change in (Change.TASK, Change.ALL) and not self._news:
             self._news = True
             self._post(self._look)
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from .errors import StaleTask, TaskManagerTermination, UnknownProcess
-from .stores.base import Store
+from .stores.base import Store, Termination
 from .tasks import Failure, TaskId, TaskState
 from .waits import Waits
 
@@ -84,11 +84,18 @@ class WorkerSide:
         return self._store.may_take(tags)
 
     def _take_or_end(self, tags: Sequence[str] | None, process_id: int | None) -> tuple[TaskId, str, Any] | None:
-        ended = self._store.termination() is not None  # asked first: what comes in between must not be missed
+        ended = self._ended()  # asked first: what comes in between must not be missed
         taken = self._store.take(tags, process_id)
         if taken is None and ended:
             raise TaskManagerTermination
         return taken
+
+    def _ended(self) -> bool:
+        """Whether nothing will be handed out any more; what waits in a paused queue will be."""
+        mode = self._store.termination()
+        if mode is Termination.DRAIN and self._store.paused():
+            return not self._store.counts().waiting
+        return mode is not None
 
     def store_result(self, task_id: str, result: Any, attempt: int | None = None) -> bool:
         """The task ended well. attempt: the token, where the id does not carry it (see TaskId). Never blocks.

@@ -73,7 +73,7 @@ def test_termination_and_resumption(served: tuple[TaskManager, RemoteQueue]) -> 
     manager, client = served
     client.terminate("now")
     assert manager.status().termination == "now"
-    client.resume()
+    client.terminate(None)
     assert manager.status().termination is None
 
 

@@ -85,7 +85,10 @@ def shell(tmp_path: Path, sshd: Sshd) -> Iterator[Shell]:
 def test_a_served_queue_is_used_and_ends_in_order(shell: Shell) -> None:
     assert "no queue is served" in shell("add", "--", "true", code=ExitCode.ERROR)
     server = shell.start("serve", "-w", "node[1-2]", until="served at")
-    assert "queued: shell_0" in shell("add", "--", "echo it runs; exit 3")
+    assert "no task begins until" in shell("pause")
+    text = shell("add", "--", "echo it runs; exit 3")
+    assert "queued: shell_0; the queue is paused: :queue resume lets it go on" in text
+    assert "goes on" in shell("resume")
     text = shell.results(1)
     assert "(exit status 3 on node" in text
     assert "it runs" in text

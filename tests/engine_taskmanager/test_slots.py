@@ -202,6 +202,20 @@ def test_a_task_that_avoids_every_node_runs_after_all(world: World) -> None:
     assert [(call.node, call.command) for call in world.calls] == [("n1", "run 0")]
 
 
+def test_a_task_that_avoids_a_node_is_not_forgotten_in_a_pause(world: World) -> None:
+    world.pool.add_nodes({"n1": 1, "n2": 1})
+    world.add(2)
+    world.manager.pause()
+    world.end(world.on("n1")[0], UNREACHABLE)
+    world.later(1.0)
+    world.end(world.on("n1")[0], OK)  # it is back, and first in the line
+    world.end(world.on("n2")[0], OK)
+    assert world.calls == []
+    world.manager.resume()
+    world.settle()
+    assert [(call.node, call.command) for call in world.calls] == [("n2", "run 0")]
+
+
 def test_retriable_task_of_a_lost_node_runs_elsewhere(world: World) -> None:
     world.pool.add_nodes({"n1": 1, "n2": 1})
     world.add(2, retriable=True)

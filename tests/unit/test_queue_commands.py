@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,6 +191,34 @@ def test_cancel_and_retry(deck: Deck) -> None:
             break
         deck.interpreter.pause(0.02)
     assert "1 task once more" in deck(":queue retry failed")
+
+
+def test_a_pause(deck: Deck) -> None:
+    deck(":queue join web1")
+    assert "no task begins until :queue resume" in deck(":queue pause")
+    assert "the queue is paused: :queue resume lets it go on" in deck(":queue add -- job")
+    shown = deck(":queue")
+    assert "the queue is paused" in shown
+    assert "what runs goes on" in shown
+    before = len(deck.front_end.documents)
+
+    def resume_when_told() -> None:
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not any(
+            "queue is paused" in text
+            for told in deck.front_end.documents[before:]
+            for text in (told.title, *told.lines)
+        ):
+            time.sleep(0.01)
+        deck.queue.manager.resume()
+
+    thread = threading.Thread(target=resume_when_told)
+    thread.start()
+    shown = deck(":queue map -w web2 -- {} ::: job")
+    thread.join()
+    assert shown.index("the queue is paused") < shown.index("done 1 of 1"), "without an operator it waits, and says why"
+    assert "the queue goes on" in deck(":queue resume")
+    assert not deck.queue.manager.paused
 
 
 def test_the_view_knows_a_tasks_way_and_result(deck: Deck) -> None:

@@ -188,5 +188,11 @@ class Store(Protocol):
     def termination(self) -> Termination | None:
         """The mode of termination, None while in service."""
 
+    def pause(self, paused: bool) -> None:
+        """Hand out nothing until it is taken back; what is handed out may be ended. Kept where the queue is."""
+
+    def paused(self) -> bool:
+        """Whether nothing is handed out for now."""
+
     def close(self) -> None:
         """Give descriptors back; what is kept stays kept. Idempotent."""

@@ -41,6 +41,7 @@ class MemoryStore(Attendance):
         self._running: dict[str, int] = {}
         self._data: dict[str, Any] = {}
         self._termination: Termination | None = None
+        self._paused = False
 
     def dumps(self, value: Any) -> Any:
         return value
@@ -109,7 +110,7 @@ class MemoryStore(Attendance):
                 self._tell()
 
     def _next(self, tags: Sequence[str] | None, node: str | None, nodes: Collection[str] | None) -> Task | None:
-        if self._termination is Termination.NOW or not self._waiting:
+        if self._paused or self._termination is Termination.NOW or not self._waiting:
             return None
         if node is None:
             return self._waiting.first(tags)
@@ -252,7 +253,8 @@ class MemoryStore(Attendance):
 
     def may_take(self, tags: Sequence[str] | None) -> bool:
         with self._lock:
-            return self._termination is not Termination.NOW and self._waiting.first(tags) is not None
+            held = self._paused or self._termination is Termination.NOW
+            return not held and self._waiting.first(tags) is not None
 
     def may_collect(self, claim: Claim) -> bool:
         with self._lock:
@@ -296,6 +298,17 @@ class MemoryStore(Attendance):
 
     def termination(self) -> Termination | None:
         return self._termination
+
+    def pause(self, paused: bool) -> None:
+        with self._lock:
+            if self._journal is not None:
+                self._journal.paused(paused)
+            self._paused = paused
+            self._events.append(Event(Change.ALL))
+        self._tell()
+
+    def paused(self) -> bool:
+        return self._paused
 
     def close(self) -> None:
         """Nothing to give back: memory goes with the object."""

@@ -51,7 +51,8 @@ ADD, TAKE, FINISH, GIVE_BACK = (
     Script(lua.GIVE_BACK),
 )
 CANCEL, RETRY, COLLECT, TASKS = Script(lua.CANCEL), Script(lua.RETRY), Script(lua.COLLECT, lua.LEAN), Script(lua.TASKS)
-COUNTS, TERMINATE, PROBE = Script(lua.COUNTS), Script(lua.TERMINATE), Script(redis_probe.PROBE, lua.LEAN)
+COUNTS, PROBE = Script(lua.COUNTS), Script(redis_probe.PROBE, lua.LEAN)
+TERMINATE, PAUSE = Script(lua.TERMINATE), Script(lua.PAUSE)
 REGISTER, UNREGISTER = Script(process_lua.REGISTER), Script(process_lua.UNREGISTER)
 PING, REAP, PROCESSES = Script(process_lua.PING), Script(process_lua.REAP), Script(process_lua.PROCESSES)
 
@@ -306,6 +307,12 @@ class RedisStore:
     def termination(self) -> Termination | None:
         mode = self._link.command("GET", self._prefix + "end")
         return None if mode is None else Termination(mode.decode())
+
+    def pause(self, paused: bool) -> None:
+        self._run(PAUSE, "1" if paused else "")
+
+    def paused(self) -> bool:
+        return bool(self._link.command("EXISTS", self._prefix + "pause"))
 
     def close(self) -> None:
         with self._watching:

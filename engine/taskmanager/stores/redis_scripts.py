@@ -9,7 +9,8 @@ Keys (all begin with the queue's prefix KEYS[1]):
                      x nodes to avoid, b parameters, v result, c d z times of request, hand-out and end
     pn pi ps heard   process counter; per process: facts, milliseconds of silence allowed, last sign of life
     p  h:PID         deadlines; tasks that a process holds, oldest first
-    tags data end    all tags, data items, mode of termination
+    tags data        all tags, data items
+    end pause        mode of termination; there while nothing is handed out
     y:CLIENT k:CLIENT  last answer to a client and the outcome that it fetched last
 
 ARGV[1] and ARGV[2] are the caller's name and the number of its call. A call whose answer was lost with the connection
@@ -164,8 +165,8 @@ if pid ~= '' then
   relieve()
   if not heard(pid, now) then return {'unknown'} end
 end
-local mode = call('MGET', P .. 'end', P .. 'bounded')
-if mode[1] == 'now' then return {} end
+local mode = call('MGET', P .. 'end', P .. 'bounded', P .. 'pause')
+if mode[1] == 'now' or mode[3] then return {} end
 local nodes = ARGV[5] ~= '' and cjson.decode(ARGV[5]) or nil
 local function suits(id)
   if node == '' then return true end
@@ -353,6 +354,14 @@ return found
 TERMINATE = """
 relieve()
 if ARGV[3] == '' then call('DEL', P .. 'end') else call('SET', P .. 'end', ARGV[3]) end
+tell('all', '', '')
+return 1
+"""
+
+#: "1" or "" -> 1
+PAUSE = """
+relieve()
+if ARGV[3] == '' then call('DEL', P .. 'pause') else call('SET', P .. 'pause', clock()) end
 tell('all', '', '')
 return 1
 """

@@ -134,6 +134,9 @@ class SQLiteJournal:
         self._reserved = number
         self._write(_COUNTER, ("task", number))
 
+    def paused(self, paused: bool) -> None:
+        self._write(_COUNTER, ("paused", int(paused)))
+
     def put_data(self, items: dict[str, Any]) -> None:
         self._write_all(_ITEM, list(items.items()))
 
@@ -143,7 +146,7 @@ class SQLiteJournal:
     # -- reading, once at the start
 
     def counters(self) -> dict[str, int]:
-        """Next process id ("process") and next task number ("task"), 0 when none was given yet."""
+        """Next process id ("process"), next task number ("task"), whether it is paused ("paused"); 0 if never told."""
         found = dict(self._base.execute("SELECT name, value FROM counters").fetchall())
         self._reserved = found.get("task", 0)
         return found
@@ -211,6 +214,7 @@ class SQLiteStore(MemoryStore):
         self._processes = Processes(self._processes.factor, counters.get("process", 0))
         self._numbers = itertools.count(counters.get("task", 0))
         self._data = dict(self._file.data())
+        self._paused = bool(counters.get("paused", 0))
         running: list[Task] = []
         lowest = 0
         for task in self._file.tasks():
