@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,11 +24,15 @@ from clusterdeck.console.runs.options import RunOptions
 from clusterdeck.console.runs.run_store import RunStore
 from clusterdeck.console.session.launch import remote_command
 from clusterdeck.console.session.node_expressions import DeckResolver, NodeExpressionError, parse_nodes
-from clusterdeck.engine.names import NameRefusedError, check_node, check_user, file_name
+from clusterdeck.engine.names import file_name
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.task import Task, task_self
 from clusterdeck.engine.taskmanager.template import Template, TemplateError, Values
 from clusterdeck.tests.hostile.injections import Ends, attacks
+
+#: What a node, a user may be called; said here once more, so that these tests do not ask the check that they test.
+HARMLESS_NODE = re.compile(r"(?!-|\.{1,2}\Z)[A-Za-z0-9._:-]{1,253}")
+HARMLESS_USER = re.compile(r"(?![-@\\])[A-Za-z0-9._@\\-]{1,128}")
 
 pytestmark = pytest.mark.usefixtures("scratch")
 
@@ -40,17 +45,9 @@ def node_sets() -> list[NodeSet]:
             nodes = NodeSet(text, resolver=RESOLVER_NOGROUP)
         except Exception:
             continue
-        found += [NodeSet(node, resolver=RESOLVER_NOGROUP) for node in nodes if _refused(node)]
+        found += [NodeSet(node, resolver=RESOLVER_NOGROUP) for node in nodes if not HARMLESS_NODE.fullmatch(node)]
     assert len(found) >= 100
     return found
-
-
-def _refused(node: str) -> bool:
-    try:
-        check_node(node)
-    except NameRefusedError:
-        return True
-    return False
 
 
 @pytest.fixture
@@ -131,14 +128,9 @@ def test_node_names_in_copies(
 
 
 def _users() -> list[str]:
-    refused = []
-    for text in attacks():
-        try:
-            check_user(text)
-        except NameRefusedError:
-            refused.append(text)
-    assert len(refused) >= 100
-    return refused
+    hostile = [text for text in attacks() if not HARMLESS_USER.fullmatch(text)]
+    assert len(hostile) >= 100
+    return hostile
 
 
 @pytest.mark.parametrize("worker", ["ssh", "rsh", "paramiko"])
@@ -279,7 +271,7 @@ def test_expressions_of_nodes_and_groups(scratch: Path, folders: dict[str, str],
             except NodeExpressionError:
                 continue
             for node in nodes:
-                check_node(node)
+                assert HARMLESS_NODE.fullmatch(node), node
         assert list(scratch.iterdir()) == [], repr(text)
 
 

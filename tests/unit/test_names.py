@@ -20,6 +20,8 @@ def test_node_names_that_pass(name: str) -> None:
     [
         "",
         "-oProxyCommand=id",
+        "-Fconfig",
+        "--",
         "n1;id",
         "n1 n2",
         "$(id)",
@@ -43,7 +45,7 @@ def test_user_names_that_pass(name: str) -> None:
     assert check_user(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "-l", "a b", "a;b", "@x", "a\n"])
+@pytest.mark.parametrize("name", ["", "-l", "\\joe", "a b", "a;b", "@x", "a\n"])
 def test_user_names_that_do_not(name: str) -> None:
     with pytest.raises(NameRefusedError):
         check_user(name)
