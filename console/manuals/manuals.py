@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import resources
 
 from ..exits import ExitCode
 from ..language.registry import Registry
+from ..settings.sections import SECTIONS
+from ..settings.settings import setting_names
 from .reference import command_help
 
 PROGRAMS = ("clusterdeck", "cdeck")
@@ -149,6 +152,14 @@ def _man_flags(program: Program) -> Iterator[str]:
 # -- shells
 
 
+def _names(command: Program) -> list[str]:
+    """What the words of a command may be called, beside its choices: examples of macros, settings."""
+    if command.name == "play":
+        files = resources.files("clusterdeck.console.examples").iterdir()
+        return sorted(file.name.removesuffix(".deck") for file in files if file.name.endswith(".deck"))
+    return [*SECTIONS, *setting_names()] if command.name == "config" else []
+
+
 def completion(shell: str, program: Program) -> str:
     """The completion script for `bash`, `zsh` or `fish`. Raises KeyError for any other shell."""
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](program)
@@ -173,7 +184,7 @@ def _bash(program: Program) -> str:
                 lines.append(f"        {patterns}) {action}; return ;;")
     lines += ["    esac", "    case $command in"]
     for command in program.commands:
-        words = " ".join([*(name for flag in command.flags for name in flag.names), *command.choices])
+        words = " ".join([*(n for flag in command.flags for n in flag.names), *command.choices, *_names(command)])
         lines.append(f"        {command.name}) COMPREPLY=($(compgen -W '{words}' -- \"$current\")) ;;")
     words = " ".join([*(command.name for command in program.commands), *(n for f in program.flags for n in f.names)])
     lines += [
@@ -216,9 +227,11 @@ def _zsh(program: Program) -> str:
     lines += [f"        {_quoted(f'{command.name}:{command.help}')}" for command in program.commands]
     lines += ["      )", "      _describe command commands ;;", "    rest)", "      case $line[1] in"]
     for command in program.commands:
-        rest = {"run": "'*:: :_normal'", "play": "'1:macro:_files -g \"*.deck\"' '*:parameter:'"}.get(command.name, "")
+        names = " ".join(_names(command))
+        macros = f"'1:macro:_alternative \"names:macro:({names})\" \"files:file:_files -g \\*.deck\"' '*:parameter:'"
+        rest = {"run": "'*:: :_normal'", "play": macros}.get(command.name, "")
         if command.choices:
-            rest = f"'1: :({' '.join(command.choices)})' '*: :_files'"
+            rest = f"'1: :({' '.join(command.choices)})' '*: :{f'({names})' if names else '_files'}'"
         specs = [spec for flag in command.flags for spec in _zsh_flag(flag)]
         arguments = " ".join([*specs, rest]).strip()
         lines.append(
@@ -252,8 +265,9 @@ def _fish(program: Program) -> str:
             lines.append(f"complete -c {word} -n __fish_use_subcommand -a {command.name} -d {_fish_text(command.help)}")
             when = f"-n '__fish_seen_subcommand_from {command.name}'"
             lines += [f"complete -c {word} {when} {_fish_flag(flag)}" for flag in command.flags]
-            if command.choices:
-                lines.append(f"complete -c {word} {when} -a {_fish_text(' '.join(command.choices))}")
+            words = " ".join([*command.choices, *_names(command)])
+            if words:
+                lines.append(f"complete -c {word} {when} -a {_fish_text(words)}")
             if command.name in ("play", "run"):
                 lines.append(f"complete -c {word} {when} -F")
             if command.name == "run":

@@ -70,6 +70,7 @@ complete -c clusterdeck -n '__fish_seen_subcommand_from play' -s w -x -a '(__fis
 complete -c clusterdeck -n '__fish_seen_subcommand_from play' -s O -l option -x -d 'any setting'
 complete -c clusterdeck -n '__fish_seen_subcommand_from play' -l dry-run -d 'show node sets and commands, run nothing'
 complete -c clusterdeck -n '__fish_seen_subcommand_from play' -l yes -d 'agree to what the macro asks to confirm'
+complete -c clusterdeck -n '__fish_seen_subcommand_from play' -a 'collect-logs config-push disk-full kernel-audit reboot-and-wait rolling-restart'
 complete -c clusterdeck -n '__fish_seen_subcommand_from play' -F
 complete -c clusterdeck -n __fish_use_subcommand -a demo -d 'a first look, on pretended nodes of this machine'
 complete -c clusterdeck -n '__fish_seen_subcommand_from demo' -s h -l help -d 'show this help message and exit'
@@ -83,7 +84,7 @@ complete -c clusterdeck -n __fish_use_subcommand -a config -d 'settings: show, e
 complete -c clusterdeck -n '__fish_seen_subcommand_from config' -s h -l help -d 'show this help message and exit'
 complete -c clusterdeck -n '__fish_seen_subcommand_from config' -l node -x -a '(__fish_print_hostnames)' -d 'these nodes'
 complete -c clusterdeck -n '__fish_seen_subcommand_from config' -l force -d 'init: replace a file that is there'
-complete -c clusterdeck -n '__fish_seen_subcommand_from config' -a 'show explain init trust'
+complete -c clusterdeck -n '__fish_seen_subcommand_from config' -a 'show explain init trust run ssh rsh batch limits safety records screen queue groups run.fanout run.connect_timeout run.timeout run.worker run.user run.sudo run.stderr ssh.config ssh.host_keys ssh.known_hosts ssh.agent ssh.agent_forwarding ssh.password ssh.connecting ssh.keepalive ssh.idle ssh.options ssh.path ssh.scp_path ssh.scp_options rsh.path rsh.options rsh.rcp_path rsh.rcp_options batch.verbosity batch.max_rc batch.node_count batch.command_prefix batch.password_prompt limits.node_memory limits.run_memory limits.total_memory limits.run_spool limits.total_spool limits.pending_output limits.runs safety.confirm_above safety.protected safety.read_only safety.dangerous records.audit records.audit_required records.syslog records.keep_runs records.runs_quota records.history_size screen.theme screen.keymap screen.editing screen.animation screen.color screen.output screen.node_colors screen.ascii screen.refresh queue.store queue.name queue.allow_plain queue.socket queue.slots groups.default groups.file'
 complete -c clusterdeck -n __fish_use_subcommand -a queue -d 'the work queue'
 complete -c clusterdeck -n '__fish_seen_subcommand_from queue' -s h -l help -d ''
 complete -c clusterdeck -n '__fish_seen_subcommand_from queue' -a 'serve workers add map status results cancel retry pause resume drain'
@@ -162,6 +163,7 @@ complete -c cdeck -n '__fish_seen_subcommand_from play' -s w -x -a '(__fish_prin
 complete -c cdeck -n '__fish_seen_subcommand_from play' -s O -l option -x -d 'any setting'
 complete -c cdeck -n '__fish_seen_subcommand_from play' -l dry-run -d 'show node sets and commands, run nothing'
 complete -c cdeck -n '__fish_seen_subcommand_from play' -l yes -d 'agree to what the macro asks to confirm'
+complete -c cdeck -n '__fish_seen_subcommand_from play' -a 'collect-logs config-push disk-full kernel-audit reboot-and-wait rolling-restart'
 complete -c cdeck -n '__fish_seen_subcommand_from play' -F
 complete -c cdeck -n __fish_use_subcommand -a demo -d 'a first look, on pretended nodes of this machine'
 complete -c cdeck -n '__fish_seen_subcommand_from demo' -s h -l help -d 'show this help message and exit'
@@ -175,7 +177,7 @@ complete -c cdeck -n __fish_use_subcommand -a config -d 'settings: show, explain
 complete -c cdeck -n '__fish_seen_subcommand_from config' -s h -l help -d 'show this help message and exit'
 complete -c cdeck -n '__fish_seen_subcommand_from config' -l node -x -a '(__fish_print_hostnames)' -d 'these nodes'
 complete -c cdeck -n '__fish_seen_subcommand_from config' -l force -d 'init: replace a file that is there'
-complete -c cdeck -n '__fish_seen_subcommand_from config' -a 'show explain init trust'
+complete -c cdeck -n '__fish_seen_subcommand_from config' -a 'show explain init trust run ssh rsh batch limits safety records screen queue groups run.fanout run.connect_timeout run.timeout run.worker run.user run.sudo run.stderr ssh.config ssh.host_keys ssh.known_hosts ssh.agent ssh.agent_forwarding ssh.password ssh.connecting ssh.keepalive ssh.idle ssh.options ssh.path ssh.scp_path ssh.scp_options rsh.path rsh.options rsh.rcp_path rsh.rcp_options batch.verbosity batch.max_rc batch.node_count batch.command_prefix batch.password_prompt limits.node_memory limits.run_memory limits.total_memory limits.run_spool limits.total_spool limits.pending_output limits.runs safety.confirm_above safety.protected safety.read_only safety.dangerous records.audit records.audit_required records.syslog records.keep_runs records.runs_quota records.history_size screen.theme screen.keymap screen.editing screen.animation screen.color screen.output screen.node_colors screen.ascii screen.refresh queue.store queue.name queue.allow_plain queue.socket queue.slots groups.default groups.file'
 complete -c cdeck -n __fish_use_subcommand -a queue -d 'the work queue'
 complete -c cdeck -n '__fish_seen_subcommand_from queue' -s h -l help -d ''
 complete -c cdeck -n '__fish_seen_subcommand_from queue' -a 'serve workers add map status results cancel retry pause resume drain'

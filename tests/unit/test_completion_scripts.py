@@ -21,6 +21,8 @@ LINES = [
     ("clusterdeck run -w n1 -R para", "clusterdeck run -w n1 -R paramiko"),
     ("clusterdeck run -w n1 --color ne", "clusterdeck run -w n1 --color never"),
     ("clusterdeck config exp", "clusterdeck config explain"),
+    ("clusterdeck config explain run.fan", "clusterdeck config explain run.fanout"),
+    ("clusterdeck play kern", "clusterdeck play kernel-audit"),
     ("clusterdeck play cdkm", "clusterdeck play cdkmacro.deck"),
     ("clusterdeck run --outdir cdkf", "clusterdeck run --outdir cdkfolder/"),
     ("clusterdeck run -w n1 -b cdkpro", "clusterdeck run -w n1 -b cdkprogram"),
