@@ -14,13 +14,21 @@ from .title_line import PaintedLine
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One view in the line. badge: a count behind its name; hot: the count wants to be seen."""
+    """One view in the line. badge: a count behind its name; hot: the count wants to be seen.
+
+    shorter: what stands for the name where there is no room for it, longest first.
+    """
 
     view: str
     key: str
     name: str
     badge: str = ""
     hot: bool = False
+    shorter: tuple[str, ...] = ()
+
+    def within(self, letters: int) -> str:
+        """The name in at most so many letters."""
+        return next((name for name in (self.name, *self.shorter) if len(name) <= letters), self.name[:letters])
 
 
 class TabLine(PaintedLine):
@@ -58,7 +66,7 @@ class TabLine(PaintedLine):
             plain = look["cursor"] if here else look.text
             line.add(" " * gap, look.text)
             line.add(tab.key, plain if here else look["key"])
-            line.add(f" {tab.name if here else tab.name[:letters]}", plain)
+            line.add(f" {tab.name if here else tab.within(letters)}", plain)
             if tab.badge:
                 line.add(f" {tab.badge}", look["failed"] if tab.hot else look.quiet)
 
@@ -66,7 +74,7 @@ class TabLine(PaintedLine):
         """The gap between tabs, and how many letters of the names of those not on show fit."""
         fixed = sum(len(tab.key) + 1 + (len(tab.badge) + 1 if tab.badge else 0) for tab in self._tabs)
         for gap, letters in ((2, 99), (1, 99), (1, 6), (1, 5), (1, 4)):
-            names = sum(len(tab.name if tab.view == self._current else tab.name[:letters]) for tab in self._tabs)
+            names = sum(len(tab.name if tab.view == self._current else tab.within(letters)) for tab in self._tabs)
             if fixed + names + gap * len(self._tabs) <= width:
                 return gap, letters
         return 1, 3

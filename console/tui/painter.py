@@ -201,10 +201,10 @@ class Painter:
         waiting = sum(1 for task in self.queue.tasks if task.state in ("waiting", "running"))
         tabs = [Tab("nodes", "0", "Nodes")] if screen.narrow else []
         tabs += [
-            Tab("panes", "1", "Panes"),
-            Tab("gathered", "2", "Gathered"),
-            Tab("failures", "3", "Failures", f"x{failed}" if failed else "", hot=True),
-            Tab("queue", "4", "Queue", f">{waiting}" if waiting else ""),
+            Tab("panes", "1", "Panes", shorter=("Live",)),
+            Tab("gathered", "2", "Gathered", shorter=("Gather", "Same")),
+            Tab("failures", "3", "Failures", f"x{failed}" if failed else "", hot=True, shorter=("Failed", "Fail")),
+            Tab("queue", "4", "Queue", f">{waiting}" if waiting else "", shorter=("Jobs",)),
             Tab("runs", "5", "Runs", f">{alive}" if alive else ""),
             Tab("log", "6", "Log"),
         ]
