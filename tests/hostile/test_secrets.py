@@ -15,6 +15,7 @@ import pytest
 
 from clusterdeck.tests.ssh.test_sudo import _PROGRAM as SUDO
 from clusterdeck.tests.support.hostile_ssh import HostileServer
+from clusterdeck.tests.support.program import PROGRAM
 from clusterdeck.tests.support.sshd import Sshd
 from clusterdeck.tests.support.terminal import PtyRecorder
 
@@ -25,12 +26,14 @@ CANARIES = (PASSWORD, PASSPHRASE, SUDO_PASSWORD, TYPED)
 
 #: Loaded by the console's interpreter at its start: logs everything, and on a signal tells what a debugger would see.
 _SPY = """
-import gc, logging, os, signal
+import gc, logging, os, resource, signal
+# The shell that starts the console may allow cores.
+resource.setrlimit(resource.RLIMIT_CORE, resource.getrlimit(resource.RLIMIT_CORE)[1:] * 2)
 SPY = os.environ["SPY"]
 logging.basicConfig(filename=SPY + "/log", level=logging.DEBUG)
 
 def look(*_):
-    import ctypes, resource
+    import ctypes
     with open(SPY + "/objects.part", "w", errors="backslashreplace") as out:
         for thing in gc.get_objects():
             if str(type(thing).__module__).startswith(("clusterdeck", "paramiko")):
@@ -189,6 +192,14 @@ def test_twelve_places(world: Path, folders: dict[str, str], tmp_path: Path) -> 
     assert "\x1b]52" not in shown, "nothing goes to the clipboard by itself"
     assert json.loads((tmp_path / "run4.json").read_text())["line"].count("***") == 2
     assert "{secret1}" in places["macro"]
+
+
+@pytest.mark.parametrize("mode", ["--json", "--jsonl", "-d"])
+def test_what_a_batch_run_says_of_its_line(mode: str, folders: dict[str, str], tmp_path: Path) -> None:
+    argv = [*PROGRAM, "run", "-R", "exec", "-w", "n1", mode, f"true --password={TYPED} visible"]
+    done = subprocess.run(argv, env=folders, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert TYPED not in done.stdout + done.stderr
 
 
 def test_a_killed_console_leaves_no_core(folders: dict[str, str], tmp_path: Path) -> None:
