@@ -98,10 +98,17 @@ class Interactive(Repl):
             except KeyboardInterrupt:
                 continue
             typed = None
-            if self.terminal.interrupted_early() or self._interrupts:
+            before = self._interrupts
+            early = self.terminal.interrupted_early()
+            if self._interrupts > before:
+                self.drop_typed()  # it came while the keys were looked at
+            if early or self._interrupts:
                 self.say("interrupted before it began: nothing was run", "warning")
             elif line.strip():
                 self.execute(line)
+
+    def drop_typed(self) -> None:
+        self.terminal.drop_read_ahead()
 
     def _prompt_failed(self, error: BaseException) -> None:
         """Told once for each kind of failure: a key that fails may be pressed again and again."""

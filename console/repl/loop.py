@@ -48,6 +48,9 @@ class Repl:
     def refresh(self) -> None:
         """The prompt's counts changed."""
 
+    def drop_typed(self) -> None:
+        """Ctrl-C came as a signal: what was typed before it counts for nothing. In the signal's handler."""
+
     def _stop_what_runs(self, begun: int) -> None:
         with self._beginning:
             if self._begun == begun:
@@ -87,6 +90,7 @@ class Repl:
 
         def interrupted(_number: int, _frame: FrameType | None) -> None:
             self._interrupts += 1
+            self.drop_typed()
             if self._interrupts > 1 and self._executing:
                 raise KeyboardInterrupt
             # Not here: this thread may hold any lock at this moment.

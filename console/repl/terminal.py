@@ -136,9 +136,14 @@ class Terminal:
         """Forget what was typed before a question was to be seen."""
         if self.input is None:
             return
-        clear_typeahead(self.input)
+        self.drop_read_ahead()
         with suppress(OSError, termios.error, NotImplementedError):
             termios.tcflush(self.input.fileno(), termios.TCIFLUSH)
+
+    def drop_read_ahead(self) -> None:
+        """Forget keys that were read and not used yet; a Ctrl-C that is a signal drops only what was not read."""
+        if self.input is not None:
+            clear_typeahead(self.input)
 
     def interrupted_early(self) -> bool:
         """Whether Ctrl-C was pressed after Enter and before the terminal made signals of it again.

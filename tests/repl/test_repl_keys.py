@@ -54,3 +54,39 @@ def test_random_keys_never_break_the_prompt(tmp_path: Path, editing: str) -> Non
         shown = repl.data
     for wrong in (b"Traceback", b"internal error", b"Unhandled exception", b"completion failed"):
         assert wrong not in shown
+
+
+#: The console, in which a Ctrl-C comes as a signal right when the keys behind an ended prompt have been looked at.
+_LATE = """
+import os, signal, sys
+from clusterdeck.console.cli import main
+from clusterdeck.console.repl.terminal import Terminal
+
+look = Terminal.interrupted_early
+
+def interrupted_early(terminal):
+    found = look(terminal)
+    if found:
+        os.kill(os.getpid(), signal.SIGINT)
+    return found
+
+Terminal.interrupted_early = interrupted_early
+sys.exit(main(["repl", "-w", "n1", "-O", "run.worker=exec"]))
+"""
+
+
+def test_what_was_read_before_a_ctrl_c_that_is_a_signal_is_dropped(tmp_path: Path) -> None:
+    """Two lines, each with its Ctrl-C, in a burst: neither runs, however the second Ctrl-C arrives."""
+    moved = {f"CLUSTERDECK_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "STATE", "CACHE")}
+    environment = {**moved, "PROMPT_TOOLKIT_NO_CPR": "1"}  # this terminal does not answer
+    with PtyRecorder([sys.executable, "-c", _LATE], columns=100, environment=environment, cwd=tmp_path) as repl:
+        end = repl.wait_for(b"deck ")
+        repl.send(b"echo first-$((40+1))\r\x03echo second-$((40+2))\r")
+        end = repl.wait_for(b"nothing was run", start=end)
+        end = repl.wait_for(b"deck ", start=end)
+        repl.send(b"echo third-$((40+3))\r")
+        repl.wait_for(b"third-43", start=end)
+        repl.send(b":quit\r")
+        assert repl.wait() == 0
+        assert b"first-41" not in repl.data
+        assert b"second-42" not in repl.data
