@@ -23,7 +23,7 @@ from ..interpreter.safety import check
 from ..interpreter.targets import targets
 from ..language.spec import Command, Kind, Option
 from ..language.tokens import LanguageError, token_at
-from ..queue.jobs import MapJob, QueueError, counts
+from ..queue.jobs import MapJob, QueueError
 from .documents import bounded
 
 TAG = Option("tag", ("-T", "--tag"), Kind.TAG, "the lane of the queue (shell)", "TAG")
@@ -218,7 +218,7 @@ def follow(context: Context, job: MapJob) -> Outcome:
     _show_results(context)
     progress = job.run.progress()
     bad = progress.failed + progress.timeout + progress.lost
-    context.tell(f"map {job.number}: {counts(progress)}", level="warning" if bad else "info")
+    context.tell(sanitize_text(job.summary()), level="warning" if bad or progress.halted else "info")
     if not done:
         return Outcome(ExitCode.INTERRUPTED, failed=True, map=job.number)
     failed = bool(bad or progress.halted)

@@ -58,6 +58,11 @@ class MapJob:
         """Whether nothing more will happen by itself."""
         return self.run.wait(0)
 
+    def summary(self) -> str:
+        """How it is, in words."""
+        trouble = self.run.trouble
+        return f"map {self.number}: {counts(self.run.progress())}" + (f"; {trouble}" if trouble else "")
+
     def close(self, *, forget: bool = False) -> None:
         """End it and its slots; may wait for nodes. forget: what failed of it cannot be retried any more."""
         if forget and self.own:  # nobody else takes its tasks

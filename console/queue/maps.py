@@ -14,7 +14,7 @@ from ...engine.text import sanitize_text
 from ..language.redact import redact
 from ..runs.events import Notice
 from ..session.service import Service
-from .jobs import MapJob, QueueError, counts, folded
+from .jobs import MapJob, QueueError, folded
 
 #: Maps whose slots are kept so that they can be retried.
 KEPT = 20
@@ -85,8 +85,7 @@ class Maps:
         job.told = True
         progress = job.run.progress()
         bad = progress.failed + progress.timeout + progress.lost
-        text = f"map {job.number}: {counts(progress)}"
-        self._session.tell(Notice("warning" if bad else "info", sanitize_text(text)))
+        self._session.tell(Notice("warning" if bad or progress.halted else "info", sanitize_text(job.summary())))
 
     def all(self) -> list[MapJob]:
         """All maps that are still known, oldest first."""

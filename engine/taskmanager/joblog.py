@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,20 +52,22 @@ class JobLog:
 
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
         self.path = Path(path)
-        mode = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if append else os.O_TRUNC)
+        mode = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_APPEND | (0 if append else os.O_TRUNC)
         try:
             # Commands may hold secrets.
             self._file = os.open(self.path, mode, 0o600)
-            size = os.fstat(self._file).st_size
         except OSError as error:
             raise JobLogError(f"job log {self.path}: {error.strerror or error}") from error
-        if size == 0:
-            self._write(_HEADER)
-        elif self._cut_short():
-            self._write("\n")
+        try:
+            size = self._whole()
+            if size == 0:
+                self._write(_HEADER)
+        except BaseException:
+            self.close()
+            raise
 
     def add(self, line: JobLine) -> None:
-        """One more job ended."""
+        """One more job ended. JobLogError where it cannot be written; then the file is as it was."""
         self._write(line.text())
 
     def close(self) -> None:
@@ -72,17 +76,29 @@ class JobLog:
             os.close(self._file)
             self._file = -1
 
-    def _cut_short(self) -> bool:
-        with open(self.path, "rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
+    def _whole(self) -> int:
+        """Take away a last line that was cut short; the size of the rest, in bytes."""
+        size = at = os.fstat(self._file).st_size
+        while at and stat.S_ISREG(os.fstat(self._file).st_mode):
+            begin = max(0, at - 65536)
+            end = os.pread(self._file, at - begin, begin).rfind(b"\n") + 1
+            if end:
+                at = begin + end
+                break
+            at = begin
+        if at != size:
+            os.ftruncate(self._file, at)
+        return at
 
     def _write(self, text: str) -> None:
         data = memoryview(text.encode("utf-8", "surrogateescape"))
+        size = os.fstat(self._file).st_size
         try:
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
+            with contextlib.suppress(OSError):  # it is no file; or part of a line stays
+                os.ftruncate(self._file, size)
             raise JobLogError(f"job log {self.path}: {error.strerror or error}") from error
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..states import NodeState
 from .driver import SlotDriver
 from .halt import Halt
-from .joblog import JobLine, JobLog, finished_jobs
+from .joblog import JobLine, JobLog, JobLogError, finished_jobs
 from .jobs import CommandEnd, JobEvent, JobState
 from .runtimes import check_timeout
 from .slots import DEFAULT_TAG
@@ -99,6 +99,8 @@ class MapRun:
         self._numbers: dict[str, int] = {}
         self._counts: dict[JobState, int] = dict.fromkeys(JobState, 0)
         self._sweeping = False
+        #: Why the job log could not be written, and so no more jobs begin; empty where it could.
+        self.trouble = ""
         self._halted = False
         self._all_in = False
         self._done = threading.Event()
@@ -253,7 +255,12 @@ class MapRun:
             status, signal = -1, 1
         size = len(end.output) + len(end.error)
         times = (event.started, event.runtime)
-        self._log.add(JobLine(event.number, event.node, *times, 0, size, status, signal, event.command))
+        try:
+            self._log.add(JobLine(event.number, event.node, *times, 0, size, status, signal, event.command))
+        except JobLogError as error:
+            # What it does not know, resuming would do twice: nothing more begins.
+            self.trouble = str(error)
+            self._halt(now=False)
 
     def _check_halt(self) -> None:
         halt = self.options.halt

@@ -15,6 +15,7 @@ from clusterdeck.console.interpreter.interpreter import Interpreter
 from clusterdeck.console.queue import maps as maps_module
 from clusterdeck.console.queue.queue import QueueService
 from clusterdeck.engine.states import NodeState
+from clusterdeck.engine.taskmanager.joblog import JobLog, JobLogError
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
 from clusterdeck.engine.taskmanager.tasks import TaskState
 from clusterdeck.tests.support.answering_runner import AnsweringRunner
@@ -122,6 +123,17 @@ def test_job_log_and_resume(deck: Deck) -> None:
     assert [command for _, command in deck.runner.ran] == ["job c"]
     assert "skipped 2" in shown
     assert "job log" in deck(":queue map -w web1 --resume -- job ::: a", ExitCode.USAGE)
+
+
+def test_no_more_jobs_begin_when_the_job_log_cannot_be_written(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: JobLog, _line: object) -> None:
+        raise JobLogError(f"job log {self.path.name}: No space left on device")
+
+    monkeypatch.setattr(JobLog, "add", full)
+    line = f":queue map -w web1 -j 1 --joblog {deck.folder / 'log'} -- job ::: a b c d e f"
+    shown = deck(line, ExitCode.EXPECTATION_FAILED)
+    assert "halted; job log log: No space left on device" in shown
+    assert len(deck.runner.ran) < 6
 
 
 @pytest.mark.parametrize(
