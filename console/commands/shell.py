@@ -17,12 +17,14 @@ from ..interpreter.targets import (
     OF_RUN,
     RUN_OPTIONS,
     foreseen,
+    is_unknown,
     resolve,
     run_options,
     targets,
 )
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..runs.runs import Run
+from ..session.waves import plan_waves, spread
 
 #: Words of `:retry` and the states they stand for.
 RETRY_STATES: dict[str, tuple[NodeState, ...]] = {
@@ -42,9 +44,10 @@ def begun(context: Context, run: Run, *, background: bool = False) -> Outcome:
     return Outcome(runs=(run.id,))
 
 
-def preview(context: Context, action: str, nodes: str, lines: str) -> Outcome:
+def preview(context: Context, action: str, nodes: str, lines: str, waves: str = "") -> Outcome:
     """What `--dry-run` shows instead of doing it. nodes: the folded set with its count."""
-    rows = [f"nodes    {nodes}", *(f"{action:8} {line}" for line in lines.splitlines())]
+    rows = [f"nodes    {nodes}", *([f"waves    {waves}"] if waves else [])]
+    rows += [f"{action:8} {line}" for line in lines.splitlines()]
     return context.show(Document("dry run", tuple(sanitize_text(row) for row in rows), data=True))
 
 
@@ -53,12 +56,22 @@ def shell(context: Context, command: Command) -> Outcome:
     text = command.get("command")
     options = run_options(command)
     if context.dry_run:
-        return preview(context, "run", foreseen(context, command), text)
+        return preview(context, "run", foreseen(context, command), text, _waves(context, command))
     nodes = targets(context, command)
     if options.dry_run:
-        return preview(context, "run", f"{nodes} ({len(nodes)})", text)
+        return preview(context, "run", f"{nodes} ({len(nodes)})", text, _waves(context, command))
     run = context.session.shell(text, nodes, options, lambda: check(context, "run on", nodes, text))
     return begun(context, run, background=command.has("background"))
+
+
+def _waves(context: Context, command: Command) -> str:
+    """The waves of a dry run, and what stops them; as they are written where the nodes are not known yet."""
+    options = run_options(command)
+    if options.batch is None:
+        return ""
+    count = None if is_unknown(context, command) else len(targets(context, command))
+    waves = options.batch if count is None else spread(count, plan_waves(count, options.batch))
+    return waves if options.stop_at is None else f"{waves}; none begins after {options.stop_at} bad ones"
 
 
 def local(context: Context, command: Command) -> Outcome:

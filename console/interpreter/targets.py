@@ -92,12 +92,19 @@ _RESULTS = re.compile(r"@(?:ok|failed|timeout|unreachable|lost|aborted|bad|rc:|r
 def foreseen(context: Context, command: Command) -> str:
     """The nodes that a command would be for, as a dry run of a macro can know them: a folded set with its count, or
     the expression where only the real run will tell. Raises CommandError where it can never be right."""
-    expression = command.nodes("nodes")
-    unknown = context.script.unknown if context.script is not None else ""
-    if (expression is None and unknown) or (expression is not None and _RESULTS.search(expression)):
-        return sanitize_text(f"{unknown if expression is None else expression} (known when it plays)")
+    if is_unknown(context, command):
+        unknown = context.script.unknown if context.script is not None else ""
+        return sanitize_text(f"{command.nodes('nodes') or unknown} (known when it plays)")
     nodes = targets(context, command)
     return sanitize_text(f"{nodes} ({len(nodes)})")
+
+
+def is_unknown(context: Context, command: Command) -> bool:
+    """Whether only the real run will tell which nodes a command is for."""
+    expression = command.nodes("nodes")
+    if expression is not None:
+        return only_known_later(context, expression)
+    return context.script is not None and bool(context.script.unknown)
 
 
 def only_known_later(context: Context, expression: str) -> bool:

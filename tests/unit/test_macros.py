@@ -377,6 +377,17 @@ systemctl restart {service}
     assert not (deck.folder / "state" / "node_sets.json").exists()
 
 
+def test_a_dry_run_shows_the_waves(deck: Deck) -> None:
+    text = "@web\n:shell --batch 1,rest --stop-at 1 -- a\n:shell -w @failed --batch 50% -- b\n"
+    text += "@failed\n:shell --batch 2 -- c\n"
+    plan = deck.play(text, dry=True)
+    assert "waves    1, then 3 of 4; none begins after 1 bad ones\nrun      a" in plan
+    assert "nodes    @failed (known when it plays)\nwaves    50%\nrun      b" in plan
+    assert "nodes    @failed (known when it plays)\nwaves    2\nrun      c" in plan
+    deck.line("@web")
+    assert "waves    1, then 3 of 4\nrun      d" in deck.line(":shell --dry-run --batch 1,rest -- d")
+
+
 def test_a_dry_run_that_fails_shows_how_far_it_came(deck: Deck) -> None:
     deck.write("@web\nuptime\n:nodes @nosuch\nid\n")
     shown = deck.line(":play --dry-run m", ExitCode.REFUSED)
