@@ -31,7 +31,7 @@ def _children() -> set[psutil.Process]:
 
 
 @contextlib.contextmanager
-def no_leaks(*, descriptors: bool = True, settle: float = 5.0) -> Iterator[None]:
+def no_leaks(*, descriptors: bool = True, settle: float = 20.0) -> Iterator[None]:
     """Fail when threads, child processes or (descriptors=True) open descriptors remain that were not there before.
 
     What ends by itself within `settle` seconds is no leak.

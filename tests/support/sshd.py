@@ -22,7 +22,7 @@ from clusterdeck.tests.support.processes import descendants, wait_gone
 
 #: How many node names every server's client configuration knows: node1 .. node64.
 NODE_COUNT = 64
-_START_TIMEOUT = 15.0
+_START_TIMEOUT = 60.0
 #: Holds sshd as a child and ends it when standard input ends, which happens when the test process is gone.
 _KEEPER = '"$@" & child=$!; echo "$child"; cat >/dev/null; kill "$child" 2>/dev/null; wait "$child" 2>/dev/null'
 
@@ -105,7 +105,7 @@ class Sshd:
         for process in doomed:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        wait_gone(doomed, 5)
+        wait_gone(doomed, 20)
 
     def stop(self) -> None:
         """End the server, its connections and their commands; may be called twice."""
@@ -118,7 +118,7 @@ class Sshd:
         keeper.stdin.close()
         keeper.stdout.close()
         try:
-            keeper.wait(10)
+            keeper.wait(30)
         except subprocess.TimeoutExpired:
             keeper.kill()
             keeper.wait()

@@ -182,15 +182,15 @@ def test_completion_never_waits_for_a_group_program() -> None:
 
     class Slow:
         def grouplist(self) -> list[str]:
-            release.wait(10)
+            release.wait(60)
             return ["late"]
 
     session.resolver = Slow()
     begun = time.perf_counter()
     assert "@*" in [candidate.text for candidate in complete("@", 1, session, REGISTRY)]
-    assert time.perf_counter() - begun < 8.0  # the program takes 10 s
+    assert time.perf_counter() - begun < 20.0  # the program takes 60 s
     release.set()
-    assert NameCache.of(session).wait(10)
+    assert NameCache.of(session).wait(30)
     assert "@late" in [candidate.text for candidate in complete("@", 1, session, REGISTRY)]
 
 
@@ -198,7 +198,7 @@ def test_names_are_gathered_from_the_session() -> None:
     session = _session()
     cache = NameCache.of(session)
     cache.snapshot()
-    assert cache.wait(10)
+    assert cache.wait(30)
     assert NameCache.of(session) is cache
     assert set(cache.snapshot().nodes) == {"web1", "web2", "web3", "web4", "db1", "db2"}
     assert {name for name, _ in cache.snapshot().groups} == {"web", "db", "all"}

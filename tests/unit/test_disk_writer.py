@@ -119,7 +119,7 @@ def test_an_end_is_no_matter_of_the_pump_and_the_next_run_waits_for_its_record(
     monkeypatch.setattr(AuditLog, "write_end", gate.hold(AuditLog.write_end))
     with open_session(local_settings(), "n[1-2]", interactive=True) as session:
         first = session.shell("echo one", NodeSet("n[1-2]"), RunOptions())
-        assert pump(session, first.done.is_set) < 2.0
+        assert pump(session, first.done.is_set) < 10.0
         assert gate.reached.wait(LIMIT)
         assert "end" not in paths.audit_file().read_text()
         begun: list[Run] = []
@@ -154,7 +154,7 @@ def test_a_kept_run_is_written_without_the_lock_of_the_runs(gate: Gate, monkeypa
     with open_session(local_settings(records__audit=False), "n1", interactive=True) as session:
         for _ in range(3):
             run = session.shell("echo one", NodeSet("n1"), RunOptions())
-            assert pump(session, run.done.is_set) < 2.0
+            assert pump(session, run.done.is_set) < 10.0
             assert gate.reached.wait(LIMIT)
         gate.open.set()
     assert [run.id for run in kept()] == [1, 2]  # no more than may wait
@@ -263,7 +263,7 @@ def test_the_nodes_are_held_back_by_a_spool_that_hangs_and_nothing_is_lost(
             time.sleep(0.01)
         assert run.ended is None
         assert seen < 4_000_000
-        assert longest < 2.0
+        assert longest < 10.0
         gate.open.set()
         pump(session, run.done.is_set)
         assert run.output.lost(0) == (0, 0)

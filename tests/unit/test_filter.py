@@ -287,7 +287,7 @@ def test_ten_thousand_nodes_pass_in_milliseconds() -> None:
     for text in ("node0", "n99", "node*7", "state:pending", "/7$/", "node[00100-00200]"):
         begun = time.process_time()
         model.set_text(text)
-        assert time.process_time() - begun < 0.25, text
+        assert time.process_time() - begun < 1.0, text
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_a_session_that_ends_ends_what_runs_on_nodes(session: Session, tmp_path:
     events = pump(session, lambda events: any(isinstance(event, QuestionAsked) for event in events))
     session.answer(asked(events).question, "accept")
     pump(session, lambda _events: run.count(NodeState.RUNNING) == 1 and (tmp_path / "pid").exists())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not (text := (tmp_path / "pid").read_text().strip()):
         assert time.monotonic() < deadline
         time.sleep(0.02)

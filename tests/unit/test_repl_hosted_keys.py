@@ -82,7 +82,7 @@ def test_keys_sent_before_a_prompt_wait_for_it_and_come_in_order() -> None:
             while got != ["a", "b", "c"]:
                 await asyncio.sleep(0)
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    asyncio.run(asyncio.wait_for(main(), 60))
     feed.send([KeyPress("d")])
     assert feed.sent == 4
     assert feed.read == 3

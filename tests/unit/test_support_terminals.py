@@ -32,11 +32,10 @@ def test_tmux_types_reads_resizes_and_ends() -> None:
 
 
 def test_tmux_says_what_was_not_seen() -> None:
-    with (
-        Tmux(["/bin/sh", "-c", "echo here; read x"]) as terminal,
-        pytest.raises(AssertionError, match="here"),
-    ):
-        terminal.wait_for("elsewhere", timeout=0.5)
+    with Tmux(["/bin/sh", "-c", "echo this; read x"]) as terminal:
+        terminal.wait_for("this")
+        with pytest.raises(AssertionError, match=r"'that': not seen within 0\.2 s; the screen was:\nthis"):
+            terminal.wait_for("that", timeout=0.2)
 
 
 def test_the_recorder_keeps_every_byte() -> None:
