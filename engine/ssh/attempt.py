@@ -18,7 +18,7 @@ from .dial import ChannelStream, TcpDial
 from .failures import SshError
 from .hostkeys import fingerprint
 from .key_check import check_host_key, not_known
-from .keys import Plan
+from .login_plan import Plan
 from .phases import Algorithms, Listener, Phase
 from .proxy_command import CommandDial
 from .stream import Stream

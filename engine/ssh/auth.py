@@ -14,7 +14,8 @@ from . import wire
 from .background import Background
 from .failures import SshError, quote
 from .hostcerts import CERT_SUFFIX
-from .keys import AgentError, Identity, Plan
+from .keys import AgentError, Identity
+from .login_plan import Plan
 from .phases import Entrance, Phase
 from .vault import Need, Vault
 

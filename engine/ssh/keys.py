@@ -13,7 +13,6 @@ import socket
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -115,6 +114,16 @@ def load_certificate(path: str) -> bytes | None:
         blob = base64.b64decode(words[1], validate=True)
         return blob if wire.Reader(blob).text().endswith(CERT_SUFFIX) else None
     except (IndexError, binascii.Error, wire.WireError):
+        return None
+
+
+def load_public(path: str) -> bytes | None:
+    """The key in a file that holds a public half, or None."""
+    try:
+        kind, blob = _read(path).split()[:2]
+        key = base64.b64decode(blob, validate=True)
+        return key if wire.Reader(key).string() == kind else None
+    except (KeyFileError, ValueError):
         return None
 
 
@@ -267,67 +276,3 @@ def _exactly(agent: socket.socket, count: int) -> bytes:
             raise AgentError("the agent hung up")
         data += piece
     return data
-
-
-@dataclass(slots=True)
-class Plan:
-    """What will be offered, in order; notes say what could not be used."""
-
-    identities: list[Identity] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def make_plan(files: tuple[str, ...], certificates: tuple[str, ...], agent: str | None, identities_only: bool) -> Plan:
-    """Read the files and ask the agent, once for all nodes with the same settings. Blocks; raises nothing.
-
-    OpenSSH's order: the agent's copies of configured keys, its other keys unless `identities_only`, then files.
-    """
-    plan = Plan()
-    from_files: list[Identity] = []
-    for path in files:
-        if not os.path.exists(path):
-            public = load_public(f"{path}.pub")
-            if public is not None:
-                from_files.append(Identity(public, path, None, None))
-            continue
-        try:
-            from_files.extend(load_identity(path))
-        except KeyFileError as error:
-            plan.notes.append(str(error))
-    for path in certificates:
-        blob = load_certificate(path)
-        if blob is None:
-            plan.notes.append(f"{path}: no certificate there")
-        else:
-            _attach(blob, path, from_files)
-    offered: list[Identity] = []
-    if agent is not None:
-        try:
-            offered = agent_identities(agent)
-        except (AgentError, wire.WireError) as error:
-            plan.notes.append(str(error))
-    configured = {identity.blob for identity in from_files}
-    plan.identities = [identity for identity in offered if identity.blob in configured]
-    if not identities_only:
-        plan.identities += [identity for identity in offered if identity.blob not in configured]
-    known = {identity.blob for identity in plan.identities}
-    plan.identities += [i for i in from_files if i.blob not in known and (i.sign is not None or i.path is not None)]
-    return plan
-
-
-def load_public(path: str) -> bytes | None:
-    """The key in a `.pub` file, or None."""
-    try:
-        return base64.b64decode(Path(path).read_bytes().split()[1], validate=True)
-    except (OSError, IndexError, binascii.Error):
-        return None
-
-
-def _attach(certificate: bytes, path: str, identities: list[Identity]) -> None:
-    """Put a CertificateFile in front, signed for by the key file whose public half it holds."""
-    for identity in identities:
-        plain = wire.Reader(identity.blob)
-        plain.string()
-        if plain.rest and plain.rest in certificate:
-            identities.insert(0, Identity(certificate, path, identity.sign, identity.path))
-            return

@@ -18,8 +18,9 @@ from .agent_forward import AgentBridges
 from .attempt import Attempt
 from .config_values import HostConfig
 from .connection import Connection
-from .keys import Plan, agent_path
+from .keys import agent_path
 from .lease import Lease
+from .login_plan import Plan
 from .questions import UnknownKey
 
 if TYPE_CHECKING:

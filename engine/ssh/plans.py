@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from .background import Background
 from .config_values import HostConfig
-from .keys import Plan, agent_path, make_plan
+from .keys import agent_path
+from .login_plan import Plan, make_plan
 
 _Key = tuple[tuple[str, ...], tuple[str, ...], str | None, bool]
 

@@ -21,8 +21,8 @@ from .connection import Connection
 from .directory import Directory
 from .holds import Holds
 from .hostkeys import KnownHosts
-from .keys import Plan
 from .lease import Lease
+from .login_plan import Plan
 from .peer import Peer, PeerState
 from .plans import Plans
 from .questions import UnknownKey

@@ -25,7 +25,7 @@ from clusterdeck.console.settings.clush_conf import read_clush_conf
 from clusterdeck.console.settings.settings import SettingsError
 from clusterdeck.console.tui.keymap import load_keymap
 from clusterdeck.console.tui.theming import load_themes
-from clusterdeck.engine.ssh.keys import make_plan
+from clusterdeck.engine.ssh.login_plan import make_plan
 from clusterdeck.engine.taskmanager.errors import StoreUnavailable
 from clusterdeck.engine.taskmanager.manager import TaskManager
 from clusterdeck.engine.taskmanager.sockets import SocketServer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -346,10 +347,19 @@ def test_keys_of_the_agent(
     ssh_task.run("true", nodes="a[1-20]", handler=recorder)
     assert recorder.states() == {NodeState.OK}, recorder.ends
     recorder.ends.clear()
-    path.write_text(text.replace("IdentitiesOnly no", "IdentitiesOnly yes"))
+    # The files only tell which of the agent's keys are meant: the private half is locked, or not here at all.
+    locked = shutil.copy(key, tmp_path / "locked")
+    _run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(locked)])
+    key.unlink()
+    other = _key(tmp_path, "other")
+    named = {"half": key, "public": f"{key}.pub", "locked": locked, "other": f"{other}.pub"}
+    blocks = "".join(f"Host {node}\n IdentityFile {file}\n" for node, file in named.items())
+    path.write_text(blocks + text.replace("IdentitiesOnly no", "IdentitiesOnly yes"))
     pool_of(ssh_task).forget_config()
-    ssh_task.run("true", nodes="b1", handler=recorder)
-    assert recorder.kind("b1") is FailureKind.AUTHENTICATION
+    ssh_task.run("true", nodes="half,public,locked,other,b1", handler=recorder)
+    assert {recorder.ends[node].state for node in ("half", "public", "locked")} == {NodeState.OK}, recorder.ends
+    assert recorder.kind("b1") is recorder.kind("other") is FailureKind.AUTHENTICATION
+    assert "is not a private key" in str(recorder.ends["other"].failure)
 
 
 def test_a_key_that_is_added_later_is_found(
@@ -464,7 +474,7 @@ def test_nobody_gives_the_passphrase(ssh_task: Task, sshd: Sshd, tmp_path: Path,
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
 def test_user_certificates(
-    task: Task, make_sshd: Callable[..., Sshd], tmp_path: Path, recorder: Recorder, kind: str
+    task: Task, make_sshd: Callable[..., Sshd], tmp_path: Path, agent: Path, recorder: Recorder, kind: str
 ) -> None:
     authority = _key(tmp_path, "authority")
     key = _key(tmp_path, "key", kind)
@@ -476,15 +486,18 @@ def test_user_certificates(
     common = f" HostName 127.0.0.1\n Port {server.port}\n UserKnownHostsFile {server.known_hosts}\n"
     text = f"Host a\n IdentityFile {key}\n{common}Host b\n IdentityFile {elsewhere}\n"
     text += f" CertificateFile {tmp_path}/moved-cert.pub\n{common}Host c\n IdentityFile {elsewhere}\n{common}"
+    _run(["ssh-add", "-q", str(elsewhere)], env=os.environ | {"SSH_AUTH_SOCK": str(agent)})
+    text += f"Host d\n IdentityAgent {agent}\n IdentityFile none\n CertificateFile {tmp_path}/moved-cert.pub\n{common}"
     path = tmp_path / "config"
     path.write_text(text + "Host *\n IdentitiesOnly yes\n IdentityAgent none\n")
     task.set_info("ssh_config", str(path))
-    task.run("true", nodes="a,b,c", handler=recorder)
+    task.run("true", nodes="a,b,c,d", handler=recorder)
     assert {node: end.state for node, end in recorder.ends.items()} == {
         "a": NodeState.OK,
         "b": NodeState.OK,
         "c": NodeState.UNREACHABLE,
-    }
+        "d": NodeState.OK,
+    }, recorder.ends
 
 
 # -- unknown host keys
