@@ -3,8 +3,7 @@
 Floors: wire, codec, transport (the only module that touches paramiko's inside) | stream, pulse, channel, channels,
 greeting, endings, connection | keys, login_plan, vault, auth, hostkeys, hostcerts, revoked_keys, config | dial,
 proxy_command, window, attempt, peer, directory | sudo, session, command, sftp, what copies files and tidies up behind
-it | holds, pool. key_sources
-stands apart: where unknown keys are looked up.
+it | holds, pool. key_sources stands apart: where unknown keys are looked up.
 Everything runs in the thread that turns the reactor; `background.py` has the few threads for calls that can only block.
 
 How a front end uses it (nothing here knows of a Task but through these values; `set_info` may be called at any time and
