@@ -169,13 +169,13 @@ def test_queued_commands_wait_for_nodes_that_join(deck: Deck) -> None:
     assert "make test" in deck(":queue")
     deck(":queue join web1 -j 2")
     deck(":queue add -- hold")
-    assert deck.runner.some_held.wait(10)
+    assert deck.runner.some_held.wait(30)
     shown = deck(":queue")
     assert "web1/" in shown
     assert "1/2" in deck(":queue nodes")
     deck.runner.held[0](CommandEnd(NodeState.OK, 0, b"released\n"))
     text = ""
-    for _ in range(200):
+    for _ in range(1500):
         text += deck(":queue results")
         if "released" in text:
             break
@@ -189,7 +189,7 @@ def test_queued_commands_wait_for_nodes_that_join(deck: Deck) -> None:
 def test_cancel_and_retry(deck: Deck) -> None:
     deck(":queue join web1")
     deck(":queue add -- hold")
-    assert deck.runner.some_held.wait(10)
+    assert deck.runner.some_held.wait(30)
     deck(":queue add -- job")
     assert "over already" in deck(":queue cancel nosuch_3", ExitCode.ERROR)
     assert "nothing to retry" in deck(":queue retry nosuch_3", ExitCode.ERROR)
@@ -197,7 +197,7 @@ def test_cancel_and_retry(deck: Deck) -> None:
     deck(":queue join web2")
     deck(":queue add -- fail")
     text = ""
-    for _ in range(200):
+    for _ in range(1500):
         text = deck(":queue")
         if "failed" in text.partition("task ")[2]:
             break
@@ -241,7 +241,7 @@ def test_the_view_knows_a_tasks_way_and_result(deck: Deck) -> None:
         deck.interpreter.pause(0.01)
     steps = [step.text for step in deck.queue.way_of("shell_0")]
     assert steps[0] == "began on web1 slot 1"
-    assert steps[1].startswith("failed on web1 slot 1 after 0.")
+    assert steps[1].startswith("failed on web1 slot 1 after ")
     assert steps[1].endswith("exit status 1")
     assert deck.queue.result_lines("shell_0") == ("no good",)
     commands = {row.info.id: row.command for row in deck.queue.tasks()}
@@ -256,15 +256,14 @@ def test_an_operator_gets_the_prompt_back_and_hears_of_the_end(tmp_path: Path, m
     deck = Deck(tmp_path, interactive=True)
     try:
         deck(":queue map -w web1 -- hold ::: a b")
-        assert deck.runner.some_held.wait(10)
-        for held in deck.runner.held:
-            held(CommandEnd(NodeState.OK, 0))
+        assert deck.runner.some_held.wait(30)
         deck.runner.some_held.clear()
-        assert deck.runner.some_held.wait(10)
+        deck.runner.held[0](CommandEnd(NodeState.OK, 0))
+        assert deck.runner.some_held.wait(30)
         deck.runner.held[-1](CommandEnd(NodeState.OK, 0))
         assert "done 2 of 2" in deck(":queue wait")
         deck(":queue map -w web1 -- fail ::: a")
-        for _ in range(200):
+        for _ in range(1500):
             if deck.session.notices:
                 break
             deck.interpreter.pause(0.02)
@@ -300,7 +299,7 @@ def test_a_queue_that_another_process_serves(deck: Deck) -> None:
     assert "shell" in other(":queue")
     deck(":queue join web1")
     text = ""
-    for _ in range(200):
+    for _ in range(1500):
         text = other(":queue results")
         if "ran job" in text:
             break
