@@ -38,6 +38,11 @@ class Recorder:
         """Whether lines are being recorded."""
         return self.file is not None
 
+    @property
+    def recording(self) -> str:
+        """The name of the macro that is being recorded, or ""."""
+        return self.name if self.active else ""
+
     def start(self, name: str, file: Path, nodes: str = "") -> None:
         """Begin a recording. nodes: what is selected, for the macro's first line."""
         self.nodes = nodes

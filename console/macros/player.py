@@ -36,6 +36,10 @@ _FORESEEABLE = frozenset(
 )  # fmt: skip
 
 
+#: Commands whose own words are all that there is to tell.
+_SPEAK = frozenset({"macro.say", "macro.fail"})
+
+
 class _StopError(Exception):
     """Ends the macro with a code."""
 
@@ -128,7 +132,7 @@ class Player:
         if command.spec.id == "macro.if":
             self._branch(step, command.get("condition"))
             return
-        self._narrate(step)
+        self._narrate(step, command.spec.id)
         if self._script.dry_run and command.spec.id not in _FORESEEABLE:
             self._context.front_end.show(Document.of(sanitize_text(f"would do {render(command)}")))
             return
@@ -224,8 +228,8 @@ class Player:
     def _place(self, step: Step) -> str:
         return f"{self._macro.file}:{step.number}"
 
-    def _narrate(self, step: Step) -> None:
-        if not self._script.dry_run:
+    def _narrate(self, step: Step, command: str) -> None:
+        if not self._script.dry_run and command not in _SPEAK:
             first, _, more = step.text.partition("\n")
             shown = f"{self._place(step)}: {first}{' ...' if more else ''}"
             self._context.front_end.show(Document.of(sanitize_text(shown)))

@@ -54,7 +54,6 @@ class Interactive(Repl):
         warn = lambda text: self.say(text, "warning")  # noqa: E731
         history = DeckHistory(paths.history_file(), session.settings.records.history_size, warn)
         self.front_end.history = history
-        recorder = self.interpreter.recorder
         self.prompt: PromptSession[str] = build_prompt(
             PromptParts(
                 session=session,
@@ -62,7 +61,7 @@ class Interactive(Repl):
                 history=history,
                 stop_run=self.stopper.stop_run,
                 say=self.say,
-                recording=lambda: recorder.name if recorder.active else "",
+                recording=lambda: self.interpreter.recorder.recording,
                 color=color,
                 queue=self.interpreter.context.queue,
             ),

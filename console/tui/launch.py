@@ -49,7 +49,15 @@ def make_app(session: Session) -> ClusterdeckApp:
     history = DeckHistory(paths.state_dir() / "history", session.settings.records.history_size, say)
     front_end.history = history
     parts = PromptParts(
-        session, registry, history, stop_run, say, color=colour, hosted=True, queue=interpreter.context.queue
+        session,
+        registry,
+        history,
+        stop_run,
+        say,
+        recording=lambda: interpreter.recorder.recording,
+        color=colour,
+        hosted=True,
+        queue=interpreter.context.queue,
     )
 
     def make_prompt(input: Any, output: Any) -> Any:  # noqa: A002 - prompt_toolkit's own names

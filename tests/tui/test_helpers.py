@@ -7,13 +7,15 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from clusterdeck.console.queue.ways import Ended
-from clusterdeck.console.tui import clipboard, errands
+from clusterdeck.console.repl.prompt import PromptParts
+from clusterdeck.console.tui import clipboard, errands, launch
 from clusterdeck.console.tui.errands import Errand, known_groups, look_at_queue
 from clusterdeck.console.tui.housekeeping import Collector
 from clusterdeck.console.tui.pump import Pump
@@ -21,6 +23,7 @@ from clusterdeck.console.tui.resolver import ExpressionResolver
 from clusterdeck.engine.taskmanager.jobs import JobState
 from clusterdeck.engine.taskmanager.tasks import TaskInfo, TaskState
 from clusterdeck.tests.support.fake_run import FakeSession, mixed
+from clusterdeck.tests.support.fake_session import FakeSession as AnsweringSession
 from clusterdeck.tests.support.tui import Deck, settled, until
 from clusterdeck.widgets.filter_model import Resolution
 
@@ -241,3 +244,29 @@ def test_full_collections_wait_for_a_quiet_moment() -> None:
     finally:
         collector.stop()
     assert gc.get_threshold() == before
+
+
+def test_the_prompt_of_the_screen_knows_what_is_recorded_and_the_queue(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CLUSTERDECK_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("CLUSTERDECK_CONFIG_DIR", str(tmp_path / "config"))
+    made: list[Any] = []
+    built: list[PromptParts] = []
+
+    def app(*arguments: Any, **_names: Any) -> SimpleNamespace:
+        made.extend(arguments)
+        return SimpleNamespace(call_soon=lambda action: None)
+
+    monkeypatch.setattr(launch, "ClusterdeckApp", app)
+    monkeypatch.setattr(launch, "build_prompt", lambda parts, *_streams: built.append(parts))
+    opened: Any = launch.make_app(AnsweringSession())  # type: ignore[arg-type]
+    execute, make_prompt = made[3], made[4]
+    make_prompt(None, None)
+    (parts,) = built
+    assert parts.queue is opened.queue
+    assert parts.recording() == ""
+    execute(":record mine")
+    assert parts.recording() == "mine"
+    execute(":stop")
+    assert parts.recording() == ""
