@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from prompt_toolkit.application import get_app, run_in_terminal
@@ -20,6 +21,10 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.search import stop_search
 
 from .suspend import NO_SHELL, stop, wrappers
+
+#: Seconds between two looks whether candidates have come, and how many looks Tab takes: two seconds.
+_LOOK = 0.02
+_LOOKS = 100
 
 
 @Condition
@@ -95,12 +100,41 @@ def deck_keys(stop_run: Callable[[], bool], say: Callable[[str], None], *, own_t
         event.app.current_buffer.cancel_completion()
 
     keys.add("escape", filter=typing & has_completions & emacs_mode)(close_menu)
+    keys.add("tab", filter=typing & ~vi_navigation_mode)(complete)
     if own_terminal:
         keys.add("c-z")(lambda _event: _suspend(say))
         edit = _Editor(say).edit
         keys.add("c-x", "c-e", filter=typing & emacs_mode & ~has_selection)(edit)
         keys.add("v", filter=typing & vi_navigation_mode)(edit)
     return keys
+
+
+async def complete(event: KeyPressEvent) -> None:
+    """Tab: the next candidate. A single one is taken even if it is still being looked up when Tab is pressed, and when
+    it has been taken, what comes behind it is looked up.
+
+    prompt_toolkit's own way forgets a Tab while a menu is on its way, and takes a single candidate back again.
+    """
+    buffer = event.app.current_buffer
+    state, text = buffer.complete_state, buffer.text
+    if state is not None and state.completions:
+        if len(state.completions) == 1 and state.complete_index == 0:
+            buffer.complete_state = None
+            buffer.start_completion(insert_common_part=True)
+        else:
+            buffer.complete_next()
+        return
+    if state is None:
+        buffer.start_completion(insert_common_part=True)
+    for _ in range(_LOOKS):
+        await asyncio.sleep(_LOOK)
+        state = buffer.complete_state
+        if state is None or buffer.text != text or event.app.is_done:
+            return
+        if state.completions:
+            if len(state.completions) == 1 and state.complete_index is None:
+                buffer.complete_next()
+            return
 
 
 class _Editor:

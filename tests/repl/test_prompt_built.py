@@ -6,6 +6,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from ClusterShell.NodeSet import NodeSet
@@ -16,6 +18,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from clusterdeck.console.commands.catalogue import default_registry
+from clusterdeck.console.completion import completion
 from clusterdeck.console.repl.history import DeckHistory
 from clusterdeck.console.repl.prompt import PromptParts, build_prompt, prompt_text
 from clusterdeck.console.runs.options import RunOptions
@@ -218,3 +221,29 @@ def test_a_long_selection_is_cut(session: FakeSession) -> None:
     parts = PromptParts(session, REGISTRY, DeckHistory(None, 0), lambda: False, print)
     assert len(text_of(parts)) < 60
     assert "... (200)> " in text_of(parts)
+
+
+def test_tab_takes_a_single_candidate_that_is_still_looked_up_and_then_what_is_behind_it(
+    session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "single" / "inner").mkdir(parents=True)
+    known = threading.Event()
+    look = completion.complete
+
+    def slow(*given: Any, **named: Any) -> Any:
+        assert known.wait(30)
+        return look(*given, **named)
+
+    monkeypatch.setattr(completion, "complete", slow)
+    line = f":save {tmp_path}/"
+
+    async def scenario(app: Console, pilot: Pilot[None]) -> None:
+        app.prompt.insert(f"{line}sin")
+        await until(pilot, lambda: app.prompt.text == f"{line}sin")
+        await pilot.press("tab")
+        known.set()
+        await until(pilot, lambda: app.prompt.text == f"{line}single/")
+        await pilot.press("tab")
+        await until(pilot, lambda: app.prompt.text == f"{line}single/inner/")
+
+    play(session, scenario)
