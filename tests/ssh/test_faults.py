@@ -9,18 +9,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clusterdeck.engine.states import FailureKind, NodeEnd, NodeState
-from clusterdeck.engine.task import Task
+from clusterdeck.engine.task import Task, task_self
 from clusterdeck.engine.workers.paramiko import WorkerParamiko, pool_of
 from clusterdeck.tests.ssh.conftest import Recorder
 from clusterdeck.tests.support.hostile_ssh import FAULTS, LATER, RAW, HostileServer
+from clusterdeck.tests.support.patience import with_time_enough
 from clusterdeck.tests.support.sshd import Sshd
 
-# The servers share this process and its interpreter lock with the client: be patient with commands.
-_CONNECT, _COMMAND = 1.5, 3.0
+_CONNECT = 1.5
 B, K, A = FailureKind.BANNER, FailureKind.KEX, FailureKind.AUTHENTICATION
 LOST, REFUSED, COPY = FailureKind.CONNECTION_LOST, FailureKind.CHANNEL_REFUSED, FailureKind.COPY
 UNREACHABLE, TIMEOUT = NodeState.UNREACHABLE, NodeState.TIMEOUT
@@ -89,42 +90,25 @@ def _world(task: Task, sshd: Sshd, folder: Path, servers: dict[str, HostileServe
     return names
 
 
-@pytest.mark.parametrize("mode", ["run", "copy", "rcopy"])
-def test_faults(
-    sshd: Sshd,
-    leak_check: None,
-    servers: dict[str, HostileServer],
-    task: Task,
-    tmp_path: Path,
-    recorder: Recorder,
-    mode: str,
-) -> None:
-    assert len(FAULTS) == len(EXPECTED) >= 25
-    names = _world(task, sshd, tmp_path, servers)
-    (tmp_path / "source").write_bytes(os.urandom(200_000))
-    nodes = ",".join([*names, "node[1-6]"])
-    finished: dict[str, float] = {}
-    ended = recorder.ev_end
+def _wrong_ends(task: Task, names: dict[str, str], folder: Path, mode: str, connect: float) -> list[str]:
+    """What did not end as it should, with so many seconds to connect and twice as many for the command."""
+    recorder, finished = Recorder(), dict[str, float]()
+    ended, command = recorder.ev_end, 2 * connect
 
     def ev_end(worker: object, node: str, end: NodeEnd) -> None:
         finished[node] = time.monotonic()
         ended(worker, node, end)
 
     recorder.ev_end = ev_end  # type: ignore[method-assign]
-    if mode == "run":
-        worker = WorkerParamiko(nodes, recorder, _COMMAND, command="echo hello")
-    elif mode == "copy":
-        worker = WorkerParamiko(nodes, recorder, _COMMAND, source=f"{tmp_path}/source", dest=f"{tmp_path}/target")
-    else:
-        (tmp_path / "back").mkdir()
-        worker = WorkerParamiko(
-            nodes, recorder, _COMMAND, source=f"{tmp_path}/source", dest=f"{tmp_path}/back", reverse=True
-        )
+    paths = {"source": f"{folder}/source", "dest": f"{folder}/{'back' if mode == 'rcopy' else 'target'}"}
+    words: dict[str, Any] = {"command": "echo hello"} if mode == "run" else paths
+    worker = WorkerParamiko(",".join([*names, "node[1-6]"]), recorder, command, reverse=mode == "rcopy", **words)
+    task.set_info("connect_timeout", connect)
     started = time.monotonic()
     task.schedule(worker)
     task.resume()
     assert set(recorder.ends) == {*names, *(f"node{n}" for n in range(1, 7))}
-    wrong = []
+    wrong = [f"node{n}: {recorder.ends[f'node{n}']}" for n in range(1, 7) if recorder.ends[f"node{n}"].rc != 0]
     for node, fault in names.items():
         end = recorder.ends[node]
         state, kinds = (IN_COPIES if mode != "run" else {}).get(fault, EXPECTED[fault])
@@ -132,16 +116,36 @@ def test_faults(
         if (end.state, kind) != (state, kind) or kind not in kinds:
             wrong.append(f"{fault}: {end}")
         # What goes wrong before there is a session has no more than the time to connect.
-        limit = _CONNECT + 2 + (_COMMAND if fault in IN_SESSION else 0)
+        limit = connect + 2 + (command if fault in IN_SESSION else 0)
         if finished[node] - started > limit:
             wrong.append(f"{fault}: took {finished[node] - started:.1f} s of {limit} s")
         if end.failure is not None:
             assert end.failure.reason.isprintable(), "the reason carries control characters"
             assert node in end.failure.reason
+    if mode == "run" and worker.read("node1") != b"hello":
+        wrong.append(f"node1 said {worker.read('node1')!r}")
+    return wrong
+
+
+@pytest.mark.parametrize("mode", ["run", "copy", "rcopy"])
+def test_faults(
+    sshd: Sshd, leak_check: None, servers: dict[str, HostileServer], task: Task, tmp_path: Path, mode: str
+) -> None:
+    assert len(FAULTS) == len(EXPECTED) >= 25
+    (tmp_path / "source").write_bytes(os.urandom(200_000))
+    (tmp_path / "back").mkdir()
+
+    def attempt(connect: float) -> list[str]:
+        own = task_self()
+        own.set_default("distant_workername", "paramiko")
+        try:
+            return _wrong_ends(own, _world(own, sshd, tmp_path, servers), tmp_path, mode, connect)
+        finally:
+            own.abort(kill=True)  # the next attempt begins with connections of its own
+
+    # The servers share this process and its interpreter lock with the client: on a busy machine they get more time.
+    wrong = with_time_enough(attempt, lambda wrong: not wrong, (_CONNECT, 4 * _CONNECT, 16 * _CONNECT))
     assert not wrong, "\n".join(wrong)
-    assert {recorder.ends[f"node{n}"].state for n in range(1, 7)} == {NodeState.OK}
-    if mode == "run":
-        assert worker.read("node1") == b"hello"
 
 
 def test_nothing_is_left_behind(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -11,13 +11,15 @@ T = TypeVar("T")
 LIMITS = (0.3, 1.5, 6.0, 24.0)
 
 
-def with_time_enough(attempt: Callable[[float], T], begun: Callable[[T], object]) -> T:
+def with_time_enough(
+    attempt: Callable[[float], T], begun: Callable[[T], object], limits: Sequence[float] = LIMITS
+) -> T:
     """What `attempt(limit)` gives with the first limit in which what must come before the end had `begun`.
 
     With the last one it is handed out in any case, for the test to judge.
     """
-    for limit in LIMITS[:-1]:
+    for limit in limits[:-1]:
         found = attempt(limit)
         if begun(found):
             return found
-    return attempt(LIMITS[-1])
+    return attempt(limits[-1])
