@@ -87,6 +87,8 @@ class Command(Session):
         self._rc: int | None = None
         self._asked: list[str] = []
         self._refused: list[str] = []
+        #: Whether the answer to the wish for a terminal is the next one.
+        self._terminal_due = False
         self._held = False
         self._sudo: Sudo | None = None
         if options.sudo is not None:
@@ -171,7 +173,9 @@ class Command(Session):
         terminal = self._options.terminal
         if terminal is not None:
             size = wire.u32(terminal.columns) + wire.u32(terminal.rows) + wire.u32(0) + wire.u32(0)
-            channel.request("pty-req", wire.string(terminal.term) + size + wire.string(b"\0"))
+            fields = wire.string(terminal.term) + size + wire.string(b"\0")
+            channel.request("pty-req", fields, want_reply=True)
+            self._terminal_due = True
         command = self._command
         if self._refused:
             values = dict(self._environment())
@@ -185,7 +189,13 @@ class Command(Session):
             self._send_early()
 
     def replied(self, success: bool) -> None:
-        """See ChannelUser: answers to `env` come before the one to `exec`."""
+        """See ChannelUser: answers to `env` and then to `pty-req` come before the one to `exec`."""
+        if self._terminal_due:
+            self._terminal_due = False
+            if not success:
+                tell = self.peer.pool.settings.notice
+                tell(f"{self.peer.label}: the server gives no terminal: the command runs without one (see PermitTTY)")
+            return
         if self._asked:
             name = self._asked.pop(0)
             if not success:

@@ -79,12 +79,16 @@ def test_environment_and_terminal(ssh_task: Task, make_sshd: Callable[..., Sshd]
     lines = (worker.read("node1") or b"").split(b"\n")
     assert lines[0] == b"x y-$(id)"
     assert lines[1].startswith(b"/dev/" if pty else b"not a tty")
-    strict = make_sshd(AcceptEnv="LANG")
+    strict = make_sshd(AcceptEnv="LANG", PermitTTY="no")
+    told: list[str] = []
+    ssh_task.set_info("ssh_notice", told.append)
     ssh_task.set_info("ssh_config", str(strict.config))
-    worker = WorkerParamiko("node9", command='echo "$A-$B"', environment={"A": "x y", "B": "it's"})
+    worker = WorkerParamiko("node9", command='echo "$A-$B"', environment={"A": "x y", "B": "it's"}, pty=True)
     ssh_task.schedule(worker)
     ssh_task.resume()
     assert worker.read("node9") == b"x y-it's", "what the server refuses has to go with the command"
+    assert len(told) == 1
+    assert "gives no terminal" in told[0]
 
 
 @pytest.fixture
