@@ -85,7 +85,8 @@ def test_what_was_read_before_a_ctrl_c_that_is_a_signal_is_dropped(tmp_path: Pat
         end = repl.wait_for(b"nothing was run", start=end)
         end = repl.wait_for(b"deck ", start=end)
         repl.send(b"echo third-$((40+3))\r")
-        repl.wait_for(b"third-43", start=end)
+        end = repl.wait_for(b"third-43", start=end)
+        repl.wait_for(b"ok 1", start=end)  # what is alive would be asked about
         repl.send(b":quit\r")
         assert repl.wait() == 0
         assert b"first-41" not in repl.data
