@@ -176,7 +176,7 @@ class NodeList(LineView):
         reason = board.reason(node)
         if done and state == NodeState.OK:
             took = board.elapsed(node, self.clock())
-            return quantity(done) + (f"  {quantity(done / took)}/s" if took else "")
+            return quantity(done) + (f" {quantity(done / took)}/s" if took else "")
         if state in _REASON_FIRST and reason:
             return reason
         return board.last_line(node).lstrip() or reason

@@ -63,7 +63,7 @@ def look_at_queue(service: Any) -> QueueSnapshot:
 def _notes(service: Any, status: Any) -> list[str]:
     """Why tasks wait, where it is not for a free slot, and what to do about it."""
     if status.paused:
-        return ["paused: no task begins until :queue resume; what runs goes on"]
+        return ["paused: no task begins until :queue resume"]
     own = tuple(f".map{number}" for number in service.maps.nodes())  # these have brought nodes of their own
     waits = any(count and not tag.endswith(own) for tag, count in status.waiting.items())
     others = any("node" not in one.info if isinstance(one.info, dict) else True for one in status.processes)

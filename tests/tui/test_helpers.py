@@ -120,7 +120,7 @@ def test_a_look_at_the_queue() -> None:
         result_lines=lambda _task: ("the last line",),
     )
     seen = look_at_queue(service)
-    assert list(seen.notes) == ["paused: no task begins until :queue resume; what runs goes on"]
+    assert list(seen.notes) == ["paused: no task begins until :queue resume"]
     task, gone, kept = seen.tasks
     assert (task.id, task.state, task.where, task.attempts) == ("job_1", "running", "node1", 2)
     assert "\x9b" not in task.text

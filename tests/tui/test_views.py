@@ -358,8 +358,8 @@ async def test_what_a_copy_took_stays_on_show(size: tuple[int, int]) -> None:
     async with opened(size, session=session, run=False) as (deck, pilot):
         await until(pilot, lambda: "2/2  5.0s ended  50.0 MB of 50.0 MB 10.0 MB/s" in deck.screen_text())
         if size == WIDE:
-            assert re.search(r"node1 +ok +5.0s 25.0 MB  5.0 MB/s", deck.screen_text())
-            assert re.search(r"node2 +ok +2.0s 25.0 MB  12.5 MB/s", deck.screen_text())
+            assert re.search(r"node1 +ok +5.0s 25.0 MB 5.0 MB/s", deck.screen_text())
+            assert re.search(r"node2 +ok +2.0s 25.0 MB 12.5 MB/s", deck.screen_text())
 
 
 async def test_runs_of_earlier_sessions_come_while_the_view_is_there() -> None:
