@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from ..client import ClientWorker, EngineClient
 from ..errors import WorkerBadArgumentError
 from ..loop import FANOUT_DEFAULT
+from ..states import NodeEnd
 from .process import ProcessClient
 from .stream import StreamWorker, WorkerSimple
 
@@ -53,6 +53,7 @@ class WorkerPopen(WorkerSimple):
             raise WorkerBadArgumentError(f"WorkerPopen needs a command, not {command!r}")
         self.command = command
         self._files = (None, None, None)
+        self._rc: int | None = None
         StreamWorker.__init__(self, handler, key, stderr, timeout, autoclose)
         self._fanout = FANOUT_DEFAULT
 
@@ -69,14 +70,17 @@ class WorkerPopen(WorkerSimple):
         return None if source is None else source.fd
 
     def retcode(self) -> int | None:
-        """The return code; None while it runs, and if it timed out or was aborted.
+        """The return code, also after later runs of the Task; None while it runs, and if it timed out or was aborted.
 
         128 + N for one that signal N killed, 255 for one that could not be executed. Raises WorkerError for an
         unscheduled worker.
         """
-        with contextlib.suppress(KeyError):
-            return self._scheduled().results.retcode(self, self._client.key)
-        return None
+        self._scheduled()
+        return self._rc
+
+    def _on_end(self, node: Any, end: NodeEnd) -> None:
+        self._rc = end.rc
+        super()._on_end(node, end)
 
 
 WORKER_CLASS = WorkerPopen
