@@ -107,7 +107,7 @@ class Job:
 
     __slots__ = (
         "cancelled", "clock", "command", "ended", "handle", "node", "number", "parameters", "retriable",
-        "run", "slot", "started", "tag", "task_id", "timed_out", "timeout", "token",
+        "run", "slot", "started", "tag", "taken", "task_id", "timed_out", "timeout", "token",
     )  # fmt: skip
 
     def __init__(self, task_id: TaskId, tag: str, parameters: dict[str, Any], token: str) -> None:
@@ -128,6 +128,8 @@ class Job:
         self.cancelled = False
         self.ended = False
         self.timed_out = False
+        #: Whether another console has its task by now, or its result.
+        self.taken = False
 
 
 def _text(value: Any) -> str:

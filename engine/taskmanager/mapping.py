@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from ..states import NodeState
 from .driver import SlotDriver
+from .errors import StoreUnavailable
 from .halt import Halt
 from .joblog import JobLine, JobLog, JobLogError, finished_jobs
 from .jobs import CommandEnd, JobEvent, JobState
@@ -193,10 +195,14 @@ class MapRun:
             self._write(event)
             if event.state in (JobState.DONE, JobState.CANCELLED):
                 # Its output went out with the event; failed and lost ones stay in the queue to be retried.
-                self._manager.try_outcome(Claim(task_id=event.task_id))
+                with contextlib.suppress(StoreUnavailable):
+                    self._manager.try_outcome(Claim(task_id=event.task_id))
             self._check_halt()
         if self._on_event is not None:
             self._on_event(event)
+        if event.state is JobState.RETURNED:
+            with contextlib.suppress(StoreUnavailable):
+                self._look(event.task_id)  # others may have it, and its result, too
         self._check_done()
 
     def _changed(self, event: Event) -> None:
@@ -221,9 +227,12 @@ class MapRun:
 
         What failed there stays in the queue to be retried, as what failed here.
         """
-        if self._states.get(task_id) is not JobState.RETURNED:
+        state = self._states.get(task_id)
+        if state not in (JobState.RETURNED, JobState.LOST):
             return
         outcome = self._manager.peek(task_id)
+        if state is JobState.LOST and (outcome is None or outcome.state is not TaskState.DONE):
+            return  # what was lost may still have ended well
         if outcome is not None and outcome.state not in (TaskState.FAILED, TaskState.LOST):
             outcome = self._manager.try_outcome(Claim(task_id=task_id))  # only one of us gets it
         if outcome is not None:

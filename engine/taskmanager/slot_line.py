@@ -18,7 +18,7 @@ from .manager import TaskManager
 from .nodes import Node, NodeHealth, Slot
 from .runtimes import Runtimes, check_timeout
 from .stores.base import Change, Event
-from .tasks import TaskId
+from .tasks import TaskId, TaskState
 from .template import render
 
 DEFAULT_TAG = "shell"
@@ -211,6 +211,8 @@ class SlotLine:
                     self.manager.ping(slot.process_id)
                 except UnknownProcess:  # given up: what it ran is another's by now, and its late result is refused
                     slot.process_id = self._register(slot)
+                    if slot.job is not None and slot.job.retriable:
+                        self._taken(slot.job)
         self._next_ping = min((node.ping_at for node in self._nodes.values()), default=math.inf)
 
     def _sign_off(self, node: Node) -> None:
@@ -241,10 +243,24 @@ class SlotLine:
             self._post(self._look)
 
     def _over_elsewhere(self, task_id: str) -> None:
-        """A task that runs here has an outcome: it was cancelled in the manager. End the command."""
+        """A task that runs here has an outcome: it was cancelled in the manager, or this console was given up."""
         slot = self._jobs.get(task_id)
-        if slot is not None and slot.job is not None and not slot.job.ended and not slot.job.cancelled:
+        if slot is None or slot.job is None or slot.job.ended or slot.job.cancelled:
+            return
+        outcome = self.manager.peek(task_id)
+        if outcome is not None and outcome.state in (TaskState.DONE, TaskState.FAILED):
+            self._taken(slot.job)
+        elif outcome is None and self.manager.knows(task_id):
+            return  # late news of an attempt before this one
+        elif outcome is None or outcome.state is TaskState.CANCELLED:
             self._stop(slot, slot.job)
+        # LOST: nobody else may run it, and how it ends here is taken after all.
+
+    def _taken(self, job: Job) -> None:
+        """Others have the task, as nothing was heard of this console: its command here is of no use."""
+        job.taken = True
+        if job.task_id not in self._lost:
+            self._runner.cancel(job.handle)
 
     def _look(self) -> None:
         self._news = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from dataclasses import replace
 from typing import Any
 
 from ..states import NodeState
@@ -16,10 +17,12 @@ from .errors import StaleTask
 from .jobs import CommandEnd, Job, JobState
 from .nodes import Node, NodeHealth, Slot
 from .slot_line import ADOPTION, DEFAULT_TAG, Post, SlotLine
-from .tasks import Failure
+from .tasks import Failure, TaskState
 
 #: Characters of output kept in the task's result.
 RESULT_LIMIT = 64_000
+#: Why a job's end is of no use.
+TAKEN = "nothing was heard of this console for too long, and its task went to others"
 _AWAY = (NodeHealth.RESTING, NodeHealth.DOWN)
 
 __all__ = ["ADOPTION", "DEFAULT_TAG", "Post", "SlotPool"]
@@ -44,6 +47,8 @@ class SlotPool(SlotLine):
         # The queue first: if its store is away, nothing has changed here and the owner makes this call again.
         job.ended = True
         told = self._report(job, state, end)
+        if told is JobState.RETURNED and state is not NodeState.UNREACHABLE:
+            end = replace(end, reason=TAKEN)
         if self._lost.pop(job.task_id, None) is None:
             slot.node.running -= 1
         self._note(slot.node, job, state, end)
@@ -51,13 +56,15 @@ class SlotPool(SlotLine):
         self._vacate(slot)
 
     def _report(self, job: Job, state: NodeState, end: CommandEnd) -> JobState:
-        """Tell the manager how it ended; what to tell the listener. A stale task was cancelled: nobody minds."""
+        """Tell the manager how it ended; what to tell the listener."""
         if state is NodeState.OK:
-            self.manager.storeResult(job.task_id, self._result(job, end))
-            return JobState.DONE
+            held = self.manager.storeResult(job.task_id, self._result(job, end))
+            return JobState.DONE if held else self._stale(job)
         if state is NodeState.UNREACHABLE:
-            return JobState.RETURNED if self._put_back(job, job.node) else JobState.CANCELLED
+            return JobState.RETURNED if self._put_back(job, job.node) else self._stale(job)
         if state is NodeState.ABORTED:
+            if job.taken:
+                return self._stale(job)
             self.manager.cancel(job.task_id)
             return JobState.CANCELLED
         timed_out = state is NodeState.TIMEOUT
@@ -65,10 +72,18 @@ class SlotPool(SlotLine):
         if timed_out:
             what = f"timed out after {self._clock() - job.clock:.1f} s on {job.node}"
         tail = (end.error or end.output)[-RESULT_LIMIT:].decode("utf-8", "replace")
-        with contextlib.suppress(StaleTask):
+        try:
             kind = "CommandTimeout" if timed_out else "CommandFailed"
             self.manager.store_exception(job.task_id, Failure(kind, what, tail))
+        except StaleTask:
+            return self._stale(job)
         return JobState.TIMEOUT if timed_out else JobState.FAILED
+
+    def _stale(self, job: Job) -> JobState:
+        """What is told of a task that is not ours any more: it was cancelled, or others have it or its result."""
+        outcome = self.manager.peek(job.task_id)
+        theirs = self.manager.knows(job.task_id) if outcome is None else outcome.state is not TaskState.CANCELLED
+        return JobState.RETURNED if theirs else JobState.CANCELLED
 
     def _note(self, node: Node, job: Job, state: NodeState, end: CommandEnd) -> None:
         """What it says of the node."""

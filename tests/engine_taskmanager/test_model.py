@@ -77,9 +77,9 @@ class Model(RuleBasedStateMachine):
         else:
             self.put_back(task)
 
-    def holder(self, token: TaskId) -> ModelTask | None:
+    def holder(self, token: TaskId, *states: TaskState) -> ModelTask | None:
         task = self.tasks.get(token)
-        held = task is not None and task.state is TaskState.LEASED and task.attempt == token.attempt
+        held = task is not None and task.state in (TaskState.LEASED, *states) and task.attempt == token.attempt
         return task if held else None
 
     # -- rules
@@ -128,7 +128,8 @@ class Model(RuleBasedStateMachine):
     @rule(data=st.data(), how=st.sampled_from(["store", "store", "fail", "return", "lose"]))
     def end(self, data: st.DataObject, how: str) -> None:
         token = data.draw(st.sampled_from(self.tokens))  # old ones too: they must be refused
-        task = self.holder(token)
+        # What was thought lost may still be told by the one who had it.
+        task = self.holder(token, TaskState.LOST) if how in ("store", "fail") else self.holder(token)
         if how == "store":
             accepted = self.manager.storeResult(token, token.attempt)
         elif how == "fail":
@@ -148,6 +149,8 @@ class Model(RuleBasedStateMachine):
         elif how == "lose":
             self.lose(task)
         else:
+            if task.state is TaskState.LOST:
+                self.finished.remove(task.id)
             self.finish(task, TaskState.DONE if how == "store" else TaskState.FAILED)
 
     @rule(data=st.data(), by=st.sampled_from(["any", "tag", "id", "requester"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,11 +14,12 @@ import redis
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager import slot_line
 from clusterdeck.engine.taskmanager.driver import SlotDriver
-from clusterdeck.engine.taskmanager.jobs import CommandEnd
+from clusterdeck.engine.taskmanager.jobs import CommandEnd, JobEvent, JobState
 from clusterdeck.engine.taskmanager.manager import TaskManager
-from clusterdeck.engine.taskmanager.mapping import MapRun
+from clusterdeck.engine.taskmanager.mapping import MapOptions, MapRun
+from clusterdeck.engine.taskmanager.slots import TAKEN
 from clusterdeck.engine.taskmanager.stores.base import Claim
-from clusterdeck.engine.taskmanager.tasks import Failure
+from clusterdeck.engine.taskmanager.tasks import Failure, TaskState
 from clusterdeck.tests.engine_taskmanager.conftest import RedisServer
 
 
@@ -166,3 +168,115 @@ def test_a_map_ends_though_news_got_lost_with_a_connection(
     client.close()
     run.close()
     driver.close()
+
+
+class Sleeper:
+    """A console with a map of one job, that sleeps in the middle of it."""
+
+    def __init__(self, manager: TaskManager, *, retriable: bool) -> None:
+        self.events: list[JobEvent] = []
+        self.ends: list[Callable[[CommandEnd], None]] = []
+        self.driver = SlotDriver(manager, self).start()
+        self.map = MapRun(self.driver, "job {}", ["a"], MapOptions(retriable=retriable), self.events.append)
+        self.map.start()
+        self.driver.add_nodes({"node1": 1})
+        until(lambda: self.ends)
+        self._awake = threading.Event()
+        self._asleep = threading.Event()
+        self.driver.post(self._sleep)
+        assert self._asleep.wait(20)
+
+    def _sleep(self) -> None:
+        """In the driver's thread. When it is over, its next sign of life is due."""
+        self._asleep.set()
+        self._awake.wait(30)
+        pool = self.driver.pool
+        pool._next_ping = 0.0
+        for node in pool._nodes.values():
+            node.ping_at = 0.0
+
+    def wake(self) -> None:
+        self._awake.set()
+
+    def told(self) -> list[JobState]:
+        return [event.state for event in self.events]
+
+    def run(
+        self, node: str, slot: int, command: str, on_done: Callable[[CommandEnd], None], *, token: str | None = None
+    ) -> Any:
+        self.ends.append(on_done)
+        return on_done
+
+    def cancel(self, handle: Any) -> None:
+        handle(CommandEnd(NodeState.ABORTED))
+
+    def adopt(self, node: str, slot: int, token: str, on_done: Callable[[CommandEnd | None], None]) -> Any: ...
+
+    def clean(self, nodes: Iterable[str]) -> None: ...
+
+    def settle(self, timeout: float) -> bool:
+        return True
+
+
+def give_up(manager: TaskManager) -> None:
+    """What other consoles do with one that is silent."""
+    for process in manager.processes():
+        manager.unregister_process(process.id)
+
+
+@pytest.mark.parametrize("when", ["asleep", "awake"])
+def test_what_others_did_while_a_console_slept_is_its_result(
+    two_managers: tuple[TaskManager, TaskManager], when: str
+) -> None:
+    first, second = two_managers
+    console = Sleeper(first, retriable=True)
+    give_up(second)
+    task, _, parameters = second.get_any_task(timeout=20)
+    if when == "asleep":
+        assert second.store_result(task, result(parameters))
+    console.wake()
+    until(lambda: JobState.RETURNED in console.told())  # its own command was ended: it is of no use
+    if when == "awake":
+        assert second.store_result(task, result(parameters))
+    assert console.map.wait(20)
+    progress = console.map.progress()
+    assert (progress.done, progress.cancelled) == (1, 0)
+    assert console.told() == [JobState.RUNNING, JobState.RETURNED, JobState.DONE]
+    assert console.events[1].end.reason == TAKEN
+    assert (console.events[2].node, console.events[2].end.output) == ("far", b"a")
+    console.driver.close()
+
+
+@pytest.mark.parametrize("state", [NodeState.OK, NodeState.FAILED])
+def test_what_may_not_run_twice_is_not_lost_to_a_console_that_only_slept(
+    two_managers: tuple[TaskManager, TaskManager], state: NodeState
+) -> None:
+    first, second = two_managers
+    console = Sleeper(first, retriable=False)
+    give_up(second)
+    (task,) = second.ended_of(console.map.id)
+    lost = second.peek(task)
+    assert lost is not None
+    assert lost.state is TaskState.LOST
+    before = {process.id for process in second.processes()}
+    console.wake()
+    until(lambda: second.processes() and before.isdisjoint(process.id for process in second.processes()))
+    assert console.told() == [JobState.RUNNING]
+    console.ends[0](CommandEnd(state, 0 if state is NodeState.OK else 3, b"done\n"))
+    assert console.map.wait(20)
+    assert console.told()[1:] == [JobState.DONE if state is NodeState.OK else JobState.FAILED]
+    assert second.knows(task) == (state is NodeState.FAILED), "what failed can be retried"
+    console.driver.close()
+
+
+def test_what_was_cancelled_while_a_console_slept_is_cancelled(
+    two_managers: tuple[TaskManager, TaskManager],
+) -> None:
+    first, second = two_managers
+    console = Sleeper(first, retriable=True)
+    (task,) = second.tasks()
+    assert second.cancel(task.id)
+    console.wake()
+    assert console.map.wait(20)
+    assert console.told() == [JobState.RUNNING, JobState.CANCELLED]
+    console.driver.close()

@@ -129,7 +129,10 @@ class Store(Protocol):
         """
 
     def finish(self, task_id: str, attempt: int | None, state: TaskState, payload: Any) -> bool:
-        """End a leased task; False when `attempt` does not hold it."""
+        """End a leased task; False when `attempt` does not hold it.
+
+        Or one that is LOST, by the attempt that was thought lost, as long as nobody fetched or retried it.
+        """
 
     def give_back(self, task_id: str, attempt: int | None, *, lost: bool = False, not_on: str | None = None) -> bool:
         """Put a leased task back to the front; False when `attempt` does not hold it.

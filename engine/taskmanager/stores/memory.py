@@ -119,16 +119,16 @@ class MemoryStore(Attendance):
                 return task
         return None
 
-    def _leased(self, task_id: str, attempt: int | None) -> Task | None:
-        """The task, if this attempt holds it; without a token only a first hand-out can be meant, surely."""
+    def _held(self, task_id: str, attempt: int | None, *states: TaskState) -> Task | None:
+        """The task, if it is this attempt's and in one of these states; without a token a first hand-out is meant."""
         task = self._tasks.get(task_id)
-        if task is None or task.state is not LEASED or task.attempt != (1 if attempt is None else attempt):
+        if task is None or task.state not in states or task.attempt != (1 if attempt is None else attempt):
             return None
         return task
 
     def finish(self, task_id: str, attempt: int | None, state: TaskState, payload: Any) -> bool:
         with self._lock:
-            task = self._leased(task_id, attempt)
+            task = self._held(task_id, attempt, LEASED, TaskState.LOST)
             if task is not None:
                 self._end(task, state, payload, task.losses)
         if self._events:
@@ -137,7 +137,7 @@ class MemoryStore(Attendance):
 
     def give_back(self, task_id: str, attempt: int | None, *, lost: bool = False, not_on: str | None = None) -> bool:
         with self._lock:
-            task = self._leased(task_id, attempt)
+            task = self._held(task_id, attempt, LEASED)
             if task is not None:
                 self._take_back(task, lost=lost, not_on=not_on)
         self._tell()
@@ -204,6 +204,8 @@ class MemoryStore(Attendance):
             self._waiting.remove(task.tag, task.id)
             if self._limit is not None:
                 self._events.append(Event(Change.SPACE))
+        elif task.state.finished:
+            self._outcomes.remove(task)
         self._unlease(task)
         task.state, task.result, task.losses, task.ended = state, payload, losses, ended
         self._outcomes.add(task)

@@ -66,9 +66,9 @@ local function heard(pid, now)
   call('HSET', P .. 'heard', pid, now)
   return true
 end
-local function holds(id, attempt)
+local function holds(id, attempt, state)
   local had = call('HMGET', P .. 't:' .. id, 's', 'a', 'o', 'q')
-  if had[1] ~= LEASED then return nil end
+  if had[1] ~= LEASED and had[1] ~= state then return nil end
   if attempt == '' then attempt = '1' end
   if had[2] ~= attempt then return nil end
   return had
@@ -222,9 +222,15 @@ FINISH = """
 local kept = answered()
 if kept then return kept end
 local id = ARGV[3]
-local had = holds(id, ARGV[4])
+local had = holds(id, ARGV[4], LOST)
 if not had then return answer('0') end
-drop_lease(id, had[3])
+if had[1] == LOST then
+  call('ZREM', P .. 'f', id)
+  call('ZREM', P .. 'f:' .. tag_of(id), id)
+  call('ZREM', P .. 'q:' .. had[4], id)
+else
+  drop_lease(id, had[3])
+end
 finish(id, tag_of(id), had[4], ARGV[5], ARGV[6])
 return answer('1')
 """
