@@ -89,8 +89,14 @@ def advice(spec: RunSpec, settings: Settings) -> list[str]:
     """What an operator should know before a run that has passed `check_spec`; each a line."""
     if spec.kind != "shell":
         return []
-    asked = sorted({worker for worker, sudo in _ways(spec, settings) if sudo and worker != "paramiko"})
-    return [
+    ways = _ways(spec, settings)
+    told = [
+        f"no terminal is given over the worker {worker}: the command runs without one (-R paramiko gives one)"
+        for worker in sorted({worker for worker, _sudo in ways if spec.options.pty and worker != "paramiko"})
+        if not load_worker_class(worker).gives_terminal
+    ]
+    asked = sorted({worker for worker, sudo in ways if sudo and worker != "paramiko"})
+    return told + [
         f"sudo cannot ask for a password over the worker {worker}: it fails where it needs one "
         "(-R paramiko asks once for all nodes; NOPASSWD in sudoers needs none)"
         for worker in asked

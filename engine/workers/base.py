@@ -57,6 +57,8 @@ class Worker:
 
     #: Whether the keyword `sudo` is understood: the worker then answers sudo's question for a password itself.
     answers_sudo = False
+    #: Whether the keyword `pty` is understood: the command then gets a terminal.
+    gives_terminal = False
     #: Whether it reads ssh_config itself, so that a limit for connecting may be left to that.
     reads_ssh_config = False
 

@@ -54,6 +54,7 @@ class WorkerParamiko(PerNodeWorker):
     """
 
     answers_sudo = True
+    gives_terminal = True
     reads_ssh_config = True
 
     def __init__(self, nodes: Any, handler: Any | None = None, timeout: float | None = None, **kwargs: Any) -> None:

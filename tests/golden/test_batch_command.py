@@ -354,13 +354,16 @@ def test_an_unknown_worker_is_told_before_the_run(environment: dict[str, str], e
     assert "n1" not in result.stderr
 
 
-def test_sudo_that_cannot_ask_is_told_once_before_the_run(environment: dict[str, str]) -> None:
-    result = local(environment, "-w", "n[1-3]", "--sudo", "true")
+def test_what_a_worker_cannot_do_is_told_once_before_the_run(environment: dict[str, str]) -> None:
+    result = local(environment, "-w", "n[1-3]", "--sudo", "--pty", "true")
     said = [line for line in result.stderr.splitlines() if "cannot ask for a password over the worker exec" in line]
     assert len(said) == 1
-    assert result.stderr.splitlines()[0] == said[0]
+    assert result.stderr.splitlines()[1] == said[0]
+    assert result.stderr.startswith("clusterdeck: no terminal is given over the worker exec")
     assert "-R paramiko" in said[0]
-    assert "cannot ask" not in local(environment, "-w", "n[1-3]", "true").stderr
+    quiet = local(environment, "-w", "n[1-3]", "true").stderr
+    assert "cannot ask" not in quiet
+    assert "no terminal" not in quiet
 
 
 def test_debug_lines_tell_what_counts_and_what_happens(environment: dict[str, str]) -> None:
