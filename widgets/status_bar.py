@@ -107,7 +107,8 @@ class ProgressLine(PaintedLine):
         copied, size = run.transferred()
         if size:
             moving = alive and self.rate and copied < size  # where nodes are still waited for, nothing moves
-            speed = self.rate if moving else copied / elapsed if not alive and elapsed > 0 else 0
+            took = 0.0 if alive else run.moved_for(self.now)
+            speed = self.rate if moving else copied / took if took else 0.0
             rate = f" {quantity(speed)}/s" if speed else ""
             line.add(f" {quantity(copied)} of {quantity(size)}{rate} ", look["accent"])
         left = eta(run, self.now) if not size else (size - copied) / self.rate if moving else None

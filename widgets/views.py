@@ -150,5 +150,8 @@ class RunView(Protocol):
     def transferred(self) -> tuple[int, int]:
         """Bytes done and bytes in all, for copies; (0, 0) otherwise."""
 
+    def moved_for(self, now: float) -> float:
+        """Seconds in which these bytes moved, without those in which dead nodes were waited for."""
+
     def progress(self, node: int) -> tuple[int, int]:
         """The same of one node."""

@@ -278,6 +278,12 @@ class Run:
             total += node_total
         return done, total
 
+    def moved_for(self, now: float) -> float:
+        """Seconds in which a copy's bytes moved: from the first node that began to the last one that ended."""
+        begun = [self._begun[node] for node in self._progress if node in self._begun]
+        ends = [self._over.get(node, now) for node in self._progress]
+        return max(0.0, max(ends) - min(begun)) if begun else 0.0
+
     def progress(self, node: int) -> tuple[int, int]:
         """Bytes done and bytes in all of one node's copy; (0, 0) otherwise."""
         return self._progress.get(node, (0, 0))

@@ -348,15 +348,19 @@ async def test_the_filter_picks_runs_by_their_commands_and_nodes() -> None:
 
 @pytest.mark.parametrize("size", [WIDE, SMALL])
 async def test_what_a_copy_took_stays_on_show(size: tuple[int, int]) -> None:
-    session = FakeSession("node[1-2]")
+    session = FakeSession("node[1-3]")  # the last one is never reached, and waited for longer than bytes move
     run = session.make_run(":copy a /tmp", kind="copy")
     begun = time.monotonic() - 10.0
-    session.push(RunStarted(run.id, begun), states(run, [0, 1], NodeState.RUNNING, at=begun))
+    session.push(
+        RunStarted(run.id, begun),
+        states(run, [2], NodeState.CONNECTING, at=begun),
+        states(run, [0, 1], NodeState.RUNNING, at=begun),
+    )
     session.push(*(CopyProgressed(run.id, node, 25_000_000, 25_000_000) for node in range(2)))
     session.push(states(run, [0], NodeState.OK, 0, at=begun + 5), states(run, [1], NodeState.OK, 0, at=begun + 2))
-    session.push(finish(run, begun + 5))
+    session.push(states(run, [2], NodeState.UNREACHABLE, at=begun + 8), finish(run, begun + 8))
     async with opened(size, session=session, run=False) as (deck, pilot):
-        await until(pilot, lambda: "2/2  5.0s ended  50.0 MB of 50.0 MB 10.0 MB/s" in deck.screen_text())
+        await until(pilot, lambda: "3/3  8.0s ended  50.0 MB of 50.0 MB 10.0 MB/s" in deck.screen_text())
         if size == WIDE:
             assert re.search(r"node1 +ok +5.0s 25.0 MB 5.0 MB/s", deck.screen_text())
             assert re.search(r"node2 +ok +2.0s 25.0 MB 12.5 MB/s", deck.screen_text())
