@@ -20,7 +20,7 @@ from ..settings import paths
 from .color import wants_color
 from .frontend import PlainFrontEnd
 from .history import DeckHistory
-from .loop import Repl
+from .loop import Repl, answer_once
 from .printer import Paint
 from .prompt import PromptParts, build_prompt
 from .questions import Asker
@@ -40,6 +40,8 @@ class Interactive(Repl):
         # Answers that go to a file leave the prompt on the terminal that is left.
         shown = on_terminal(sys.stdout)
         apart = None if shown else sys.stdout
+        if not shown:
+            answer_once(session.settings)
         terminal_out = sys.stdout if shown else sys.stderr
         self.terminal = Terminal(
             create_input(sys.stdin),

@@ -13,10 +13,17 @@ from ..exits import ExitCode
 from ..interpreter.interpreter import Interpreter
 from ..runs.events import Notice, QuestionAsked
 from ..session.session import Session
+from ..settings.settings import Settings
 from .frontend import PlainFrontEnd, Sink
 from .printer import Paint, Printer
 from .pump import Pump
 from .stopper import Stopper
+
+
+def answer_once(settings: Settings) -> None:
+    """Answers go to a file or a program: each comes once, as it arrives, unless somebody has chosen otherwise."""
+    if settings.source("screen.output") == "default":
+        settings.set("screen.output", "live", "standard output is no terminal")
 
 
 class Repl:

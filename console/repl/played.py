@@ -10,7 +10,7 @@ from ..runs.events import QuestionAsked
 from ..session.session import Session
 from .color import wants_color
 from .frontend import PlainFrontEnd
-from .loop import Repl
+from .loop import Repl, answer_once
 from .printer import Paint
 from .streams import StreamSink
 
@@ -21,6 +21,8 @@ class Played(Repl):
     def __init__(self, session: Session, lines: TextIO | None, out: TextIO, err: TextIO) -> None:
         color = wants_color(session.settings.screen.color, terminal=out.isatty())
         paint = Paint(color)
+        if not out.isatty():
+            answer_once(session.settings)
         sink = StreamSink(out, err, self._reader_gone)
         super().__init__(session, sink, paint, PlainFrontEnd(sink, paint))
         self._lines = lines

@@ -55,9 +55,12 @@ def test_stdout_has_the_answers_and_stderr_what_became_of_them(environment: dict
     assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_live_lines_name_their_node(environment: dict[str, str]) -> None:
-    done = play("echo %h\n", environment, "-O", "screen.output=live")
-    assert sorted(done.stdout.splitlines()) == [f"node{n}: node{n}" for n in (1, 2, 3)]
+def test_answers_come_once_and_name_their_node(environment: dict[str, str]) -> None:
+    done = play("echo same\n", environment)
+    assert sorted(done.stdout.splitlines()) == [f"node{n}: same" for n in (1, 2, 3)]
+    both = play("echo same\n", environment, "-O", "screen.output=both").stdout.splitlines()
+    assert sorted(both[:3]) == sorted(done.stdout.splitlines())
+    assert both[-1] == "same"
 
 
 def test_failed_nodes_do_not_end_it_but_a_line_that_cannot_be_done_does(environment: dict[str, str]) -> None:

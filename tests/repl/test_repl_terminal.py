@@ -280,10 +280,7 @@ def test_answers_can_go_to_a_file_while_the_prompt_stays(folders: dict[str, str]
         assert "node1: out" not in screen
         repl.key("C-d")
         repl.wait_exit()
-    rule = "-" * 15
-    lines = (tmp_path / "answers").read_text().splitlines()
-    assert sorted(lines[:2]) == ["node1: out", "node2: out"]
-    assert lines[2:] == [rule, "node[1-2] (2)", rule, "out"]
+    assert sorted((tmp_path / "answers").read_text().splitlines()) == ["node1: out", "node2: out"]
 
 
 def test_it_can_be_suspended_and_taken_up_again(folders: dict[str, str]) -> None:
