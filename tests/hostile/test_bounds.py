@@ -18,6 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from clusterdeck.console.runs import excerpt
+from clusterdeck.console.session import engine_thread
+from clusterdeck.console.settings import trust
+from clusterdeck.console.settings.sections import LimitSettings, SafetySettings
+from clusterdeck.engine import patterns
+from clusterdeck.engine.taskmanager import frames
 from clusterdeck.tests.support.patience import with_time_enough
 from clusterdeck.tests.support.program import PROGRAM
 from clusterdeck.tests.support.terminal import PtyRecorder
@@ -67,6 +73,16 @@ def run(words: list[str], folders: dict[str, str], *, keep: int = 1 << 20) -> Do
         said = err.read(keep).decode(errors="replace")
         most = int(memory.read()) << 10
     return Done(process.returncode, bytes(out), said, most, time.monotonic() - started)
+
+
+def test_the_limits_are_those_that_are_promised() -> None:
+    """Tests that go by a limit's name go along when it is changed."""
+    limits, safety = LimitSettings(), SafetySettings()
+    assert (limits.node_memory, safety.confirm_above) == (1 << 20, 50)
+    assert limits.run_memory <= limits.total_memory == 256 << 20
+    assert (engine_thread.LINE_LIMIT, excerpt.SHOWN_LINE_BYTES, trust.MAX_BYTES) == (1 << 20, 64 << 10, 4 << 20)
+    assert (frames.SIZE_LIMIT, frames.DEPTH_LIMIT) == (16 << 20, 32)
+    assert patterns.LINE_LIMIT == 4096
 
 
 def flood(size: int) -> str:
