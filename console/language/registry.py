@@ -64,11 +64,14 @@ class Registry:
         return sorted(word for word, spec in self._words.items() if hidden or not spec.hidden)
 
     def nearest(self, word: str, count: int = 3) -> list[str]:
-        """Words of commands most like `word`, best first; empty where nothing comes near."""
+        """Words of commands most like `word`, best first, one for each command; empty where nothing comes near."""
         words = self.words()
         starting = [known for known in words if known.startswith(word)] if len(word) > 1 else []
         close = difflib.get_close_matches(word, words, n=count, cutoff=0.6)
-        return list(dict.fromkeys(starting + close))[:count]
+        found: dict[CommandSpec, str] = {}
+        for known in starting + close:
+            found.setdefault(self._words[known], known)
+        return list(found.values())[:count]
 
     def families(self) -> dict[str, list[CommandSpec]]:
         """Commands by noun, in the order of the registry, without hidden ones."""

@@ -296,3 +296,8 @@ def test_any_line_is_a_command_or_one_clear_error(line: str) -> None:
 @given(st.lists(_TEXT.map(str) | _AWKWARD, max_size=6))
 def test_quoted_words_come_back(words: list[str]) -> None:
     assert [token.text for token in tokens(" ".join(quote(word) for word in words))] == words
+
+
+def test_a_command_is_named_once_among_the_nearest() -> None:
+    assert REGISTRY.nearest("copi") == ["copy", "rcopy"]  # and not :cp, which is :copy
+    assert REGISTRY.nearest("zzzzzz") == []
