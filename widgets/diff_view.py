@@ -215,6 +215,10 @@ class DiffView(LineView):
         return len(self._rows_list)
 
     def empty_text(self) -> list[str]:
+        if self.run is not None and self.run.ended is not None and not self.run.lines_total:
+            return ["No node wrote anything."]
+        if self._wanted is not None:
+            return ["No answer passes the filter."]
         return ["Nothing to compare yet.", "After a run, answers that differ from the majority stand here."]
 
     def paint(self, row: int, line: Row, look: Look) -> None:

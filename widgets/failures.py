@@ -139,6 +139,8 @@ class FailuresView(LineView):
             return ["No run yet.", "What fails, times out or cannot be reached stands here by reason."]
         if self.run.ended is None:
             return ["Nothing failed so far."]
+        if any(self.run.count(state) for state in _BAD):
+            return ["No failure passes the filter."]
         return ["Nothing failed.", "All nodes of this run ended well."]
 
     def paint(self, row: int, line: Row, look: Look) -> None:

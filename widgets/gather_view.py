@@ -123,7 +123,12 @@ class GatherView(OutputView):
     def empty_text(self) -> list[str]:
         if self.run is None:
             return ["No answers yet.", "Type a command below: equal answers of many nodes fold into one here."]
-        return ["No answers yet." if self.run.ended is None else "No node answered. 3 shows what failed."]
+        if self.run.ended is None:
+            return ["No answers yet."]
+        if self.run.lines_total:
+            return ["No answer passes the filter."]
+        bad = sum(self.run.count(state) for state in NodeState if state.bad)
+        return ["No node wrote anything.", f"{bad} did not end well: 3 shows them." if bad else "All ended well."]
 
     # -- painting
 

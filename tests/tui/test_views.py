@@ -261,6 +261,33 @@ async def test_gathered_folds_and_unfolds() -> None:
         assert deck.app.main.panes.panes[0].source.title == "node1"  # type: ignore[union-attr]
 
 
+async def test_views_without_rows_say_why() -> None:
+    session = FakeSession("node[1-4]")
+    run = session.make_run("true")
+    session.push(states(run, [0, 1, 2], NodeState.OK, 0), states(run, [3], NodeState.FAILED, 1), finish(run))
+    async with opened(session=session, run=False) as (deck, pilot):
+
+        async def says(key: str, *texts: str) -> None:
+            await pilot.press(key)
+            await until(pilot, lambda: all(text in deck.screen_text() for text in texts), deck.screen_text)
+
+        await pilot.press("ctrl+o")
+        await says("2", "No node wrote anything.", "1 did not end well: 3 shows them.")
+        await says("d", "No node wrote anything.")
+        deck.app.main.set_filter("node1")
+        await says("3", "No failure passes the filter.")
+        session.push(out(run, 3, "late"))
+        await settled(deck, pilot)
+        await says("2", "No answer passes the filter.")
+        await says("d", "No answer passes the filter.")
+        deck.app.main.set_filter("")
+        again = session.make_run("true")
+        session.push(states(again, range(4), NodeState.OK, 0), finish(again))
+        await settled(deck, pilot)
+        await says("2", "No node wrote anything.", "All ended well.")
+        await says("3", "Nothing failed.")
+
+
 async def test_outliers_first_and_select() -> None:
     async with opened() as (deck, pilot):
         await pilot.press("ctrl+o", "2", "o")
