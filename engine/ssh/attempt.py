@@ -78,7 +78,7 @@ class Attempt:
         if alarm is not None:
             self._fail(alarm)
             return
-        pool.dials()
+        pool.dials(config)
         self.started = self.started or time.monotonic()
         peer.attempt_begins()
         if self._over:

@@ -216,10 +216,12 @@ class Pool:
             self._dialled = self._changed_now = 0
             self._alarm = None
 
-    def dials(self) -> None:
+    def dials(self, config: HostConfig) -> None:
         """A peer is dialled."""
         self._dialled += 1
-        if self.live_count + self.opening.under_way + self.handshakes.under_way > self.descriptor_limit - _RESERVE:
+        each = 2 if config.proxy_command is not None else 1  # its data, and what it says on its standard error
+        wanted = self.live_count + self.opening.under_way + self.handshakes.under_way
+        if wanted * each > self.descriptor_limit - _RESERVE:
             self._tell_limit()
 
     def alarm(self, peer: Peer) -> Failure | None:
