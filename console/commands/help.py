@@ -31,7 +31,8 @@ def leave(context: Context, command: Command) -> Outcome:
     alive = context.session.runs.running
     if alive and context.front_end.interactive and not command.has("force"):
         lines = tuple(f"#{run.id} {run.line}" for run in alive[:10])
-        question = Confirmation(f"{len(alive)} runs are alive: stop them and leave?", lines)
+        count = "1 run is alive: stop it" if len(alive) == 1 else f"{len(alive)} runs are alive: stop them"
+        question = Confirmation(f"{count} and leave?", lines)
         if not context.front_end.confirm(question):
             return context.tell("staying")
     context.front_end.leave(ExitCode.OK)

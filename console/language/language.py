@@ -222,7 +222,9 @@ class _Parser:
     def _unknown(self, spec: CommandSpec, flag: str, token: Token) -> Option:
         flags = [known for option in spec.options for known in option.flags]
         near = difflib.get_close_matches(flag, flags, n=2, cutoff=0.6) if len(flag) > 2 else []
-        if near:
+        if flag in ("--help", "-h"):
+            remedy = f"write :help {spec.word}"
+        elif near:
             remedy = f"did you mean {' or '.join(near)}?"
         elif flags:
             remedy = f"it knows {', '.join(flags)}"

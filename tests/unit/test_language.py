@@ -123,6 +123,7 @@ def test_lines(line: str, expected: object) -> None:
         (":config expl", 8, "one word too many", ":config explain"),
         (":shell --fanuot 3 -- ls", 7, "no option --fanuot", "--fanout"),
         (":shell -q ls", 7, "no option -q", "-w"),
+        (":retry --help", 7, "no option --help", ":help retry"),
         (":shell -f x -- ls", 10, "not a count", ""),
         (":shell -f 0 -- ls", 10, "not a count", ""),
         (":shell -t 5x ls", 10, "not a duration", ""),
