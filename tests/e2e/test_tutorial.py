@@ -25,7 +25,10 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
         [sys.executable, "-m", "clusterdeck", "demo", "-n", "24", "--", "repl"],
         env={**kept, "HOME": str(tmp_path)},
         cwd=tmp_path,
-        input="".join(f"{line}\n" for line in [*_lines(), ":rcopy --flat notes.txt back", ":shell --pty -- test -t 1"]),
+        input="".join(
+            f"{line}\n"
+            for line in [":output-mode both", *_lines(), ":rcopy --flat notes.txt back", ":shell --pty -- test -t 1"]
+        ),
         capture_output=True,
         text=True,
         timeout=120,
