@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from clusterdeck.console.runs import excerpt
+from clusterdeck.console.runs.spool import Spool, SpoolBudget
 from clusterdeck.console.session import engine_thread
 from clusterdeck.console.settings import trust
 from clusterdeck.console.settings.sections import LimitSettings, SafetySettings
@@ -83,6 +84,24 @@ def test_the_limits_are_those_that_are_promised() -> None:
     assert (engine_thread.LINE_LIMIT, excerpt.SHOWN_LINE_BYTES, trust.MAX_BYTES) == (1 << 20, 64 << 10, 4 << 20)
     assert (frames.SIZE_LIMIT, frames.DEPTH_LIMIT) == (16 << 20, 32)
     assert patterns.LINE_LIMIT == 4096
+
+
+def test_the_quota_of_all_runs_holds_beside_that_of_each(tmp_path: Path) -> None:
+    """limits.total_spool: what one run has on disk, the others cannot have; it comes back with the run's end."""
+    budget = SpoolBudget(100)
+    one, other = (Spool(lambda: tmp_path, 80, budget) for _ in range(2))
+    try:
+        assert one.append(b"x" * 60) == 0
+        assert one.append(b"x" * 21) is None, "its own quota"
+        assert other.append(b"y" * 60) is None, "the quota of all"
+        assert other.append(b"y" * 40) == 0
+        one.close()
+        assert other.append(b"y" * 40) == 40
+        assert other.read(0, 80) == b"y" * 80
+    finally:
+        one.close()
+        other.close()
+    assert budget.used == 0
 
 
 def flood(size: int) -> str:
