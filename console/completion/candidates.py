@@ -37,6 +37,8 @@ _SETTING_KINDS = {
     "groups.default": Kind.NODES,
     "groups.file": Kind.LOCAL_PATH,
 }
+#: Words that settings know where others are told and passed over, and not refused.
+_KNOWN = {"screen.keymap": ("default", "emacs", "vi", "tmux-safe")}
 
 
 def offers(
@@ -111,7 +113,9 @@ def _setting_values(key: str, token: Token, sources: Sources) -> Iterator[Candid
     except SettingsError:
         return
     now = str(value).lower() if isinstance(value, bool) else str(value)
-    allowed = choices(name) or (("true", "false") if isinstance(value, bool) else (now,) if now else ())
+    allowed = (
+        choices(name) or _KNOWN.get(name) or (("true", "false") if isinstance(value, bool) else (now,) if now else ())
+    )
     yield from plain(((text, "now" if text == now else "") for text in allowed), token)
     if name in _SETTING_KINDS:
         yield from offers(_SETTING_KINDS[name], token, sources)

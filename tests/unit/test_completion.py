@@ -19,6 +19,7 @@ from clusterdeck.console.completion.remote_files import RemoteFiles
 from clusterdeck.console.language.spec import Argument, CommandSpec, Kind, Option
 from clusterdeck.console.queue.queue import QueueService
 from clusterdeck.console.runs.options import RunOptions
+from clusterdeck.console.tui.keymap import PRESETS
 from clusterdeck.engine.states import NodeState
 from clusterdeck.engine.taskmanager.jobs import CommandEnd
 from clusterdeck.engine.taskmanager.mapping import MapOptions
@@ -96,6 +97,7 @@ def texts(text: str) -> list[str]:
         (":export ", 8, {"json", "csv", "md"}),
         (":theme ", 7, {"dark", "light"}),
         (":set screen.theme ", 18, {"dark", "light"}),
+        (":set screen.keymap ", 19, set(PRESETS)),
         (":set run.worker p", 16, {"paramiko", "pdsh"}),
         (":set safety.protected @w", 22, {"@web"}),
         (":filter @web state:f", 13, {"state:failed"}),
