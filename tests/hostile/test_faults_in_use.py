@@ -93,7 +93,7 @@ def argv(servers: dict[str, HostileServer], sshd: Sshd, tmp_path: Path) -> list[
     hosts += f"Host bad*\n HostName 127.0.0.1\n UserKnownHostsFile {known}\n IdentityFile {sshd.key}\n"
     config = tmp_path / "ssh_config"
     config.write_text(f"{hosts}Host bad*\n IdentitiesOnly yes\n IdentityAgent none\n{sshd.config.read_text()}")
-    options = ["run.connect_timeout=1", f"ssh.config={config}", "screen.output=gathered"]
+    options = ["run.connect_timeout=2", f"ssh.config={config}", "screen.output=gathered"]
     options += ["limits.node_memory=64KiB", "limits.run_spool=0"]
     nodes = ["-w", f"bad[0-{len(servers) - 1}],node[1-3]"]
     return [*PROGRAM, "WHAT", *nodes, *(word for option in options for word in ("-O", option))]
@@ -121,9 +121,9 @@ class Operator:
         begun = time.monotonic()
         self.terminal.send(line.encode() + b"\r")
         for _ in range(meanwhile):
-            self.ask(1.5)
+            self.ask(20)
         self.terminal.wait_for(f"#{self.runs} ".encode(), seconds - (time.monotonic() - begun), start=start)
-        end = self.ask(1.5)
+        end = self.ask(20)
         return text_of(self.terminal.data[start:end])
 
 
@@ -163,14 +163,14 @@ def in_use(servers: dict[str, HostileServer], operator: Operator, faults: list[s
     for fault in faults:
         servers[fault].turn(fault)
     # Until a login is given up, until a command is, and what stopping it may take.
-    said = operator.run(":shell --timeout 1.2 -- echo hello", 1 + 1.2 + 2, meanwhile=3)
+    said = operator.run(":shell --timeout 2.4 -- echo hello", 60, meanwhile=3)
     judge(said, faults)
-    assert problems(operator.run(":shell -w node[1-3] -- echo still here", 3)) == {}
+    assert problems(operator.run(":shell -w node[1-3] -- echo still here", 30)) == {}
     for server in servers.values():
         server.turn("")
     healed = [fault for fault in faults if patient or fault not in STUCK]
     nodes = ",".join(["node[1-3]", *(f"bad{FAULTS.index(fault)}" for fault in healed)])
-    assert problems(operator.run(f":shell -w {nodes} -- echo hello", 20 if patient else 3)) == {}
+    assert problems(operator.run(f":shell -w {nodes} -- echo hello", 30)) == {}
     # Connections to as many nodes; a prompt that is shown has three descriptors, and helper threads may still rest.
     assert process.num_fds() <= before[0] + 3
     assert process.num_threads() <= before[1] + 2
@@ -185,7 +185,7 @@ def session(
     with PtyRecorder(argv, columns=200, rows=50, environment=folders, cwd=tmp_path) as terminal:
         in_use(servers, Operator(terminal), faults, patient=len(faults) == 1)
         terminal.send(b":quit\r")
-        assert terminal.wait(10) == 0
+        assert terminal.wait(60) == 0
         assert foreign_in_terminal(terminal.data)[:5] == []
         assert b"Traceback" not in terminal.data
         assert b"mistake" not in terminal.data

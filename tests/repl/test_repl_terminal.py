@@ -7,6 +7,7 @@ import re
 import signal
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -36,8 +37,9 @@ def repl(folders: dict[str, str]) -> Iterator[Tmux]:
 
 
 def prompt_line(screen: str) -> str:
-    """The prompt, "" while none is drawn."""
-    return next((row for row in reversed(screen.splitlines()) if row.startswith("deck ")), "")
+    """The prompt, "" while none is drawn; without the ^C that a terminal shows where it makes a signal of the key."""
+    rows = [re.sub(r"^(\^C)+", "", row) for row in reversed(screen.splitlines())]
+    return next((row for row in rows if row.startswith("deck ")), "")
 
 
 def ends_with(text: str, screen: str) -> bool:
@@ -165,7 +167,16 @@ def test_completion_history_and_search(repl: Tmux) -> None:
     repl.wait_for(re.compile(r"> echo one$", re.MULTILINE))
     repl.key("C-c", "C-r")  # the search goes back from the line that is shown: from the newest again
     repl.send("tw")
-    repl.wait_for(re.compile(r"reverse-i-search\)`tw'.*echo two"))
+    typed = time.monotonic()
+
+    def found(screen: str) -> bool:
+        nonlocal typed
+        if time.monotonic() - typed > 1:  # the history was not there yet: look again
+            typed = time.monotonic()
+            repl.key("BSpace", "w")
+        return re.search(r"reverse-i-search\)`tw'.*echo two", screen) is not None
+
+    repl.wait_for(found)
     repl.key("Enter")
     repl.wait_for(re.compile(r"> echo two$", re.MULTILINE))
     repl.key("C-e", "C-u")
