@@ -13,7 +13,7 @@ from .actions import bindings
 from .cells import Row, clock, quantity, safe
 from .line_view import LineView
 from .look import Look
-from .messages import CommandOffered, CommandRequested, RunChosen
+from .messages import CommandOffered, CommandRequested, RunChosen, Told
 from .views import RunView
 
 #: States in the order their counts are shown.
@@ -49,7 +49,7 @@ class RunsView(LineView):
         "row.open", "runs.again", "runs.compare", "runs.export", "nodes.abort"
     )
     TITLE_WORD = "runs"
-    HELP_TEXT = "Every run of this session. Enter shows one, r runs it again, c compares, e exports."
+    HELP_TEXT = "Runs of this and earlier sessions. Enter shows one, r runs it again, c compares, e exports."
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own parameter name
         super().__init__(id=id)
@@ -139,8 +139,10 @@ class RunsView(LineView):
 
     def action_compare(self) -> None:
         run = self._current()
-        if run is not None and self.shown is not None:
+        if run is not None and self.shown is not None and self.shown is not run:
             self.post_message(CommandRequested(f":diff {run.id} {self.shown.id}"))
+        elif run is not None:
+            self.post_message(Told("Enter shows a run; c on another one compares them."))
 
     def action_export(self) -> None:
         if (run := self._current()) is not None:

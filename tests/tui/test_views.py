@@ -345,6 +345,8 @@ async def test_runs_view_keys() -> None:
         await pilot.press("ctrl+o", "5")
         view = deck.app.main.query_one("#runs", RunsView)
         assert [run.id for run in view.listed] == [2, 1]
+        await pilot.press("c")
+        await until(pilot, lambda: "Enter shows a run; c on another one" in deck.app.book.entries[-1].text)
         await pilot.press("down", "r")
         await deck.wait_line(pilot, ":again 1")
         await pilot.press("c")
