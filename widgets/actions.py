@@ -47,7 +47,7 @@ _TABLE = (
     Action("view.quit", "q", "app.leave", "Quit", "Leave; asks first if runs are alive."),
     Action("view.prompt", "colon", "prompt(':')", "Command", "Type a console command.", show=False),
     Action("view.escape", "escape", "back", "Back", "Close what is open, clear the filter, go to the prompt."),
-    Action("view.filter", "slash", "filter", "Filter", "Narrow every view to some nodes; runs by their commands, too.", show=True),
+    Action("view.filter", "slash", "filter", "Filter", "Narrow every view by nodes; runs by command, too.", show=True),
     Action("view.list", "0", "focus_list", "Nodes", "Move to the node list."),
     Action("view.panes", "1", "view('panes')", "Panes", "Live output, node by node."),
     Action("view.gathered", "2", "view('gathered')", "Gathered", "Equal answers folded together."),
