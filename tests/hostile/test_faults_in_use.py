@@ -51,7 +51,7 @@ TOLD: dict[str, str] = {
 }
 IN_SESSION: dict[str, str] = {
     # It has admitted sessions before, so it is asked again for two seconds.
-    "refuses sessions": "timeout|refused a session",
+    "refuses sessions": "timeout|unreachable: .*refused a session",
     "hangs at the session": "timeout",
     "drops at the session": "lost: .*connection lost",
     "goodbye at the session": "lost: .*connection lost",
