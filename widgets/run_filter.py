@@ -91,6 +91,8 @@ class RunFilter:
             else:
                 mask = _BAD  # what ended well returned 0: so many need not be asked one by one
             passed = bytes(run.states).translate(mask)
+            if 1 not in passed:
+                return False
             nodes = [node for node in nodes if passed[node]]
             if term.kind == "rc":
                 nodes = [node for node in nodes if rc_passes(term, run.rc(node)) is not term.negated]

@@ -153,7 +153,7 @@ class Painter:
         """Views of something else than nodes; node sets may have been looked up meanwhile."""
         deck = self._screen.deck
         now = (widget, deck.filter.text, deck.generation)
-        if now == self._text_filtered and not self._stale:
+        if now == self._text_filtered:
             return
         self._text_filtered = now
         terms, names_of = deck.filter.terms, deck.filter.names_of
