@@ -18,9 +18,9 @@ from ..interpreter.targets import EXCLUDE, NODES
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from ..language.values import show_duration
 from ..queue.backend import Backend, LocalBackend, RemoteBackend
-from ..queue.jobs import MapJob
+from ..queue.jobs import PAUSED, MapJob
 from .documents import bounded, table
-from .queue_map import MAP_OPTIONS, PAUSED, RETRIABLE, TAG, follow, map_, unquoted, wait, waits
+from .queue_map import MAP_OPTIONS, RETRIABLE, TAG, follow, map_, unquoted, wait, waits
 from .queue_nodes import KEEP, leave, many
 from .queue_serve import SLOTS, WORKER_OPTIONS, serve, served_elsewhere, workers
 

@@ -23,7 +23,7 @@ from ..interpreter.safety import check
 from ..interpreter.targets import targets
 from ..language.spec import Command, Kind, Option
 from ..language.tokens import LanguageError, token_at
-from ..queue.jobs import MapJob, QueueError
+from ..queue.jobs import PAUSED, MapJob, QueueError
 from .documents import bounded
 
 TAG = Option("tag", ("-T", "--tag"), Kind.TAG, "the lane of the queue (shell)", "TAG")
@@ -57,8 +57,6 @@ MAP_OPTIONS = (
     Option("dry_run", ("--dry-run",), Kind.FLAG, "show the commands, queue nothing"),
 )
 
-#: What is said where tasks do not begin for that reason.
-PAUSED = "the queue is paused: :queue resume lets it go on"
 #: A file of items may be that large, bytes.
 _MAX_FILE = 256 * 1024 * 1024
 #: Seconds without any usable node after which a map that nobody watches is given up.

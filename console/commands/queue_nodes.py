@@ -10,7 +10,7 @@ from ..interpreter.safety import check
 from ..interpreter.targets import resolve
 from ..language.spec import Argument, Command, CommandSpec, Danger, Kind, Option
 from .documents import bounded, table
-from .queue_serve import SLOTS, stay
+from .queue_serve import SLOTS, stay, tell_pause
 
 _EXPRESSION = Argument("expression", Kind.NODES, "node[1-4], @group ...")
 KEEP = Option("keep", ("--keep",), Kind.FLAG, "keep them in the list")
@@ -34,6 +34,7 @@ def join(context: Context, command: Command) -> Outcome:
     check(context, "run queued commands on", nodes)
     context.queue.join(dict.fromkeys(nodes, slots))
     context.tell(sanitize_text(f"{nodes} ({len(nodes)}): {slots} task{'s' * (slots != 1)} at a time each"))
+    tell_pause(context)
     return stay(context) if context.alone and context.script is None else Outcome()
 
 

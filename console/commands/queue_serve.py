@@ -15,7 +15,7 @@ from ..interpreter.safety import check
 from ..interpreter.targets import targets
 from ..language.spec import Command, Kind, Option
 from ..queue.backend import default_socket, is_served
-from ..queue.jobs import QueueError
+from ..queue.jobs import PAUSED, QueueError
 from ..settings import paths
 
 SLOTS = Option("slots", ("-j", "--slots"), Kind.COUNT, "tasks at a time on each node", "N")
@@ -106,12 +106,19 @@ def serve(context: Context, command: Command) -> Outcome:
     return _serve_at(context, path)
 
 
+def tell_pause(context: Context) -> None:
+    """A queue that others work for, or that is kept, may be paused since long ago."""
+    if context.queue.manager.paused:
+        context.tell(PAUSED, level="warning")
+
+
 def _serve_at(context: Context, path: str) -> Outcome:
     try:
         server = context.queue.serve(path)
     except QueueError as error:
         raise CommandError(str(error), argument="path") from error
     context.tell(sanitize_text(f"the queue is served at {server.path}, to processes of this user"))
+    tell_pause(context)
     if context.front_end.interactive or context.script is not None:
         return Outcome()
     return stay(context, server.wait)

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 #: More tasks than any queue has.
 _EVERY = 10**9
+#: Kinds of failures that are the queue's own: their messages say it all.
+_OWN = ("CommandFailed", "CommandTimeout", "TaskLost", "TaskCancelled")
 #: Tasks that one look shows.
 LOOK = 500
 
@@ -231,7 +233,9 @@ def _of_job(result: JobResult) -> tuple[str, str, str, str]:
 def _of_outcome(outcome: Outcome, command: str) -> tuple[str, str, str, str]:
     value = outcome.value
     if outcome.failure is not None:
-        what = f"{command} ({outcome.failure.message})".lstrip()
+        kind, message = outcome.failure.type_name, outcome.failure.message
+        why = message if kind in _OWN else f"{kind}: {message}".removesuffix(": ")
+        what = f"{command} ({why})".lstrip()
         return outcome.task_id, outcome.state.word, what, outcome.failure.traceback
     if isinstance(value, dict) and "stdout" in value:
         node = f"{value.get('node')}: " if value.get("node") else ""

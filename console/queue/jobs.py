@@ -12,6 +12,9 @@ from ...engine.taskmanager.jobs import JobState
 from ...engine.taskmanager.mapping import MapProgress, MapRun
 from ...engine.taskmanager.tasks import TaskInfo
 
+#: What is said where tasks do not begin for that reason.
+PAUSED = "the queue is paused: :queue resume lets it go on"
+
 
 class QueueError(ValueError):
     """Something the queue cannot do; one line with the remedy."""

@@ -209,6 +209,7 @@ def test_a_pause(deck: Deck) -> None:
     deck(":queue join web1")
     assert "no task begins until :queue resume" in deck(":queue pause")
     assert "the queue is paused: :queue resume lets it go on" in deck(":queue add -- job")
+    assert "the queue is paused" in deck(":queue join web1")
     shown = deck(":queue")
     assert "the queue is paused" in shown
     assert "what runs goes on" in shown
