@@ -68,7 +68,7 @@ def over_store(say: Say, address: str, name: str, point: str, period: float, pau
     if point == "waiting":
         try:
             manager.get_task_with_tag("nothing", pid, timeout=pause)
-        except TimeoutError:
+        except (TimeoutError, UnknownProcess):  # a busy machine: it may have been silent too long by now
             die()
     while True:
         try:
