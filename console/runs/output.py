@@ -80,24 +80,30 @@ class NodeOutput:
             digest = blake2b(digest_size=16)
             self.digests[chunk.stream] = digest
         digest.update(chunk.data)
-        size = len(chunk.data)
+        data, lines = chunk.data, chunk.lines
+        self.received += lines
+        self.size += len(data)
+        self.memory += len(data)
+        # What came in one piece because the reader was behind must not all stay as the newest block.
+        start = 0
+        while len(data) - start > BLOCK_SIZE:
+            end = data.rfind(b"\n", start, start + BLOCK_SIZE) + 1 or data.index(b"\n", start) + 1
+            count = data.count(b"\n", start, end)
+            self._put(chunk.stream, data[start:end], count)
+            start, lines = end, lines - count
+        if start < len(data):
+            self._put(chunk.stream, data[start:] if start else data, lines)
+
+    def _put(self, stream: int, data: bytes, lines: int) -> None:
         last = self.blocks[-1] if self.blocks else None
-        if (
-            last is not None
-            and last.data is not None
-            and last.stream == chunk.stream
-            and last.size + size <= BLOCK_SIZE
-        ):
-            last.data += chunk.data
-            last.size += size
-            last.lines += chunk.lines
+        if last is not None and last.data is not None and last.stream == stream and last.size + len(data) <= BLOCK_SIZE:
+            last.data += data
+            last.size += len(data)
+            last.lines += lines
         else:
             self.firsts.append(self.kept)
-            self.blocks.append(Block(chunk.stream, bytearray(chunk.data), chunk.lines))
-        self.kept += chunk.lines
-        self.received += chunk.lines
-        self.size += size
-        self.memory += size
+            self.blocks.append(Block(stream, bytearray(data), lines))
+        self.kept += lines
 
     def digest(self, stream: int) -> bytes:
         """The digest of all that arrived on a stream; b"" when nothing did."""

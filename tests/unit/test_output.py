@@ -110,6 +110,25 @@ def test_a_node_that_is_tried_again_begins_anew(tmp_path: Path) -> None:
     assert out.lines(0, 0, 9) == [(0, b"second")]
 
 
+@pytest.mark.parametrize("quota", [0, 10**9])
+def test_the_caps_hold_however_much_comes_at_once(quota: int, tmp_path: Path) -> None:
+    """A reader that is behind gets all of it in one chunk."""
+    out = store(tmp_path, quota=quota, node_memory=64 * 1024)
+    lines = [b"before", *numbered(20_000), b"x" * 100_000, *numbered(20_000, 20_000)]
+    out.append(chunk(0, *lines[:1]))
+    out.append(chunk(0, *lines[1:]))
+    assert out.memory <= 64 * 1024
+    shown = [line for _, line in out.lines(0, 0, out.line_count(0))]
+    lost, size = out.lost(0)
+    if quota:
+        assert (shown, lost) == (lines, 0)
+    else:
+        assert shown[0] == f"[{lost} lines ({size} bytes) not kept: output limits reached]".encode()
+        assert lost + len(shown) - 1 == len(lines) == out.received(0)
+        assert shown[1:] == lines[lost:]
+        assert size + sum(len(line) + 1 for line in shown[1:]) == out.size(0)
+
+
 def test_a_full_disk_is_told_once_and_cuts(tmp_path: Path) -> None:
     errors: list[OSError] = []
     spool = Spool(lambda: tmp_path / "nowhere", 10**9, SpoolBudget(10**9), errors.append)
