@@ -145,9 +145,13 @@ class ClusterdeckApp(App[int]):
 
     async def _give(self, event: events.Event) -> None:
         # What was typed before a question could be read must reach no part of it: no button, and no line for a secret.
-        if isinstance(event, events.Key | events.Paste) and isinstance(self.screen, Dialog) and self.screen.deaf:
+        if isinstance(event, events.Key | events.Paste) and self._precedes_a_question(event):
             return
         await super().on_event(event)
+
+    def _precedes_a_question(self, event: events.Event) -> bool:
+        screen = self.screen
+        return isinstance(screen, Dialog) and screen.precedes(event.time)
 
     def on_resize(self, event: events.Resize) -> None:
         """Nothing but the reason while the terminal is too small; everything as it was when it is larger again."""

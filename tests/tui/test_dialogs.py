@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
@@ -83,6 +84,24 @@ async def test_type_ahead_never_answers(monkeypatch: pytest.MonkeyPatch) -> None
         await until(pilot, lambda: not asker.is_alive())
         assert asker.answer is False
         assert deck.lines == []
+
+
+async def test_a_key_from_before_the_question_never_answers_however_late_it_is_handed_on() -> None:
+    """A busy machine gives them seconds after they were pressed."""
+    deck = Deck()
+    async with deck.app.run_test(size=(80, 24)) as pilot:
+        await settled(deck, pilot)
+        early = [events.Key(key, None) for key in ("right", "enter", "escape")]
+        asker = Asker(lambda: deck.front_end.confirm(Confirmation("Reboot?")))
+        dialog = await opened(deck, pilot, ConfirmDialog)
+        for event in early:
+            deck.app.post_message(event)
+        await pilot.press("tab")  # the first that was meant for it
+        assert dialog.focused.id == "agree"
+        assert asker.is_alive()
+        await pilot.press("enter")
+        await until(pilot, lambda: not asker.is_alive())
+        assert asker.answer is True
 
 
 async def test_type_ahead_is_no_part_of_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,11 @@ class Dialog(ModalScreen[T], Generic[T]):
     @property
     def deaf(self) -> bool:
         """Whether keys are still dropped; the app does so, before any widget or binding sees them."""
-        return time.monotonic() - self._opened < DEAF
+        return self.precedes(time.monotonic())
+
+    def precedes(self, moment: float) -> bool:
+        """Whether a key pressed then (monotonic seconds) was not meant for it, however late it is handed on."""
+        return moment - self._opened < DEAF
 
     def action_give_up(self) -> None:
         if not self.deaf:
