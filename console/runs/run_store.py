@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from .pages import Pages
 from .runs import Run
 
-#: Seconds that whoever asks for a run waits for those of earlier sessions to be read: a disk may hang.
+#: Seconds that whoever needs the runs of earlier sessions, or their numbers, waits for them: a disk may hang.
 PATIENCE = 2.0
 
 

@@ -90,15 +90,18 @@ def advice(spec: RunSpec, settings: Settings) -> list[str]:
     if spec.kind != "shell":
         return []
     ways = _ways(spec, settings)
-    told = [
+    terminal = _lacking("gives_terminal", [worker for worker, _sudo in ways if spec.options.pty])
+    password = _lacking("answers_sudo", [worker for worker, sudo in ways if sudo])
+    return [
         f"no terminal is given over the worker {worker}: the command runs without one (-R paramiko gives one)"
-        for worker in sorted({worker for worker, _sudo in ways if spec.options.pty and worker != "paramiko"})
-        if not load_worker_class(worker).gives_terminal
-    ]
-    asked = sorted({worker for worker, sudo in ways if sudo and worker != "paramiko"})
-    return told + [
+        for worker in terminal
+    ] + [
         f"sudo cannot ask for a password over the worker {worker}: it fails where it needs one "
         "(-R paramiko asks once for all nodes; NOPASSWD in sudoers needs none)"
-        for worker in asked
-        if not load_worker_class(worker).answers_sudo
+        for worker in password
     ]
+
+
+def _lacking(ability: str, workers: list[str]) -> list[str]:
+    """Those of the workers that have not this attribute; paramiko has them all, and need not be loaded for that."""
+    return [name for name in sorted({*workers} - {"paramiko"}) if not getattr(load_worker_class(name), ability)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ClusterShell.NodeSet import NodeSet
 
+from ..runs import run_store
 from ..runs.disk_writer import DiskWriter
 from ..runs.output import OutputLimits
 from ..runs.runs import Run
@@ -14,9 +15,6 @@ from ..runs.spool import Spool, SpoolBudget
 from ..settings import paths
 from ..settings.sections import LimitSettings
 from .launch import RunSpec
-
-#: Seconds that the first run waits to know which numbers earlier sessions used: a disk may hang.
-_PATIENCE = 2.0
 
 
 class RunMaker:
@@ -44,7 +42,7 @@ class RunMaker:
         self._numbers_known.set()
 
     def _number(self) -> int:
-        if not self._numbers_known.wait(_PATIENCE):
+        if not self._numbers_known.wait(run_store.PATIENCE):
             self._numbers_known.set()  # once is enough
         with self._lock:
             self._last += 1

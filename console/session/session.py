@@ -209,9 +209,7 @@ class Session:
         agree: Agree | None = None,
     ) -> TimerInfo:
         """Run a command after `delay` seconds, then every `interval` seconds. Raises RefusedError or ValueError."""
-        spec = self._submission.checked(RunSpec("shell", command, options), nodes)
-        if agree is not None:
-            agree()
+        spec = self._submission.checked(RunSpec("shell", command, options), nodes, agree)
         from .timer_desk import TimerDesk  # most batch runs have none
         from .timers import TimerInfo
 

@@ -62,11 +62,9 @@ class Submission:
     ) -> Run:
         """Begin a run. Raises RefusedError, or ValueError for options that cannot be read.
 
-        agree: called when the run is found sound, before it begins.
+        agree: see `checked`.
         """
-        spec = self.checked(spec, nodes)
-        if agree is not None:
-            agree()
+        spec = self.checked(spec, nodes, agree)
         run = self._maker.make(spec, line, nodes)
         run.retry_of = retry_of
         self._write_down(run)
@@ -83,8 +81,11 @@ class Submission:
         engine.begin(run, spec)
         return run.id
 
-    def checked(self, spec: RunSpec, nodes: NodeSet | None) -> RunSpec:
-        """The specification with what the settings say about these nodes. Raises RefusedError and ValueError."""
+    def checked(self, spec: RunSpec, nodes: NodeSet | None, agree: Agree | None = None) -> RunSpec:
+        """The specification with what the settings say about these nodes. Raises RefusedError and ValueError.
+
+        agree: called once it is found sound.
+        """
         if self._settings.nodes and nodes is not None:
             from .node_sections import NodeSections  # few have any
 
@@ -97,6 +98,8 @@ class Submission:
             if text not in self._advised:
                 self._advised.add(text)
                 self._warn(text)
+        if agree is not None:
+            agree()
         return spec
 
     def _write_down(self, run: Run) -> None:

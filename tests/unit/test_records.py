@@ -24,7 +24,6 @@ from clusterdeck.console.runs.output import OutputLimits
 from clusterdeck.console.runs.pages import LOST
 from clusterdeck.console.runs.runs import Run
 from clusterdeck.console.runs.spool import Spool, SpoolBudget
-from clusterdeck.console.session import run_maker
 from clusterdeck.console.session.node_expressions import NodeExpressionError
 from clusterdeck.console.settings import paths
 from clusterdeck.console.settings.settings import Settings
@@ -222,7 +221,7 @@ def test_numbers_that_are_known_too_late_stay_with_the_younger_run(
         return places()
 
     monkeypatch.setattr("clusterdeck.console.records.earlier.kept_places", slow)
-    monkeypatch.setattr(run_maker, "_PATIENCE", 0.01)
+    monkeypatch.setattr(run_store, "PATIENCE", 0.01)
     with open_session(Settings(), "n1", interactive=True) as session:
         first = session.local("true")
         assert (first.id, first.restored) == (1, False)
